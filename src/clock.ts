@@ -1,0 +1,33 @@
+// Time as an argument. Call time (limits, sleeps, offsets in audio) runs `speed` times as fast as
+// the wall when the embedded switch does; document times are always the wall's.
+
+export interface Clock {
+  /** Unix time in milliseconds. */
+  now(): number
+  /** Milliseconds of call time since an arbitrary start; never goes back. */
+  elapsed(): number
+  /** Runs once after `ms` of call time; the answer cancels it. */
+  after(ms: number, run: () => void): () => void
+}
+
+/** What `work` comes to, unless that takes longer than `ms`: then it rejects, and whatever comes later is nobody's. */
+export function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(ms, () => reject(new Error(`not within ${ms} ms`)))
+    work.then(resolve, reject).finally(cancel)
+  })
+}
+
+/** The longest delay setTimeout takes; a longer one fires at once. */
+const LONGEST = 2 ** 31 - 1
+
+export function systemClock(speed = 1): Clock {
+  return {
+    now: () => Date.now(),
+    elapsed: () => performance.now() * speed,
+    after(ms, run) {
+      const timer = setTimeout(run, Math.min(LONGEST, Math.max(0, ms / speed)))
+      return () => clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,105 @@
+import test from 'ava'
+import { AppError } from '../src/errors.ts'
+import { type Config, readConfig as read } from '../src/config.ts'
+
+type Names = Record<string, string>
+const readConfig = (env: Names, args: Names = {}): Config => read(args, env)
+
+const refusal = (env: Record<string, string>): string => {
+  try {
+    readConfig(env)
+  } catch (error) {
+    return error instanceof AppError && error.code === 'bad_configuration' ? error.message : ''
+  }
+  return ''
+}
+
+test('with nothing set both neighbours are embedded, on loopback, and loopback uploads are allowed', t => {
+  const config = readConfig({})
+  t.is(config.couchdbUrl, undefined)
+  t.deepEqual(config.switches, [])
+  t.deepEqual([config.api.host, config.api.port], ['127.0.0.1', 8000])
+  t.deepEqual(config.uploadAllowNetworks, ['127.0.0.0/8', '::1/128'])
+  t.true(config.spool.here.endsWith('/data/recordings'))
+  t.is(config.spool.onSwitch, config.spool.here)
+})
+
+test('as soon as one neighbour is real, no private network is open to tenant URLs', t => {
+  t.deepEqual(readConfig({ FREESWITCH_ESL: '127.0.0.1:8021' }).uploadAllowNetworks, [])
+  t.deepEqual(readConfig({ COUCHDB_URL: 'http://127.0.0.1:5984' }).uploadAllowNetworks, [])
+})
+
+test('an argument beats the environment, which beats the default, and zero is a value', t => {
+  t.is(readConfig({ API_PORT: '9000' }, { API_PORT: '0' }).api.port, 0)
+  t.is(readConfig({ API_PORT: '9000' }).api.port, 9000)
+  t.is(readConfig({ SPOOL_MIN_FREE: '0' }).spool.minFree, 0)
+  t.is(readConfig({ API_PORT: '' }).api.port, 8000)
+})
+
+test('every problem is named in one message', t => {
+  const message = refusal({ API_PORT: '80a', MAX_TIME_LIMIT: '2', LOG_LEVEL: 'loud', SIMULATOR_SPEED: 'fast', UPLOAD_ALLOW_NETWORKS: 'home' })
+  for (const name of ['API_PORT', 'MAX_TIME_LIMIT', 'LOG_LEVEL', 'SIMULATOR_SPEED', 'UPLOAD_ALLOW_NETWORKS']) t.true(message.includes(name), name)
+  t.is(message.split('\n').length, 6)
+})
+
+test('a misspelt name is hinted at, a foreign one is not', t => {
+  t.regex(refusal({ COUCH_DB_URL: 'http://x' }), /COUCH_DB_URL .*did you mean COUCHDB_URL\?/)
+  t.regex(refusal({ MAX_TIMELIMIT: '60' }), /did you mean MAX_TIME_LIMIT\?/)
+  t.is(refusal({ PATH: '/bin', HOME: '/root', SHELL: 'sh', API_TOKEN_OF_OTHERS: 'x' }), '')
+})
+
+test('a list of switches gives names, passwords and addresses, IPv6 too', t => {
+  const { switches } = readConfig({ FREESWITCH_ESL: 'a=:se:c@ret@10.0.0.1:8021, [::1]:8022', FREESWITCH_PASSWORD: 'other' })
+  t.deepEqual(switches, [
+    { name: 'a', host: '10.0.0.1', port: 8021, password: 'se:c@ret' },
+    { name: 'fs2', host: '::1', port: 8022, password: 'other' },
+  ])
+  t.regex(refusal({ FREESWITCH_ESL: 'fs1' }), /entry 1 is not/)
+  t.regex(refusal({ FREESWITCH_ESL: 'a=h:1,a=h:2' }), /"a" is given twice/)
+  t.regex(refusal({ FREESWITCH_ESL: 'h:99999' }), /whole number from 1 to 65535/)
+})
+
+test('a refusal never shows a secret', t => {
+  const message = refusal({ FREESWITCH_ESL: ':hunter2@nowhere', MASTER_API_KEY: 'hunter2', COUCHDB_URL: 'ftp://u:hunter2@h' })
+  t.is(message.split('\n').length, 4)
+  t.false(message.includes('hunter2'))
+})
+
+test("FreeSWITCH's default password is a warning unless the switch is on loopback", t => {
+  t.deepEqual(readConfig({ FREESWITCH_ESL: '127.0.0.1:8021' }).warnings, [])
+  t.is(readConfig({ FREESWITCH_ESL: '10.0.0.1:8021,:other@10.0.0.2:8021' }).warnings.length, 1)
+})
+
+test('a spool path the switch cannot be told is refused at the start', t => {
+  t.regex(refusal({ RECORDING_DIR: '/tmp/my recordings' }), /RECORDING_DIR/)
+  t.regex(refusal({ SWITCH_RECORDING_DIR: '/a/../b' }), /SWITCH_RECORDING_DIR/)
+  t.is(readConfig({ RECORDING_DIR: '/tmp/my recordings', SWITCH_RECORDING_DIR: '/spool/' }).spool.onSwitch, '/spool')
+})
+
+test('phones are asked for from loopback, and the secret for it is long and fit for XML', t => {
+  t.deepEqual(readConfig({}).xmlCurl, { secret: undefined, networks: ['127.0.0.0/8', '::1/128'] })
+  const own = { XML_CURL_SECRET: 'only-for-the-two-of-us', XML_CURL_ALLOW_NETWORKS: '10.1.2.3/32' }
+  t.deepEqual(readConfig(own).xmlCurl, { secret: 'only-for-the-two-of-us', networks: ['10.1.2.3/32'] })
+  for (const secret of ['short', 'x'.repeat(200), 'with "quotes" in it', 'with\na line feed in it']) {
+    const message = refusal({ XML_CURL_SECRET: secret })
+    t.regex(message, /XML_CURL_SECRET .*must be 16 to 128/)
+    t.false(message.includes(secret))
+  }
+  for (const network of ['10.0.0.0/33', '::1/129', '10.0.0/8', '10.0.0.256/8', '/8'])
+    t.regex(refusal({ XML_CURL_ALLOW_NETWORKS: network }), /is not a network/, network)
+})
+
+test('sizes are read with their unit', t => {
+  t.is(readConfig({ SPOOL_MIN_FREE: '500MiB' }).spool.minFree, 500 * 1024 ** 2)
+  t.is(readConfig({ SPOOL_MIN_FREE: '2Gi' }).spool.minFree, 2 * 1024 ** 3)
+  t.regex(refusal({ SPOOL_MIN_FREE: 'plenty' }), /SPOOL_MIN_FREE/)
+})
+
+test('other values of each kind are accepted', t => {
+  const key = 'ab'.repeat(32)
+  const config = readConfig({ MASTER_API_KEY: key, PUBLIC_URL: 'https://pbx.example/', API_HOST: '::1', UPLOAD_ALLOW_NETWORKS: '10.0.0.0/8, fd00::/8' })
+  t.is(config.api.masterApiKey, key)
+  t.is(config.api.publicUrl, 'https://pbx.example')
+  t.deepEqual(config.uploadAllowNetworks, ['10.0.0.0/8', 'fd00::/8'])
+  t.is(readConfig({ API_HOST: '::1' }).api.publicUrl, 'http://[::1]:8000')
+})
