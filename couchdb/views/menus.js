@@ -1,0 +1,13 @@
+// Menus of an account: the list as the API answers it.
+export default {
+  classifications: ['account'],
+  views: {
+    crossbar_listing: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'menu') return
+        emit(doc.name || '', { id: doc._id, name: doc.name, flags: doc.flags || [] })
+      },
+      reduce: '_count',
+    },
+  },
+}

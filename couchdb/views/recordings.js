@@ -1,0 +1,39 @@
+// Recordings of one month, oldest first: of all, of a user, of a device, of a call. The API lists whole documents, so nothing is
+// emitted beside the key; a copy of each document in every index would be written at every change of its state.
+export default {
+  classifications: ['modb'],
+  views: {
+    crossbar_listing: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording') return
+        emit([doc.pvt_created, doc._id], null)
+      },
+      reduce: '_count',
+    },
+    listing_by_user: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || !doc.owner_id) return
+        emit([doc.owner_id, doc.pvt_created, doc._id], null)
+      },
+    },
+    listing_by_device: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || !doc.endpoint_id) return
+        emit([doc.endpoint_id, doc.pvt_created, doc._id], null)
+      },
+    },
+    listing_by_cdr: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || !doc.cdr_id) return
+        emit(doc.cdr_id, null)
+      },
+    },
+    listing_by_call: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || !doc.call_id) return
+        emit([doc.call_id, doc.pvt_created], null)
+      },
+      reduce: '_count',
+    },
+  },
+}
