@@ -1,0 +1,121 @@
+// The only place where ESL command text is built. Every builder refuses (`unsafe_argument`) what could
+// leave its place; a branded type keeps any other string from reaching the socket.
+
+import { application, bridgeArgument, digitsArgument, endpoint, settings } from './dial.ts'
+import { variable } from './variables.ts'
+import { cause, displayable, line, module, path, printable, refuse, simple, text, uuid, whole, word } from './words.ts'
+import type { Originate, Phone, RecordOptions } from './switch.ts'
+
+export { bridgeArgument, digitsArgument, displayable, text }
+export type { Target } from './dial.ts'
+
+declare const built: unique symbol
+/** An API and its arguments, to be sent after `api` or `bgapi`. */
+export type Api = string & { readonly [built]: 'api' }
+/** A command of the event socket itself; headers follow on lines of their own. */
+export type Message = string & { readonly [built]: 'message' }
+
+const api = (what: string): Api => line('command', what) as Api
+const message = (...lines: string[]): Message => lines.map(one => line('command', one)).join('\n') as Message
+
+/** Password as FreeSWITCH reads it: the rest of the line. */
+export const password = (secret: string): string => printable('password', secret)
+export const subscribe = (events: readonly string[]): Message => message(`event json ${events.join(' ')}`)
+export const asApi = (command: Api): Message => message(`api ${command}`)
+/** The job's id is ours, so that its result is known however early it comes. */
+export const asJob = (command: Api, id: string): Message => message(`bgapi ${command}`, `Job-UUID: ${uuid('job', id)}`)
+
+export const version = (): Api => api('version')
+export const moduleExists = (name: string): Api => api(`module_exists ${module('module', name)}`)
+/** Unix microseconds. */
+export const microseconds = (): Api => api('strmicroepoch')
+/** Prints `yes` where FreeSWITCH runs API calls that stand in what it expands, a refusal where it does not (switch.conf: api-expansion). */
+export const expansionProbe = (): Api => api('eval ${echo(yes)}')
+export const showChannels = (): Api => api('show channels as json')
+
+export const exists = (leg: string): Api => api(`uuid_exists ${uuid('uuid', leg)}`)
+export const dump = (leg: string): Api => api(`uuid_dump ${uuid('uuid', leg)} json`)
+export const buglist = (leg: string): Api => api(`uuid_buglist ${uuid('uuid', leg)}`)
+/** Without `all`, which would also throw away applications that still wait for their turn. */
+export const interrupt = (leg: string): Api => api(`uuid_break ${uuid('uuid', leg)}`)
+export const kill = (leg: string, why: string): Api => api(`uuid_kill ${uuid('uuid', leg)} ${cause('cause', why)}`)
+
+/** Deletes every task of the leg; a number would be a task's own id. */
+export function schedDel(leg: string): Api {
+  if (/^\d+$/.test(leg)) refuse('uuid', 'a number is the id of a task')
+  return api(`sched_del ${uuid('uuid', leg)}`)
+}
+
+/** Without a phone, all: an argument alone would be taken for none (mod_commands.c, xml_flush_function). */
+export const flushDirectory = (phone?: Phone): Api =>
+  api(phone === undefined ? 'xml_flush_cache' : `xml_flush_cache id ${word('name', phone.name)} ${word('realm', phone.realm)}`)
+
+export function recordStart(leg: string, file: string, { limit, variables }: RecordOptions): Api {
+  const own = settings('{}', variables, 'recording')
+  const start = `uuid_record ${uuid('uuid', leg)} start ${path('path', file)} ${whole('limit', limit, 0, 1_000_000)}`
+  return api(own === '' ? start : `${start} ${own}`)
+}
+
+export type RecordAction = 'stop' | 'mask' | 'unmask' | 'pause' | 'resume'
+export const record = (leg: string, action: RecordAction, file: string): Api => api(`uuid_record ${uuid('uuid', leg)} ${action} ${path('path', file)}`)
+
+// switch_utils.c, cleanup_separated_string: a backslash escapes, quotes are taken away, leading and
+// trailing spaces are trimmed, `\s` is a space. Nothing else is touched, `${…}` and `%41` included.
+const escaped = (value: string): string =>
+  value
+    .replaceAll('\\', '\\\\')
+    .replaceAll("'", "\\'")
+    .replace(/^ +| +$/g, spaces => '\\s'.repeat(spaces.length))
+
+/** A value no longer than its own line; null or empty unsets. */
+export function setVariable(leg: string, name: string, value: string | null): Api {
+  const set = `uuid_setvar ${uuid('uuid', leg)} ${variable('channel', name, value)}`
+  if (value === null || value === '') return api(set)
+  if (value.startsWith('ARRAY::')) refuse(name, 'FreeSWITCH would split the value into a list; see text()')
+  return api(`${set} ${escaped(value)}`)
+}
+
+/** FreeSWITCH splits into at most 64 (mod_commands.c, uuid_setvar_multi). */
+const MOST_AT_ONCE = 60
+
+/**
+ * Variables of one leg in as few commands as can be. Only simple values go together: uuid_setvar_multi
+ * answers +OK and yet drops a value with `${` in it (switch_channel_set_variable checks, uuid_setvar does not).
+ */
+export function setVariables(leg: string, variables: Readonly<Record<string, string | null>>): Api[] {
+  const commands: Api[] = []
+  const together: string[] = []
+  for (const [name, value] of Object.entries(variables)) {
+    if (value !== null && /^[A-Za-z0-9._:@/+-]+$/.test(value) && !value.startsWith('ARRAY::')) {
+      together.push(`${variable('channel', name, value)}=${value}`)
+    } else {
+      commands.push(setVariable(leg, name, value))
+    }
+  }
+  for (let at = 0; at < together.length; at += MOST_AT_ONCE) {
+    commands.push(api(`uuid_setvar_multi ${uuid('uuid', leg)} ${together.slice(at, at + MOST_AT_ONCE).join(';')}`))
+  }
+  return commands
+}
+
+/** Seconds a leg that we made may stay parked when nobody takes it; the dialplan gives inbound legs the same. */
+const UNSERVED = 30
+
+/** Rings, and parks what answers; early media is no answer. */
+export function originate({ uuid: leg, endpoint: address, variables, timeoutSeconds }: Originate): Api {
+  const own = {
+    ...variables,
+    origination_uuid: uuid('uuid', leg),
+    originate_timeout: whole('timeoutSeconds', timeoutSeconds, 1, 3600),
+    ignore_early_media: 'true',
+  }
+  return api(`originate ${settings('{}', own)}${endpoint(address)} 'sched_hangup:+${UNSERVED} NORMAL_TEMPORARY_FAILURE,park' inline`)
+}
+
+/** Runs a dialplan application; `id` comes back as Application-UUID in its events. */
+export function execute(leg: string, id: string, app: string, argument: string): Message {
+  application(app, argument)
+  const lines = [`sendmsg ${uuid('uuid', leg)}`, 'call-command: execute', `execute-app-name: ${app}`]
+  if (argument !== '') lines.push(`execute-app-arg: ${argument}`)
+  return message(...lines, 'event-lock: true', `Event-UUID: ${simple('id', id)}`)
+}

@@ -1,0 +1,172 @@
+// The switch as the rest of callrec sees it: legs, commands that settle, and typed events. Adapters:
+// connection.ts and pool.ts over modesl; the embedded switch speaks the same wire and needs none.
+
+/** One side of a call (a FreeSWITCH channel) as the last event told of it. */
+export interface Leg {
+  /** Name of the switch in FREESWITCH_ESL. */
+  node: string
+  uuid: string
+  /** From the switch's view: `inbound` = it called the switch. */
+  direction: 'inbound' | 'outbound'
+  answered: boolean
+  /** The number or user that was dialled; of an originated leg see `variables.callrec_destination`. */
+  destination: string
+  callerIdName: string
+  callerIdNumber: string
+  calleeIdName: string
+  calleeIdNumber: string
+  /** `user@host` of the SIP request; empty where the leg is not SIP. */
+  sipFrom: string
+  sipTo: string
+  sipRequest: string
+  sipCallId: string
+  /** Unix milliseconds by the switch's clock, where it said. */
+  createdAt?: number
+  /** Hz of the leg's read codec; 0 before there is media. */
+  sampleRate: number
+  /** The leg it is bridged with, if any. */
+  otherLeg?: string
+  /** Channel variables callrec may act on: those whose name starts with `callrec_`, and those of `READ_VARIABLES`. */
+  variables: Readonly<Record<string, string>>
+}
+
+/** Channel variables beside `callrec_*` that events carry into `Leg.variables`. */
+export const READ_VARIABLES = [
+  'bridge_hangup_cause',
+  'originate_disposition',
+  'last_bridge_hangup_cause',
+  'sip_term_status',
+  'sip_invite_failure_status',
+  'bypass_media',
+  'record_samples',
+  'record_seconds',
+  'record_ms',
+  'RECORD_DISCARDED',
+  // `park` of a leg nobody has taken: the sweep after a connect tells by it which calls wait.
+  'current_application',
+] as const
+
+interface About {
+  leg: Leg
+  /** Unix milliseconds by the switch's clock (Event-Date-Timestamp). */
+  at: number
+}
+
+export type SwitchEvent =
+  | (About & { name: 'CHANNEL_PARK' })
+  | (About & { name: 'CHANNEL_ANSWER' })
+  | (About & { name: 'CHANNEL_BRIDGE'; otherLeg: string })
+  | (About & { name: 'CHANNEL_UNBRIDGE' })
+  | (About & { name: 'CHANNEL_HANGUP_COMPLETE'; cause: string })
+  | (About & { name: 'CHANNEL_DESTROY' })
+  | (About & { name: 'RECORD_START'; path: string; variables: Readonly<Record<string, string>> })
+  | (About & {
+      name: 'RECORD_STOP'
+      path: string
+      variables: Readonly<Record<string, string>>
+      /** Record-Completion-Cause, e.g. `success-silence`, `input-too-short`; FreeSWITCH says `success-maxtime` for any stop. */
+      cause?: string
+    })
+  /** After every (re)connection, once events flow: what happened meanwhile must be asked for. */
+  | { name: 'node_up'; node: string }
+  | { name: 'node_down'; node: string; reason: string }
+
+export type NodeState = 'connecting' | 'up' | 'down' | 'auth_failed'
+
+export interface NodeStatus {
+  name: string
+  state: NodeState
+  address: string
+  /** Why it is not up. */
+  reason?: string
+  version?: string
+  /** Modules asked for at connect (mod_shout, mod_hash) → loaded. */
+  modules: Readonly<Record<string, boolean>>
+  /** For the metrics: connections made, events received and dropped, commands and applications under way. */
+  counters?: Readonly<Record<'connects' | 'events' | 'dropped' | 'pending', number>>
+}
+
+export interface ExecuteResult {
+  /** Application-Response of CHANNEL_EXECUTE_COMPLETE. */
+  response: string
+  /** The leg as it was when the application ended. */
+  leg: Leg
+}
+
+export interface RecordOptions {
+  /** Whole seconds the switch may record; 0 = until the leg ends. */
+  limit: number
+  /** Per-recording variables, among them `rec_id`; names `[A-Za-z_]+`, values `[A-Za-z0-9._:-]*`. */
+  variables: Readonly<Record<string, string>>
+}
+
+export interface Originate {
+  uuid: string
+  /** `user/name@realm`; built by commands.ts, which refuses anything else. */
+  endpoint: string
+  variables: Readonly<Record<string, string>>
+  timeoutSeconds: number
+}
+
+/** What a phone registers with, as it is stored. */
+export interface Phone {
+  name: string
+  realm: string
+}
+
+/**
+ * One switch. Every promise settles: `switch_down` (the socket went), `switch_timeout` (no answer),
+ * `switch_refused` (-ERR; the text in `data.reply`), `leg_gone` (no such channel), `unsafe_argument` (text that could
+ * break out of its place; nothing was sent).
+ */
+export interface SwitchNode {
+  readonly name: string
+  status(): NodeStatus
+  /** Unix milliseconds by the switch's clock. */
+  clock(): Promise<number>
+  /** Whether the switch runs API calls that stand in what it expands: then whoever gets text into a dial string runs commands. */
+  expandsCommands(): Promise<boolean>
+
+  exists(uuid: string): Promise<boolean>
+  /** All legs there are now, read from uuid_dump; for the sweep after a connect. */
+  legs(): Promise<Leg[]>
+  /** Undefined when it is gone. */
+  leg(uuid: string): Promise<Leg | undefined>
+
+  /**
+   * Runs a dialplan application on a leg and resolves when it ended; `leg_gone` when the leg hung up first. An abort breaks it
+   * off (uuid_break) and it resolves as it ends; aborted before it was sent, nothing is, and it rejects with the signal's reason.
+   */
+  execute(uuid: string, app: string, arg?: string, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<ExecuteResult>
+  /** Stops the application that runs on the leg now (uuid_break). */
+  interrupt(uuid: string): Promise<void>
+  /** The only way outside text (caller names …) may reach a channel. Null unsets. */
+  setVariables(uuid: string, variables: Readonly<Record<string, string | null>>): Promise<void>
+
+  record(uuid: string, path: string, options: RecordOptions): Promise<void>
+  stopRecording(uuid: string, path: string): Promise<void>
+  mask(uuid: string, path: string): Promise<void>
+  unmask(uuid: string, path: string): Promise<void>
+  pause(uuid: string, path: string): Promise<void>
+  resume(uuid: string, path: string): Promise<void>
+  /** Paths that a leg is being recorded to (uuid_buglist). */
+  recordings(uuid: string): Promise<string[]>
+
+  /** Rings an endpoint and parks it when it answers; resolves then with its uuid, or is refused with the hangup cause in `data.cause`. */
+  originate(what: Originate): Promise<void>
+  hangup(uuid: string, cause: string): Promise<void>
+  /** Takes back the hangup that the dialplan scheduled for a leg nobody serves. */
+  cancelScheduledHangup(uuid: string): Promise<void>
+  /** Throws away what the switch keeps of the directory it got from callrec: one phone's entry, or all. */
+  forgetPhones(phone?: Phone): Promise<void>
+}
+
+export interface Switches {
+  /** In the order of FREESWITCH_ESL. */
+  readonly nodes: readonly SwitchNode[]
+  /** By name; `switch_down` when there is none of that name. */
+  node(name: string): SwitchNode
+  /** Events of all nodes, each node's in order. A listener that throws is logged and goes on. The answer unsubscribes. */
+  on(listener: (event: SwitchEvent) => void): () => void
+  close(): Promise<void>
+}
