@@ -1,0 +1,142 @@
+// What the parts of the embedded switch share: the legs there are, the clock, the event bus, mod_hash's table and the
+// global variables. An event that no client asked for is counted (Event-Sequence) but never built.
+
+import { randomUUID } from 'node:crypto'
+
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import { createEvent, type Header, type SwitchEvent } from './event.ts'
+import { type Leg, legHeaders } from './leg.ts'
+import type { Applications } from './runner.ts'
+import { createTimeline, type Timeline } from './timeline.ts'
+
+export const VERSION = '1.11.2-release'
+
+export interface Subscriber {
+  wants(name: string): boolean
+  deliver(event: SwitchEvent): void
+}
+
+export interface Exchange {
+  readonly clock: Clock
+  readonly timeline: Timeline
+  readonly log: Log
+  /** Where a relative recording path ends up. */
+  readonly recordingDir: string
+  readonly startedAt: number
+  readonly legs: Map<string, Leg>
+  readonly globals: Map<string, string>
+  readonly hash: Map<string, string>
+  readonly applications: Applications
+  /** An api command line → what it prints; `undefined` when there is no such command. */
+  readonly api: (line: string, leg?: Leg) => string | undefined | Promise<string | undefined>
+  /** Legs there have been. */
+  sessions: number
+  fire(name: string, headers: () => Header[], body?: string): void
+  fireLeg(name: string, leg: Leg, last?: readonly Header[], first?: readonly Header[]): void
+  /** The answer unsubscribes. */
+  subscribe(subscriber: Subscriber): () => void
+  /** Microseconds of the wall, as events carry them. */
+  micros(): number
+  /** `sched_hangup` and its like; `unschedule` says how many there were. */
+  schedule(uuid: string, time: number, run: () => void): void
+  unschedule(uuid: string): number
+  /** A shell command that FreeSWITCH would have run here. It is counted and never run. */
+  systemCall(command: string): void
+}
+
+export interface ExchangeOptions {
+  clock: Clock
+  log: Log
+  recordingDir: string
+  applications: Applications
+  api: (exchange: Exchange, line: string, leg?: Leg) => string | undefined | Promise<string | undefined>
+}
+
+export function createExchange(options: ExchangeOptions): Exchange {
+  const { clock, log, recordingDir, applications } = options
+  const timeline = createTimeline(clock)
+  const subscribers = new Set<Subscriber>()
+  const scheduled = new Map<string, Set<() => void>>()
+  const coreUuid = randomUUID()
+  let sequence = 0
+  let systemCalls = 0
+
+  const base = (name: string): Header[] => {
+    const now = new Date(clock.now())
+    return [
+      ['Event-Name', name],
+      ['Core-UUID', coreUuid],
+      ['FreeSWITCH-Hostname', 'simulator'],
+      ['FreeSWITCH-Switchname', 'simulator'],
+      ['FreeSWITCH-IPv4', '127.0.0.1'],
+      ['FreeSWITCH-IPv6', '::1'],
+      ['Event-Date-Local', now.toISOString().slice(0, 19).replace('T', ' ')],
+      ['Event-Date-GMT', now.toUTCString()],
+      ['Event-Date-Timestamp', String(exchange.micros())],
+      ['Event-Calling-File', 'simulator'],
+      ['Event-Calling-Function', name.toLowerCase()],
+      ['Event-Calling-Line-Number', '1'],
+      ['Event-Sequence', String(sequence)],
+    ]
+  }
+
+  const exchange: Exchange = {
+    clock,
+    timeline,
+    log,
+    recordingDir,
+    applications,
+    startedAt: clock.now(),
+    legs: new Map(),
+    globals: new Map([
+      ['callrec_simulator', 'true'],
+      ['simulator_system_calls', '0'],
+    ]),
+    hash: new Map(),
+    sessions: 0,
+    api: (line, leg) => options.api(exchange, line, leg),
+    fire(name, headers, body) {
+      sequence++
+      let event: SwitchEvent | undefined
+      for (const subscriber of subscribers) {
+        if (!subscriber.wants(name)) continue
+        event ??= createEvent(name, [...base(name), ...headers()], body)
+        subscriber.deliver(event)
+      }
+    },
+    fireLeg(name, leg, last = [], first = []) {
+      exchange.fire(name, () => legHeaders(leg, first, last))
+    },
+    subscribe(subscriber) {
+      subscribers.add(subscriber)
+      return () => subscribers.delete(subscriber)
+    },
+    micros: () => Math.round(clock.now() * 1000),
+    schedule(uuid, time, run) {
+      const tasks = scheduled.get(uuid) ?? new Set()
+      scheduled.set(uuid, tasks)
+      const cancel = timeline.at(time, () => {
+        tasks.delete(cancel)
+        run()
+      })
+      tasks.add(cancel)
+    },
+    unschedule(uuid) {
+      const tasks = scheduled.get(uuid) ?? new Set()
+      for (const cancel of tasks) cancel()
+      scheduled.delete(uuid)
+      return tasks.size
+    },
+    systemCall(command) {
+      exchange.globals.set('simulator_system_calls', String(++systemCalls))
+      log.warn('simulator_system_call', { command, hint: 'FreeSWITCH would have run this in a shell; outside text reached an execute argument' })
+    },
+  }
+  return exchange
+}
+
+/** The base of an event without its occasion, for `uuid_dump`. */
+export function dumpHeaders(exchange: Exchange, leg: Leg): Header[] {
+  return [['Event-Name', 'CHANNEL_DATA'], ['Event-Date-Timestamp', String(exchange.micros())], ...legHeaders(leg)]
+}

@@ -1,0 +1,70 @@
+// Audio without a ticking clock: what somebody says is a tone or a file that began at some call time, and PCM is computed
+// from the time that passed. Tones come out of tables one second long, so a second of a recording costs one copy.
+
+/** Tones in Hz that sound together (none = silence), or samples that began at call time `since`. */
+export type Source = { readonly hz: readonly number[] } | { readonly pcm: Int16Array; readonly rate: number; readonly since: number }
+
+export const SILENCE: Source = { hz: [] }
+export const tone = (...hz: number[]): Source => ({ hz })
+
+/** Peak of one tone; two sides and two tones still fit in 16 bits. */
+const PEAK = 7000
+/** Combinations of tones kept; beyond it they are made again. */
+const TABLES = 64
+
+export type Layout = 'mono' | 'stereo'
+
+const tables = new Map<string, Buffer>()
+
+/** 16 bit little-endian PCM of `samples` samples per channel from call time `from` (ms). Mono is both sides mixed. */
+export function render(left: Source, right: Source, layout: Layout, rate: number, from: number, samples: number): Buffer[] {
+  const start = Math.round((from * rate) / 1000)
+  if (!('hz' in left && 'hz' in right)) return [fill(left, right, layout, rate, start, samples)]
+  const table = tableOf(left, right, layout, rate)
+  const bytes = layout === 'stereo' ? 4 : 2
+  const pieces: Buffer[] = []
+  for (let at = start % rate, rest = samples; rest > 0; at = 0) {
+    const count = Math.min(rest, rate - at)
+    pieces.push(table.subarray(at * bytes, (at + count) * bytes))
+    rest -= count
+  }
+  return pieces
+}
+
+function tableOf(left: Source & { hz: readonly number[] }, right: Source & { hz: readonly number[] }, layout: Layout, rate: number): Buffer {
+  const key = `${left.hz.join('+')}|${right.hz.join('+')}|${layout}|${rate}`
+  const known = tables.get(key)
+  if (known) return known
+  if (tables.size >= TABLES) tables.clear()
+  const table = fill(left, right, layout, rate, 0, rate)
+  tables.set(key, table)
+  return table
+}
+
+function fill(left: Source, right: Source, layout: Layout, rate: number, start: number, samples: number): Buffer {
+  const [l, r] = [valueAt(left, rate), valueAt(right, rate)]
+  const out = Buffer.alloc(samples * (layout === 'stereo' ? 4 : 2))
+  for (let i = 0; i < samples; i++) {
+    if (layout === 'stereo') {
+      out.writeInt16LE(clip(l(start + i)), 4 * i)
+      out.writeInt16LE(clip(r(start + i)), 4 * i + 2)
+    } else out.writeInt16LE(clip(l(start + i) + r(start + i)), 2 * i)
+  }
+  return out
+}
+
+/** `i` counts samples at `rate` since call time 0. */
+function valueAt(source: Source, rate: number): (i: number) => number {
+  if ('hz' in source) {
+    const steps = source.hz.map(hz => (2 * Math.PI * hz) / rate)
+    return i => {
+      let sum = 0
+      for (const step of steps) sum += PEAK * Math.sin(step * i)
+      return sum
+    }
+  }
+  const { pcm, since } = source
+  return i => pcm[Math.floor((i / rate - since / 1000) * source.rate + 1e-6)] ?? 0
+}
+
+const clip = (value: number): number => Math.max(-32768, Math.min(32767, Math.round(value)))

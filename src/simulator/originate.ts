@@ -1,0 +1,90 @@
+// `originate`: rings a phone and gives its leg a dialplan when it answers. And the one command FreeSWITCH does not have,
+// `callrec_simulator_call`: a phone or trunk calls *in* and meets the static dialplan of DESIGN §9.
+
+import { createLeg } from './call.ts'
+import { dial } from './dialing.ts'
+import type { Exchange } from './exchange.ts'
+import type { Leg } from './leg.ts'
+import type { Action } from './runner.ts'
+import { splitList, splitWords, takeVariables } from './words.ts'
+
+const USAGE = '-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>] [<cid_num>] [<timeout_sec>]\n'
+const RINGS = 60
+const REALM = 'simulator'
+/** Who calls when nobody said so; as in the transcripts. */
+const NOBODY = '0000000000'
+
+/** What freeswitch/ installs: a call that no engine takes within 30 s ends. */
+const STATIC_DIALPLAN: readonly Action[] = [
+  { app: 'unset', arg: 'callrec_node' },
+  { app: 'sched_hangup', arg: '+30 NORMAL_TEMPORARY_FAILURE' },
+  { app: 'park', arg: '' },
+]
+
+export function originate(exchange: Exchange, args: string): string | Promise<string> {
+  // A brace at the start holds spaces together only where they are quoted; the words are FreeSWITCH's.
+  const words = splitWords(args, 10).map(word => (word === 'undef' ? '' : word))
+  const [dialString = '', extension = '', dialplan = 'XML', , name = '', number = '', timeout] = words
+  if (words.length < 2 || words.length > 7) return USAGE
+  return new Promise(resolve => {
+    dial(exchange, {
+      dialString,
+      timeout: Number(timeout) || RINGS,
+      callerIdName: name,
+      callerIdNumber: number || NOBODY,
+      failed: cause => resolve(`-ERR ${cause}\n`),
+      answered(leg) {
+        resolve(`+OK ${leg.uuid}\n`)
+        enter(leg, extension, dialplan)
+      },
+    })
+  })
+}
+
+function enter(leg: Leg, extension: string, dialplan: string): void {
+  const app = /^&([^(]+)(?:\(([^)]*)\)?)?/.exec(extension)
+  if (!app) flip(leg, extension, dialplan)
+  leg.runner.dialplan(app ? [{ app: app[1] ?? '', arg: app[2] ?? '' }] : actionsOf(extension, dialplan))
+}
+
+function actionsOf(extension: string, dialplan: string): readonly Action[] {
+  if (dialplan !== 'inline') return STATIC_DIALPLAN
+  return splitList(extension, ',').map(one => {
+    const [, app = '', arg = ''] = /^([^:]*):?(.*)$/s.exec(one) ?? []
+    return { app, arg }
+  })
+}
+
+/** A leg that was called and now calls on is its own caller from there: its ids change places (transcript 60). */
+function flip({ profile, variables }: Leg, extension: string, dialplan: string): void {
+  const [calleeName, calleeNumber] = [profile.calleeIdName, profile.calleeIdNumber]
+  variables.set('pre_transfer_caller_id_number', profile.callerIdNumber)
+  variables.set('channel_cid_flipped', 'yes')
+  profile.calleeIdName = profile.callerIdName
+  profile.calleeIdNumber = profile.callerIdNumber
+  profile.callerIdName = calleeName
+  profile.callerIdNumber = calleeNumber
+  profile.dialplan = dialplan
+  profile.index = 2
+  if (dialplan !== 'inline') profile.destination = extension
+}
+
+/** `{vars}<from-number> <to-number>` */
+export function simulatorCall(exchange: Exchange, args: string): string {
+  const { variables, rest } = takeVariables(args, '{')
+  const [from = '', to = ''] = splitWords(rest, 3)
+  if (from === '' || to === '') return '-USAGE: {<var>=<value>,...}<from-number> <to-number>\n'
+  const leg = createLeg(exchange, {
+    direction: 'inbound',
+    user: from,
+    realm: variables.get('callrec_simulator_realm') ?? REALM,
+    destination: to,
+    callerIdName: from,
+    callerIdNumber: from,
+    dialplan: 'XML',
+    variables,
+  })
+  // On the next turn of call time, so that the uuid is known before its first events.
+  exchange.timeline.after(0, () => leg.runner.dialplan(STATIC_DIALPLAN))
+  return `+OK ${leg.uuid}\n`
+}

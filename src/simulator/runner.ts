@@ -1,0 +1,196 @@
+// What a leg is busy with: the applications of its dialplan, and those that `sendmsg` asks for. A message waits for the
+// application that runs, unless that is `park` or runs without event-lock on a leg that has media: then it runs inside of
+// it, and the outer one is not complete before the inner one is (seen on FreeSWITCH 1.11.2).
+
+import { randomUUID } from 'node:crypto'
+
+import type { Cause } from './causes.ts'
+import type { Header } from './event.ts'
+import type { Exchange } from './exchange.ts'
+import { hasMedia, isUp, type Leg, setVariable, variable } from './leg.ts'
+import { expand } from './variables.ts'
+
+/** A run of one application. It ends with `done`; until then `onStop` may break it off. */
+export interface Run {
+  readonly exchange: Exchange
+  readonly leg: Leg
+  /** Variables expanded. */
+  readonly arg: string
+  /** Second calls do nothing. `response` is the Application-Response. */
+  done(response?: string): void
+  onStop?: (why: 'break' | 'hangup') => void
+  onDigit?: (digit: string) => void
+}
+
+export interface Application {
+  start(run: Run): void
+  /** A leg that is not answered yet is pre-answered for it. */
+  needsMedia?: boolean
+  /** Hears of every digit, not of terminators alone. */
+  everyDigit?: boolean
+  /** Takes messages while it runs (park). */
+  waits?: boolean
+}
+
+export type Applications = Readonly<Record<string, Application>>
+
+export interface Action {
+  app: string
+  arg: string
+}
+
+export interface Execution extends Action {
+  /** Comes back as Application-UUID. */
+  uuid?: string
+  /** event-lock: nothing else is taken while it runs. */
+  lock: boolean
+  loops?: number
+}
+
+export type Message = Execution | { hangup: Cause }
+
+export interface Runner {
+  /** Runs one application after the other; a leg with nothing left to do is hung up. */
+  dialplan(actions: readonly Action[]): void
+  message(message: Message): void
+  /** Takes messages from now on, as the far leg of a bridge does. */
+  bridged(): void
+  /** uuid_break; `all` forgets what is queued, too. */
+  interrupt(all: boolean): void
+  digit(digit: string): void
+  /** The leg was hung up. */
+  abort(): void
+}
+
+interface Running extends Run {
+  application: Application
+  lock: boolean
+  over: boolean
+  /** Tells of its end and goes on. */
+  complete: () => void
+}
+
+export interface LegActions {
+  hangup: (cause: Cause) => void
+  preAnswer: () => void
+}
+
+export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }: LegActions): Runner {
+  const stack: Running[] = []
+  const queue: Message[] = []
+  let inBridge = false
+
+  function execute(action: Action, options: { uuid?: string | undefined; lock?: boolean }, then: () => void): void {
+    const application = exchange.applications[action.app]
+    if (!application || !Object.hasOwn(exchange.applications, action.app)) {
+      exchange.log.warn('simulator_unknown_application', { leg: leg.uuid, app: action.app })
+      // The real one hangs up, too (transcript 20).
+      hangup('DESTINATION_OUT_OF_ORDER')
+      return
+    }
+    if (application.needsMedia && !hasMedia(leg)) preAnswer()
+    const arg = expand(exchange, leg, action.arg)
+    const about: Header[] = [['Application', action.app], ...(arg === '' ? [] : [['Application-Data', arg] as const])]
+    const id: Header = ['Application-UUID', options.uuid ?? randomUUID()]
+    setVariable(leg, 'current_application_response', undefined)
+    setVariable(leg, 'current_application_data', arg)
+    setVariable(leg, 'current_application', action.app)
+    exchange.fireLeg('CHANNEL_EXECUTE', leg, [...about, id])
+    const run: Running = {
+      exchange,
+      leg,
+      arg,
+      application,
+      lock: options.lock ?? false,
+      over: false,
+      done(response) {
+        if (run.over) return
+        run.over = true
+        if (response !== undefined) setVariable(leg, 'current_application_response', response)
+        completeWhatIsOver()
+      },
+      complete() {
+        // The response of an application inside is still there, and told again (park … FILE PLAYED).
+        const response = variable(leg, 'current_application_response') ?? '_none_'
+        exchange.fireLeg('CHANNEL_EXECUTE_COMPLETE', leg, [...about, ['Application-Response', response], id])
+        completeWhatIsOver()
+        then()
+      },
+    }
+    stack.push(run)
+    application.start(run)
+  }
+
+  function completeWhatIsOver(): void {
+    if (stack.at(-1)?.over) stack.pop()?.complete()
+  }
+
+  function take(message: Message): void {
+    if ('hangup' in message) return hangup(message.hangup)
+    let left = message.loops ?? 1
+    const once = (): void => {
+      setVariable(leg, 'current_loop', '1')
+      setVariable(leg, 'total_loops', String(message.loops ?? 1))
+      execute(message, message, () => {
+        setVariable(leg, 'current_loop', undefined)
+        setVariable(leg, 'total_loops', undefined)
+        if (--left > 0 && isUp(leg)) once()
+        else drain()
+      })
+    }
+    once()
+  }
+
+  const ready = (): boolean => {
+    const top = stack.at(-1)
+    return top ? top.application.waits === true || (!top.lock && hasMedia(leg)) : inBridge
+  }
+
+  function drain(): void {
+    while (isUp(leg) && ready()) {
+      const next = queue.shift()
+      if (!next) return
+      take(next)
+    }
+  }
+
+  return {
+    dialplan(actions) {
+      const left = [...actions]
+      leg.state = 'CS_EXECUTE'
+      leg.hitDialplan = true
+      if (leg.answerState === 'answered') leg.callState = 'ACTIVE'
+      const next = (): void => {
+        if (!isUp(leg)) return
+        const action = left.shift()
+        if (action) execute(action, {}, next)
+        else hangup('NORMAL_CLEARING')
+      }
+      next()
+    },
+    message(message) {
+      queue.push(message)
+      drain()
+    },
+    bridged() {
+      inBridge = true
+      drain()
+    },
+    interrupt(all) {
+      if (all) queue.length = 0
+      stack.at(-1)?.onStop?.('break')
+    },
+    digit(digit) {
+      if (stack.at(-1)?.application.everyDigit === true) return stack.at(-1)?.onDigit?.(digit)
+      const terminators = variable(leg, 'playback_terminators') ?? '*'
+      if (terminators === 'any' || (terminators !== 'none' && terminators.includes(digit))) stack.at(-1)?.onDigit?.(digit)
+    },
+    abort() {
+      queue.length = 0
+      for (let top = stack.at(-1); top; top = stack.at(-1)) {
+        top.onStop?.('hangup')
+        top.done()
+      }
+    },
+  }
+}
