@@ -1,0 +1,123 @@
+// How long a recorded file plays, from its own bytes. The switch's word is not enough: one that was
+// killed left a WAV header that says 0 samples, and its last event never came.
+
+export interface Sound {
+  channels: number
+  sampleRate: number
+  durationMs: number
+}
+
+export interface Wav extends Sound {
+  /** Offset of the audio, and how much of it there is. */
+  dataAt: number
+  dataBytes: number
+  /** The header does not tell what there is: the writer never came back to it. */
+  unfinished: boolean
+}
+
+/** Enough of a file's beginning to find the audio of a WAV. */
+export const HEAD_BYTES = 64 * 1024
+const UNKNOWN = 0xffff_ffff
+
+/** `head` are the file's first bytes, `size` all of them. Undefined when it is no WAV that could be played. */
+export function wavOf(head: Buffer, size: number): Wav | undefined {
+  if (head.length < 12 || head.toString('latin1', 0, 4) !== 'RIFF' || head.toString('latin1', 8, 12) !== 'WAVE') return undefined
+  let format: { channels: number; sampleRate: number; frame: number } | undefined
+  for (let at = 12; at + 8 <= head.length; ) {
+    const name = head.toString('latin1', at, at + 4)
+    const bytes = head.readUInt32LE(at + 4)
+    const body = at + 8
+    if (name === 'fmt ' && body + 16 <= head.length) {
+      format = { channels: head.readUInt16LE(body + 2), sampleRate: head.readUInt32LE(body + 4), frame: head.readUInt16LE(body + 12) }
+    }
+    if (name === 'data') return format === undefined ? undefined : described(format, body, bytes, size)
+    // Chunks begin at even offsets.
+    at = body + bytes + (bytes % 2)
+  }
+  return undefined
+}
+
+function described(format: { channels: number; sampleRate: number; frame: number }, dataAt: number, said: number, size: number): Wav | undefined {
+  const { channels, sampleRate, frame } = format
+  if (channels === 0 || sampleRate === 0 || frame === 0) return undefined
+  const there = Math.max(0, size - dataAt)
+  const unfinished = there > 0 && (said === 0 || said === UNKNOWN || said > there)
+  const frames = Math.floor((unfinished ? there : Math.min(said, there)) / frame)
+  return { channels, sampleRate, dataAt, dataBytes: frames * frame, durationMs: Math.round((frames * 1000) / sampleRate), unfinished }
+}
+
+/** What to write where so that an unfinished header tells the truth: 32 bit little-endian numbers. */
+export const headerOf = ({ dataAt, dataBytes }: Wav): readonly { at: number; value: number }[] => [
+  { at: 4, value: dataAt + dataBytes - 8 },
+  { at: dataAt - 4, value: dataBytes },
+]
+
+export interface Mp3Counter {
+  feed(piece: Buffer): void
+  /** Undefined when no frame was seen. */
+  sound(): Sound | undefined
+}
+
+/** Adds up the frames as the file streams by; bytes that are no frame are skipped one by one. */
+export function mp3Counter(): Mp3Counter {
+  let milliseconds = 0
+  let first: Frame | undefined
+  let skip = 0
+  let rest: Buffer = Buffer.alloc(0)
+  return {
+    feed(piece) {
+      const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])
+      let at = 0
+      for (;;) {
+        const step = Math.min(skip, bytes.length - at)
+        at += step
+        skip -= step
+        if (bytes.length - at < TAG_HEADER) break
+        const frame = frameAt(bytes, at)
+        skip = frame?.bytes ?? tagAt(bytes, at) ?? 1
+        milliseconds += frame?.milliseconds ?? 0
+        first ??= frame
+      }
+      rest = bytes.subarray(at)
+    },
+    sound: () => (first === undefined ? undefined : { channels: first.channels, sampleRate: first.sampleRate, durationMs: Math.round(milliseconds) }),
+  }
+}
+
+const TAG_HEADER = 10
+
+/** Bytes of an ID3v2 tag: its length is in four bytes of seven bits. */
+function tagAt(bytes: Buffer, at: number): number | undefined {
+  if (bytes.toString('latin1', at, at + 3) !== 'ID3') return undefined
+  return [6, 7, 8, 9].reduce((length, offset) => length * 128 + ((bytes[at + offset] ?? 0) & 0x7f), 0) + TAG_HEADER
+}
+
+// ISO 11172-3 and 13818-3, layer III; by the version bits of the header, MPEG 2.5 being a common extension.
+const RATES = [[11_025, 12_000, 8000], [], [22_050, 24_000, 16_000], [44_100, 48_000, 32_000]] as const
+const KBITS_1 = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320] as const
+const KBITS_2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160] as const
+
+interface Frame {
+  bytes: number
+  milliseconds: number
+  sampleRate: number
+  channels: number
+}
+
+function frameAt(bytes: Buffer, at: number): Frame | undefined {
+  const header = bytes.readUInt32BE(at)
+  const version = (header >>> 19) & 3
+  const layer = (header >>> 17) & 3
+  if (header >>> 21 !== 0x7ff || layer !== 1) return undefined
+  const kbits = (version === 3 ? KBITS_1 : KBITS_2)[(header >>> 12) & 15] ?? 0
+  const rate = RATES[version]?.[(header >>> 10) & 3] ?? 0
+  if (kbits === 0 || rate === 0) return undefined
+  const samples = version === 3 ? 1152 : 576
+  const padding = (header >>> 9) & 1
+  return {
+    bytes: Math.floor((samples * kbits * 125) / rate) + padding,
+    milliseconds: (samples * 1000) / rate,
+    sampleRate: rate,
+    channels: (header >>> 6) % 4 === 3 ? 1 : 2,
+  }
+}

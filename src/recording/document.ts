@@ -1,0 +1,254 @@
+// The two documents of a recording. The recording document is what tenants read, in the month
+// database its id names; the in-flight document is the queue: it lives in `recordings_in_flight`
+// until the file is where it was to go, and what a restart finds there is all that is pending.
+
+import { monthOf, recordingDb, toGregorian } from '../store/modb.ts'
+import type { Doc, Stored } from '../store/store.ts'
+import type { Audio } from './finish.ts'
+import type { State } from './lifecycle.ts'
+import type { Effective } from './settings.ts'
+
+/** Who asked for a recording; what policy asked for, no callflow and no key may end. */
+export type By = 'policy' | 'action'
+
+export type Side = 'caller' | 'callee'
+
+export interface Origin {
+  /** As Kazoo words it, e.g. `inbound from onnet to endpoint`, `callflow : {label}`. */
+  origin: string
+  by: By
+  /** Unix milliseconds; the latest of an action is the one its `stop` takes away. */
+  at: number
+}
+
+/** What is known of the call when a recording is asked for. Empty strings where the switch did not say. */
+export interface CallFacts {
+  /** One for all legs and recordings of a conversation. */
+  interaction_id: string
+  /** The detail record of the call, whichever of its legs is recorded. */
+  cdr_id: string
+  /** Of the recorded leg, from the switch's view. */
+  direction: 'inbound' | 'outbound'
+  from: string
+  to: string
+  request: string
+  caller_id_name: string
+  caller_id_number: string
+  callee_id_name: string
+  callee_id_number: string
+  sip_call_id: string
+  owner_id?: string
+  endpoint_id?: string
+  label?: string
+  custom_channel_vars: Readonly<Record<string, string>>
+}
+
+/** The destination of a recording without `url`: an attachment of its document. */
+export const STORE = 'store'
+
+export type DeliveryState = 'due' | 'uploading' | 'stored' | 'failed'
+
+/** Written by delivery alone once it is `due`. Times are unix milliseconds in the queue and ISO 8601 in the recording. */
+export interface Delivery<Time = number> {
+  state: DeliveryState
+  /** The URL without its user part and query, or `store`. */
+  destination: string
+  attempts: number
+  next_at?: Time
+  /** When it was first tried: from there the days until giving up count. */
+  since?: Time
+  last_error?: string
+  stored_at?: string
+  location?: string
+}
+
+/** Shapes and units: DESIGN §5; field names are Kazoo's (call_recordings.json) where it has one. */
+export interface Recording extends Doc, CallFacts {
+  pvt_type: 'call_recording'
+  pvt_account_id: string
+  /** Gregorian seconds. */
+  pvt_created: number
+  pvt_modified: number
+  kind: 'file'
+  state: State
+  /** Why it was discarded or failed. */
+  reason?: string
+  /** The name the file has where it is delivered; the second one of a call ends in `_2` before its extension. */
+  name: string
+  media_type: 'mp3' | 'wav'
+  content_type: 'audio/mpeg' | 'audio/x-wav'
+  media_source: 'recorded'
+  source_type: 'callrec'
+  /** The uuid of the leg that is recorded. */
+  call_id: string
+  group_id: string
+  origin: string
+  origins: string[]
+  url?: string
+  /** Gregorian seconds; when audio began, or was asked for while there is none. */
+  start: number
+  duration: number
+  duration_ms: number
+  channels: number
+  channel_labels: string[]
+  sample_rate: number
+  /** Each setting it was started with and the layer that said so. */
+  policy: Effective
+  warnings?: string[]
+  size?: number
+  sha256?: string
+  delivery?: Delivery<string>
+}
+
+/** What a successor needs to go on with a recording. Written by the recorder until `stopped`, then by delivery. */
+export interface InFlight extends Doc {
+  account_id: string
+  node: string
+  leg: string
+  /** Whose leg it is; left is always the caller's side, so a callee's leg is recorded with its sides swapped. */
+  side: Side
+  state: State
+  /** Why it will be failed or discarded, known before its end. */
+  reason?: string
+  /** Below the spool directory, `{node}/{YYYYMM}/{id}.{format}`. */
+  file: string
+  settings: Effective
+  origins: Origin[]
+  /** Unix milliseconds when the switch confirmed the start. */
+  started_at?: number
+  delivery?: Delivery
+}
+
+/** A delivery as tenants read it in the recording document. */
+export const shown = ({ next_at, since, ...delivery }: Delivery): Delivery<string> => ({
+  ...delivery,
+  ...(next_at === undefined ? {} : { next_at: new Date(next_at).toISOString() }),
+  ...(since === undefined ? {} : { since: new Date(since).toISOString() }),
+})
+
+export type StoredRecording = Stored<Recording>
+export type StoredInFlight = Stored<InFlight>
+
+export const IN_FLIGHT = 'recordings_in_flight'
+
+export const recordingDbOf = (doc: { _id: string; account_id: string }): string => recordingDb(doc.account_id, doc._id)
+
+export interface NewRecording {
+  id: string
+  accountId: string
+  node: string
+  leg: string
+  side: Side
+  facts: CallFacts
+  settings: Effective
+  /** What it is written as, which may not be what the settings ask for. */
+  format: 'mp3' | 'wav'
+  warnings: readonly string[]
+  /** The first one is what the recording began with. */
+  origins: readonly [Origin, ...Origin[]]
+  /** Of the recording this one continues. */
+  groupId?: string
+  state: State
+  /** Hz. */
+  sampleRate: number
+  /** How many recordings of the same leg came before. */
+  before: number
+  /** Unix milliseconds. */
+  now: number
+}
+
+export function inFlightOf({ id, accountId, node, leg, side, settings, format, origins, state, now }: NewRecording): InFlight {
+  return {
+    _id: id,
+    account_id: accountId,
+    node,
+    leg,
+    side,
+    state,
+    file: `${node}/${monthOf(now)}/${id}.${format}`,
+    settings,
+    origins: [...origins],
+  }
+}
+
+export function recordingOf(made: NewRecording): Recording {
+  const { id, accountId, leg, facts, settings, format, warnings, origins, groupId = id, state, sampleRate, before, now } = made
+  const url = settings.url?.value
+  const stereo = settings.stereo?.value === true
+  return {
+    ...facts,
+    _id: id,
+    pvt_type: 'call_recording',
+    pvt_account_id: accountId,
+    pvt_created: toGregorian(now),
+    pvt_modified: toGregorian(now),
+    kind: 'file',
+    state,
+    // A second file of the same call must not overwrite the first where it is delivered.
+    name: `call_recording_${leg}${before === 0 ? '' : `_${before + 1}`}.${format}`,
+    media_type: format,
+    content_type: format === 'mp3' ? 'audio/mpeg' : 'audio/x-wav',
+    media_source: 'recorded',
+    source_type: 'callrec',
+    call_id: leg,
+    group_id: groupId,
+    origin: origins[0].origin,
+    origins: origins.map(one => one.origin),
+    ...(url === undefined ? {} : { url }),
+    start: toGregorian(now),
+    duration: 0,
+    duration_ms: 0,
+    channels: stereo ? 2 : 1,
+    channel_labels: stereo ? ['caller', 'callee'] : ['mixed'],
+    sample_rate: sampleRate,
+    policy: settings,
+    ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
+  }
+}
+
+/** What the ended file taught, in the recording document's own fields. */
+export function audioFields({ durationMs, size, sha256, sampleRate, channels }: Audio): Partial<Recording> {
+  return {
+    duration: Math.floor(durationMs / 1000),
+    duration_ms: durationMs,
+    size,
+    sha256,
+    ...(sampleRate === undefined ? {} : { sample_rate: sampleRate }),
+    ...(channels === undefined ? {} : { channels }),
+  }
+}
+
+/** What one part of a conversation knew of its call, for the next. */
+export const factsOf = ({
+  interaction_id,
+  cdr_id,
+  direction,
+  from,
+  to,
+  request,
+  caller_id_name,
+  caller_id_number,
+  callee_id_name,
+  callee_id_number,
+  sip_call_id,
+  owner_id,
+  endpoint_id,
+  label,
+  custom_channel_vars,
+}: Recording): CallFacts => ({
+  interaction_id,
+  cdr_id,
+  direction,
+  from,
+  to,
+  request,
+  caller_id_name,
+  caller_id_number,
+  callee_id_name,
+  callee_id_number,
+  sip_call_id,
+  ...(owner_id === undefined ? {} : { owner_id }),
+  ...(endpoint_id === undefined ? {} : { endpoint_id }),
+  ...(label === undefined ? {} : { label }),
+  custom_channel_vars,
+})

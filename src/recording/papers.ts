@@ -1,0 +1,89 @@
+// The two documents of one recording as this process holds them, and how they get into the store.
+
+import type { Clock } from '../clock.ts'
+import { isCode } from '../errors.ts'
+import { toGregorian } from '../store/modb.ts'
+import type { Doc, Store } from '../store/store.ts'
+import { type Delivery, IN_FLIGHT, type InFlight, audioFields, type Origin, type Recording, recordingDbOf } from './document.ts'
+import type { Audio } from './finish.ts'
+import type { State } from './lifecycle.ts'
+
+export class Papers {
+  readonly #store: Store
+  readonly #clock: Clock
+  #inFlight: InFlight
+  #recording: Recording
+
+  constructor(store: Store, clock: Clock, inFlight: InFlight, recording: Recording) {
+    this.#store = store
+    this.#clock = clock
+    this.#inFlight = inFlight
+    this.#recording = recording
+  }
+
+  get inFlight(): Readonly<InFlight> {
+    return this.#inFlight
+  }
+
+  get recording(): Readonly<Recording> {
+    return this.#recording
+  }
+
+  become(state: State, reason?: string): void {
+    const change = { state, ...(reason === undefined ? {} : { reason }) }
+    this.#inFlight = { ...this.#inFlight, ...change }
+    this.#recording = { ...this.#recording, ...change }
+  }
+
+  /** `at` is unix milliseconds. */
+  started(at: number): void {
+    this.#inFlight = { ...this.#inFlight, started_at: at }
+    this.#recording = { ...this.#recording, start: toGregorian(at) }
+  }
+
+  askedBy(origins: Origin[]): void {
+    this.#inFlight = { ...this.#inFlight, origins }
+    this.#recording = { ...this.#recording, origins: origins.map(one => one.origin) }
+  }
+
+  warn(text: string): void {
+    this.#recording = { ...this.#recording, warnings: [...(this.#recording.warnings ?? []), text] }
+  }
+
+  heard(audio: Audio): void {
+    this.#recording = { ...this.#recording, ...audioFields(audio) }
+  }
+
+  due(destination: string): void {
+    const delivery: Delivery = { state: 'due', destination, attempts: 0, next_at: this.#clock.now() }
+    this.#inFlight = { ...this.#inFlight, delivery }
+  }
+
+  async saveInFlight(): Promise<void> {
+    this.#inFlight = { ...this.#inFlight, _rev: await this.#put(IN_FLIGHT, this.#inFlight) }
+  }
+
+  async saveRecording(): Promise<void> {
+    this.#recording = { ...this.#recording, pvt_modified: toGregorian(this.#clock.now()) }
+    this.#recording = { ...this.#recording, _rev: await this.#put(recordingDbOf(this.#inFlight), this.#recording) }
+  }
+
+  removeInFlight(): Promise<void> {
+    return this.#store.purge(IN_FLIGHT, this.#inFlight._id)
+  }
+
+  async #put(db: string, doc: Doc): Promise<string> {
+    try {
+      return await this.#store.put(db, doc)
+    } catch (error) {
+      if (isCode(error, 'datastore_missing') && db !== IN_FLIGHT) {
+        await this.#store.createDatabase(db, 'modb')
+        return this.#store.put(db, doc)
+      }
+      // Somebody else wrote a field of his own meanwhile (a deletion, a note); ours are only ours, so they go on top.
+      const current = isCode(error, 'datastore_conflict') ? await this.#store.get(db, doc._id) : undefined
+      if (current === undefined) throw error
+      return this.#store.put(db, { ...current, ...doc, _rev: current._rev })
+    }
+  }
+}

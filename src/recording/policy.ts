@@ -1,0 +1,137 @@
+// What is recorded, and why: the decision for one leg from the documents around it. Pure; the answer
+// carries the settings with the layer of each and a sentence a person can read.
+
+import {
+  ACTION_DEFAULTS,
+  type Effective,
+  type Flags,
+  type Leaves,
+  type Network,
+  POLICY_DEFAULTS,
+  type Settings,
+  everywhere,
+  isEnabled,
+  layer,
+  merge,
+  sameFile,
+  settingsIn,
+} from './settings.ts'
+
+/** What the documents of one party say. Of callflows first the one that was dialled, then the one it branched into. */
+export interface Documents {
+  account?: Flags
+  user?: Flags
+  device?: Flags
+  callflows: readonly Flags[]
+}
+
+export interface Way {
+  /** `offnet`: the call came from a trunk. */
+  from: Network
+  /** `offnet`: the `no_match` callflow was matched, so it leaves by a trunk. */
+  to: Network
+  /** Seconds no recording may exceed, whoever asks for more. */
+  maxTimeLimit: number
+}
+
+export interface Decision {
+  record: boolean
+  settings: Effective
+  /** As Kazoo words it; DESIGN §6. */
+  origin: string
+  why: string
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null
+
+const partOf = (call_recording: unknown, part: 'account' | 'endpoint'): unknown => (isObject(call_recording) ? call_recording[part] : undefined)
+
+/** An account says what holds for its endpoints in `call_recording.endpoint`; `call_recording.account` is about the account as a whole. */
+const endpointsOf = ({ record_call, call_recording }: Flags): Flags => ({
+  record_call,
+  call_recording: partOf(call_recording, 'endpoint'),
+})
+
+const merged = (defaults: Settings, { account = {}, user = {}, device = {}, callflows }: Documents): Leaves<Effective> =>
+  merge(
+    everywhere('system', defaults),
+    layer('account', endpointsOf(account)),
+    layer('user', user),
+    layer('device', device),
+    ...callflows.map(callflow => layer('callflow', callflow)),
+  )
+
+function capped(settings: Effective, seconds: number): Effective {
+  const limit = settings.time_limit
+  return limit === undefined || limit.value <= seconds ? settings : { ...settings, time_limit: { value: seconds, from: limit.from } }
+}
+
+function decided(settings: Effective, where: string, origin: string): Decision {
+  const record = isEnabled(settings)
+  const from = settings.enabled?.from
+  const why = from === undefined ? `nobody switches ${where} calls' recording on` : `${where} calls are recorded: ${record ? 'yes' : 'no'}, says ${from}`
+  return { record, settings, origin, why }
+}
+
+/**
+ * The account's own policy, for the caller's leg. `call_recording.account` alone decides it, so nobody below the account can switch it
+ * off. Where the call came from is asked first; where it goes only if that says nothing or no (cf_route_win.erl).
+ */
+export function decideAccount({ account }: Documents, { from, to, maxTimeLimit }: Way): Decision {
+  const said = layer('account', { call_recording: partOf(account?.call_recording, 'account') })
+  const { inbound, outbound } = merge(everywhere('system', POLICY_DEFAULTS), said)
+  const words = (settings: Effective): string => (settings.enabled === undefined ? 'says nothing' : `says ${isEnabled(settings) ? 'yes' : 'no'}`)
+  const came = `the account's own policy ${words(inbound[from])} of calls that come from ${from}`
+  if (isEnabled(inbound[from])) return { record: true, settings: capped(inbound[from], maxTimeLimit), origin: `inbound from ${from} to account`, why: came }
+  return {
+    record: isEnabled(outbound[to]),
+    settings: capped(outbound[to], maxTimeLimit),
+    origin: `outbound to ${to} from account`,
+    why: `${came}, and ${words(outbound[to])} of calls that go to ${to}`,
+  }
+}
+
+/** Of a caller that came from a trunk there is no user and no device of the account: leave them out. */
+const strangers = ({ account, callflows }: Documents): Documents => ({ ...(account === undefined ? {} : { account }), callflows })
+
+/** For the caller's leg, once, when the call begins. */
+export function decideCaller(documents: Documents, { from, to, maxTimeLimit }: Way): Decision {
+  if (from === 'offnet') {
+    const settings = capped(merged(POLICY_DEFAULTS, strangers(documents)).inbound.offnet, maxTimeLimit)
+    return decided(settings, 'inbound offnet', 'inbound from offnet to endpoint')
+  }
+  return decided(capped(merged(POLICY_DEFAULTS, documents).outbound[to], maxTimeLimit), `outbound ${to}`, `outbound to ${to} from endpoint`)
+}
+
+/** What is to run on the caller's leg when the call comes, and again when it is about to leave by a trunk. */
+export const decideCallerLeg = (documents: Documents, way: Way): readonly Decision[] => [decideAccount(documents, way), decideCaller(documents, way)]
+
+/**
+ * For the leg of an endpoint that is about to be rung. `documents` are the endpoint's; `running` are the settings of what is being
+ * recorded on the caller's leg.
+ */
+export function decideCallee(documents: Documents, { from, maxTimeLimit }: Way, running: readonly Effective[]): Decision {
+  const settings = capped(merged(POLICY_DEFAULTS, documents).inbound[from], maxTimeLimit)
+  const decision = decided(settings, `inbound ${from}`, `inbound from ${from} to endpoint`)
+  // One flag that holds for both parties would make the same file twice.
+  const shared = settings.enabled?.from
+  const common = shared === 'system' || shared === 'account' || shared === 'callflow'
+  if (decision.record && common && running.some(other => sameFile(other, settings))) {
+    return { ...decision, record: false, why: `the caller's leg is recorded with the same settings, and ${shared} asks for both` }
+  }
+  return { ...decision, settings: onceThere(settings) }
+}
+
+/** A leg that is yet to be rung cannot be recorded before it answers, whatever the documents say. */
+function onceThere(settings: Effective): Effective {
+  if (settings.record_on_answer?.value === true || settings.record_on_bridge?.value === true) return settings
+  return { ...settings, record_on_answer: { value: true, from: 'system' } }
+}
+
+/** For a `record_call` node: it records whatever the flags say, with the caller's settings below its own. */
+export function decideAction(documents: Documents, { from, to, maxTimeLimit }: Way, data: unknown, label: string): Decision {
+  const layers = merged(ACTION_DEFAULTS, from === 'offnet' ? strangers(documents) : documents)
+  const own = everywhere('action', { ...settingsIn(data), enabled: true })
+  const settings = merge(layers, own)[from === 'offnet' ? 'inbound' : 'outbound'][from === 'offnet' ? 'offnet' : to]
+  return { record: true, settings: capped(settings, maxTimeLimit), origin: `callflow : ${label}`, why: 'the callflow says so at this point' }
+}

@@ -1,0 +1,744 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import test, { type ExecutionContext } from 'ava'
+import { AppError, type ErrorCode } from '../../src/errors.ts'
+import { silent } from '../../src/log.ts'
+import { type CallFacts, IN_FLIGHT, type InFlight, type Recording } from '../../src/recording/document.ts'
+import { type Recorder, type StartRequest, startRecorder } from '../../src/recording/recorder.ts'
+import { type Effective, everywhere, type Settings } from '../../src/recording/settings.ts'
+import type { Finished, Spool } from '../../src/recording/spool.ts'
+import { embeddedStore } from '../../src/store/embedded.ts'
+import { recordingDb } from '../../src/store/modb.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Leg, RecordOptions, SwitchEvent, Switches, SwitchNode } from '../../src/switch/switch.ts'
+import { manualClock } from '../helpers/clock.ts'
+import { tally } from '../helpers/tally.ts'
+import { until } from '../helpers/wait.ts'
+
+const ACCOUNT = 'ab'.repeat(16)
+const LEG = '00000000-0000-4000-8000-000000000001'
+const FACTS: CallFacts = {
+  interaction_id: 'i1',
+  cdr_id: '202605-00000000-0000-4000-8000-000000000001',
+  direction: 'inbound',
+  from: 'alice@acme.example',
+  to: '2002@acme.example',
+  request: '2002@acme.example',
+  caller_id_name: 'Alice',
+  caller_id_number: '2001',
+  callee_id_name: '',
+  callee_id_number: '2002',
+  sip_call_id: 's1',
+  custom_channel_vars: {},
+}
+const WHOLE: Finished = { size: 160_044, sha256: 'ab', durationMs: 10_000, sampleRate: 8000, channels: 2 }
+
+const effective = (settings: Settings): Effective => everywhere('user', { stereo: true, ...settings, enabled: true }).inbound.onnet
+
+/** A recorder with a real store, a switch that does as it is told, a spool without a disk, and a clock that stands. */
+async function setup(t: ExecutionContext) {
+  const dir = await mkdtemp(join(tmpdir(), 'callrec-recorder-'))
+  const real = await embeddedStore({ dir })
+  t.teardown(async () => {
+    await real.close()
+    await rm(dir, { recursive: true })
+  })
+  await real.createDatabase(IN_FLIGHT, 'recordings_in_flight')
+
+  const clock = manualClock()
+  const sent: string[] = []
+  const options: RecordOptions[] = []
+  const fails = new Map<string, ErrorCode>()
+  const legs = new Map<string, Leg>([[LEG, legOf(LEG)]])
+  const recorded = new Set<string>()
+  const listeners = new Set<(event: SwitchEvent) => void>()
+  const say = async (what: string): Promise<void> => {
+    sent.push(what)
+    const code = fails.get(what.split(' ')[0] ?? '')
+    if (code !== undefined) throw new AppError(code, `scripted ${code}`)
+  }
+  const node = {
+    name: 'fs1',
+    status: () => ({ name: 'fs1', state: 'up', address: '', modules: { mod_shout: false } }),
+    leg: async uuid => {
+      await say('leg')
+      return legs.get(uuid)
+    },
+    recordings: async () => [...recorded],
+    async record(uuid, path, given) {
+      options.push(given)
+      await say(`record ${uuid} ${path}`)
+      recorded.add(path)
+    },
+    async stopRecording(_, path) {
+      await say(`stop ${path}`)
+      recorded.delete(path)
+    },
+  } as Partial<SwitchNode> as SwitchNode
+  const switches: Switches = {
+    nodes: [node],
+    node: () => node,
+    on(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    close: async () => {},
+  }
+
+  const files = new Map<string, Finished>()
+  const removed: string[] = []
+  const spoolFails = new Map<'makeReady' | 'check', AppError>()
+  const ready = async (what: 'makeReady' | 'check'): Promise<void> => {
+    const error = spoolFails.get(what)
+    if (error !== undefined) throw error
+  }
+  const spool: Spool = {
+    here: file => `/here/${file}`,
+    onSwitch: file => `/spool/${file}`,
+    makeReady: () => ready('makeReady'),
+    check: () => ready('check'),
+    free: async () => 1,
+    finish: async file => files.get(file),
+    size: async file => files.get(file)?.size,
+    read: () => Readable.from([]),
+    pieces: () => Readable.from([]),
+    remove: async file => void removed.push(file),
+  }
+
+  const storeFails: { with?: AppError; reading?: AppError } = {}
+  const store: Store = Object.create(real, {
+    put: { value: (db: string, doc: { _id: string }) => (storeFails.with === undefined ? real.put(db, doc) : Promise.reject(storeFails.with)) },
+    query: {
+      value: (...args: Parameters<Store['query']>) => (storeFails.reading === undefined ? real.query(...args) : Promise.reject(storeFails.reading)),
+    },
+  }) as Store
+  let delivered = 0
+  const { metrics, counts } = tally()
+  const open = (): Recorder =>
+    startRecorder({
+      switches,
+      store,
+      spool,
+      clock,
+      log: silent,
+      metrics,
+      random: bytes => randomBytes(bytes).toString('hex'),
+      deliver: () => void delivered++,
+      maxTimeLimit: 10_800,
+    })
+  let recorder = open()
+  t.teardown(() => recorder.close())
+
+  const tell = (event: SwitchEvent): void => {
+    for (const listener of listeners) listener(event)
+  }
+  const world = {
+    clock,
+    counts,
+    sent,
+    options,
+    fails,
+    legs,
+    recorded,
+    files,
+    removed,
+    spoolFails,
+    storeFails,
+    real,
+    tell,
+    delivered: () => delivered,
+    recorder: () => recorder,
+    async restart() {
+      await recorder.close()
+      recorder = open()
+    },
+    start: (settings: Settings = {}, request: Partial<StartRequest> = {}) =>
+      recorder.start({
+        accountId: ACCOUNT,
+        leg: legs.get(LEG) ?? legOf(LEG),
+        fresh: false,
+        side: 'caller',
+        facts: FACTS,
+        settings: effective(settings),
+        origin: 'inbound from onnet to endpoint',
+        by: 'policy',
+        ...request,
+      }),
+    inFlight: (id: string) => real.get<InFlight>(IN_FLIGHT, id),
+    recording: async (id: string) => (await real.get<Recording>(recordingDb(ACCOUNT, id), id)) as Recording,
+    path: (id: string) => `/spool/fs1/${id.slice(0, 6)}/${id}.wav`,
+    file: (id: string) => `fs1/${id.slice(0, 6)}/${id}.wav`,
+    started: (id: string) => tell({ name: 'RECORD_START', leg: legOf(LEG), at: clock.now(), path: '', variables: { rec_id: id } }),
+    stopped: (id: string, cause?: string) =>
+      tell({ name: 'RECORD_STOP', leg: legOf(LEG), at: clock.now(), path: world.path(id), variables: {}, ...(cause === undefined ? {} : { cause }) }),
+    hangup: () => {
+      legs.delete(LEG)
+      tell({ name: 'CHANNEL_HANGUP_COMPLETE', leg: legOf(LEG), at: clock.now(), cause: 'NORMAL_CLEARING' })
+    },
+    /** The state the store holds. */
+    reaches: (id: string, state: string) =>
+      until(`${id} is ${state}`, async () => {
+        const found = await real.get<Recording>(recordingDb(ACCOUNT, id), id)
+        return found?.state === state && found
+      }),
+    running: (id: string, state: string) => until(`${id} runs as ${state}`, () => recorder.running(LEG).some(one => one.id === id && one.state === state)),
+  }
+  return world
+}
+
+function legOf(uuid: string, more: Partial<Leg> = {}): Leg {
+  const empty = {
+    destination: '',
+    callerIdName: '',
+    callerIdNumber: '',
+    calleeIdName: '',
+    calleeIdNumber: '',
+    sipFrom: '',
+    sipTo: '',
+    sipRequest: '',
+    sipCallId: '',
+  }
+  return { node: 'fs1', uuid, direction: 'inbound', answered: true, sampleRate: 8000, variables: {}, ...empty, ...more }
+}
+
+test('both documents stand before the switch is asked, and RECORD_START makes it a recording', async t => {
+  const w = await setup(t)
+  const { id, state, joined } = await w.start({ format: 'wav', record_min_sec: 3, record_sample_rate: 16_000, time_limit: 60 })
+  t.is(state, 'starting')
+  t.false(joined)
+  t.deepEqual(w.sent, [`record ${LEG} ${w.path(id)}`])
+  t.deepEqual(w.options, [{ limit: 61, variables: { rec_id: id, RECORD_STEREO: 'true', RECORD_MIN_SEC: '3', record_sample_rate: '16000' } }])
+  t.like(await w.inFlight(id), { account_id: ACCOUNT, node: 'fs1', leg: LEG, side: 'caller', state: 'waiting', file: w.file(id) })
+  w.started(id)
+  t.like(await w.reaches(id, 'recording'), {
+    call_id: LEG,
+    kind: 'file',
+    channels: 2,
+    channel_labels: ['caller', 'callee'],
+    origin: 'inbound from onnet to endpoint',
+  })
+})
+
+test("a callee's leg is recorded with its sides swapped, and mono needs no sides", async t => {
+  const w = await setup(t)
+  await w.start({}, { side: 'callee' })
+  await w.start({ stereo: false }, { side: 'callee' })
+  t.is(w.options[0]?.variables.RECORD_STEREO_SWAP, 'true')
+  t.is(w.options[1]?.variables.RECORD_STEREO, 'false')
+  t.is(w.options[1]?.variables.RECORD_STEREO_SWAP, undefined)
+})
+
+test('an ended recording has the length and hash of its file and is due for delivery', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ url: 'https://user:secret@records.example/in?x=1' })
+  w.started(id)
+  w.files.set(w.file(id), WHOLE)
+  w.stopped(id)
+  t.like(await w.reaches(id, 'stopped'), { duration: 10, duration_ms: 10_000, size: 160_044, sha256: 'ab', sample_rate: 8000 })
+  await until('delivery', () => w.delivered() === 1)
+  t.like(await w.inFlight(id), { state: 'stopped', delivery: { state: 'due', destination: 'https://records.example/in', attempts: 0 } })
+})
+
+test('the time limit is our own timer, not the whole seconds of the switch', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ time_limit: 30 })
+  w.started(id)
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.clock.advance(29_999)
+  t.is(w.sent.length, 1)
+  w.clock.advance(1)
+  t.true(await until('the stop', () => w.sent.includes(`stop ${w.path(id)}`)))
+})
+
+test('no recording is longer than MAX_TIME_LIMIT, whoever asks for more', async t => {
+  const w = await setup(t)
+  await w.start({ time_limit: 99_999 })
+  t.deepEqual(
+    w.options.map(({ limit }) => limit),
+    [10_801],
+  )
+})
+
+/** A recording nobody set a limit for, at the end of the longest file; answers the part that follows. */
+async function full(w: Awaited<ReturnType<typeof setup>>): Promise<[first: string, second: string]> {
+  const { id } = await w.start()
+  w.started(id)
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.clock.advance(10_800_000)
+  const next = await until('the next part', () =>
+    w
+      .recorder()
+      .running(LEG)
+      .find(one => one.id !== id && one.state === 'starting'),
+  )
+  return [id, next.id]
+}
+
+test('a recording without a limit goes on in a next part, and ends only when that one runs', async t => {
+  const w = await setup(t)
+  const [first, second] = await full(w)
+  t.false(w.sent.includes(`stop ${w.path(first)}`), 'not before the next one has audio')
+  t.is(w.options[0]?.limit, 0, 'the switch would cut it while nobody is here to begin the next part')
+  w.started(second)
+  await until('the stop', () => w.sent.includes(`stop ${w.path(first)}`))
+  w.stopped(first)
+  await w.reaches(first, 'stopped')
+  await w.reaches(second, 'recording')
+  const [one, two] = [await w.recording(first), await w.recording(second)]
+  t.is(two.group_id, one.group_id)
+  t.like(two, { name: `call_recording_${LEG}_2.wav`, origins: ['inbound from onnet to endpoint'], cdr_id: one.cdr_id, policy: one.policy })
+  t.deepEqual(
+    w
+      .recorder()
+      .running(LEG)
+      .map(({ id }) => id),
+    [second],
+  )
+  w.files.set(w.file(second), WHOLE)
+  w.clock.advance(10_800_000)
+  const third = await until('a third part', () =>
+    w
+      .recorder()
+      .running(LEG)
+      .find(({ id, state }) => id !== second && state === 'starting'),
+  )
+  t.is((await w.recording(third.id)).name, `call_recording_${LEG}_3.wav`)
+})
+
+test('a next part that the switch refuses leaves the full recording running, and is tried again', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  w.started(id)
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.fails.set('record', 'switch_refused')
+  w.clock.advance(10_800_000)
+  await until('the refusal', () => w.sent.filter(line => line.startsWith('record')).length === 2 && w.recorder().running(LEG).length === 1)
+  t.false(w.sent.some(line => line.startsWith('stop')))
+  w.fails.delete('record')
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  w.clock.advance(60_000)
+  await until('nothing but the full one', () => w.recorder().running(LEG).length === 1)
+  delete w.storeFails.with
+  w.clock.advance(60_000)
+  const next = await until('the next part', () =>
+    w
+      .recorder()
+      .running(LEG)
+      .find(one => one.id !== id && one.state === 'starting'),
+  )
+  w.started(next.id)
+  t.true(await until('the stop', () => w.sent.includes(`stop ${w.path(id)}`)))
+})
+
+test('an engine that died between the two parts begins no third one', async t => {
+  const w = await setup(t)
+  const [first, second] = await full(w)
+  await w.restart()
+  w.clock.advance(1000)
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.running(second, 'recording')
+  w.clock.advance(1)
+  await until('the stop of the first', () => w.sent.includes(`stop ${w.path(first)}`))
+  t.is(w.options.length, 2)
+})
+
+test('a recording shorter than asked for is discarded with its file, whoever noticed it', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ record_min_sec: 15 })
+  w.started(id)
+  w.files.set(w.file(id), WHOLE)
+  w.stopped(id)
+  t.like(await w.reaches(id, 'discarded'), { reason: 'too_short' })
+  await until('the end of the queue', async () => (await w.inFlight(id)) === undefined)
+  t.deepEqual(w.removed, [w.file(id)])
+  t.is(w.delivered(), 0)
+
+  const other = await w.start({ record_min_sec: 16 })
+  w.started(other.id)
+  w.stopped(other.id, 'input-too-short')
+  t.like(await w.reaches(other.id, 'discarded'), { reason: 'too_short' })
+})
+
+test('a recording that waits for the answer begins with it, and with a bridge where that was asked', async t => {
+  const w = await setup(t)
+  w.legs.set(LEG, legOf(LEG, { answered: false }))
+  const answer = await w.start({ record_on_answer: true })
+  const bridge = await w.start({ record_on_bridge: true })
+  t.deepEqual([answer.state, bridge.state, w.sent.length], ['waiting', 'waiting', 0])
+  t.like(await w.inFlight(answer.id), { state: 'waiting' })
+  w.tell({ name: 'CHANNEL_ANSWER', leg: legOf(LEG), at: 0 })
+  await w.running(answer.id, 'starting')
+  t.deepEqual(w.sent, [`record ${LEG} ${w.path(answer.id)}`])
+  for (const leg of [legOf(LEG), legOf('other')]) w.legs.set(leg.uuid, leg)
+  w.tell({ name: 'CHANNEL_BRIDGE', leg: legOf('other'), at: 0, otherLeg: LEG })
+  await w.running(bridge.id, 'starting')
+})
+
+test('a bridge with early media is no talk: it begins when both sides have answered, told of it once or twice', async t => {
+  const w = await setup(t)
+  const early = legOf('early', { answered: false, otherLeg: LEG })
+  w.legs.set('early', early)
+  const { id } = await w.start({ record_on_bridge: true })
+  w.tell({ name: 'CHANNEL_BRIDGE', leg: legOf(LEG), at: 0, otherLeg: 'early' })
+  await until('both legs are asked for', () => w.sent.length === 2)
+  const late = await w.start({ record_on_bridge: true, stereo: false }, { leg: legOf(LEG, { otherLeg: 'early' }) })
+  t.is(late.state, 'waiting')
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('the recordings are found again', () => w.recorder().running(LEG).length === 2)
+  t.deepEqual(
+    w
+      .recorder()
+      .running(LEG)
+      .map(({ state }) => state),
+    ['waiting', 'waiting'],
+  )
+  w.legs.set('early', { ...early, answered: true })
+  for (let times = 0; times < 2; times++) w.tell({ name: 'CHANNEL_ANSWER', leg: { ...early, answered: true }, at: 0 })
+  await w.running(id, 'starting')
+  await w.running(late.id, 'starting')
+  t.is(w.options.length, 2)
+})
+
+test('what has already happened is not waited for', async t => {
+  const w = await setup(t)
+  t.is((await w.start({ record_on_answer: true })).state, 'starting')
+  w.legs.set('x', legOf('x'))
+  t.is((await w.start({ record_on_bridge: true, format: 'wav' }, { leg: legOf(LEG, { otherLeg: 'x' }) })).state, 'starting')
+})
+
+test('a leg that is never answered, or never made, leaves a discarded recording and no file', async t => {
+  const w = await setup(t)
+  w.legs.set(LEG, legOf(LEG, { answered: false }))
+  const rung = await w.start({ record_on_answer: true })
+  w.hangup()
+  t.like(await w.reaches(rung.id, 'discarded'), { reason: 'never_answered' })
+  const never = await w.start({ record_on_answer: true }, { leg: legOf('unborn', { answered: false }) })
+  w.recorder().legNeverCame('unborn')
+  t.like(await w.reaches(never.id, 'discarded'), { reason: 'never_answered' })
+  await until('the end of the queue', async () => (await w.inFlight(never.id)) === undefined)
+})
+
+test('two starts with the same settings are one recording with both origins; other settings are a second file', async t => {
+  const w = await setup(t)
+  const [one, two, three] = await Promise.all([
+    w.start({ format: 'wav' }),
+    w.start({ format: 'wav' }, { origin: 'callflow : sales', by: 'action' }),
+    w.start({ format: 'wav', time_limit: 60 }, { origin: 'callflow : other', by: 'action' }),
+  ])
+  t.is(one.id, two.id)
+  t.true(two.joined)
+  t.not(three.id, one.id)
+  t.deepEqual((await w.recording(one.id)).origins, ['inbound from onnet to endpoint', 'callflow : sales'])
+  t.is((await w.recording(one.id)).name, `call_recording_${LEG}.wav`)
+  t.is((await w.recording(three.id)).name, `call_recording_${LEG}_2.wav`)
+  t.is(w.options.length, 2)
+})
+
+test("a callflow's stop takes the latest origin an action made, and never what policy started", async t => {
+  const w = await setup(t)
+  const policy = await w.start({ format: 'wav' })
+  t.is(await w.recorder().stopLatest(LEG), undefined)
+  w.clock.advance(1)
+  const action = await w.start({ format: 'wav', time_limit: 60 }, { origin: 'callflow : a', by: 'action' })
+  w.clock.advance(1)
+  await w.start({ format: 'wav' }, { origin: 'callflow : b', by: 'action' })
+  for (const { id } of [policy, action]) {
+    w.started(id)
+    await w.running(id, 'recording')
+  }
+  t.is((await w.recorder().stopLatest(LEG))?.id, policy.id)
+  t.deepEqual((await w.recording(policy.id)).origins, ['inbound from onnet to endpoint'])
+  t.false(w.sent.some(one => one.startsWith('stop')))
+  t.like(await w.recorder().stopLatest(LEG), { id: action.id, state: 'stopping' })
+  t.true(w.sent.includes(`stop ${w.path(action.id)}`))
+  t.is(await w.recorder().stopLatest(LEG), undefined)
+})
+
+test('a switch that refuses to record makes a failed recording with the reason, not an error in the call', async t => {
+  const w = await setup(t)
+  w.fails.set('record', 'switch_refused')
+  const { id, state, reason } = await w.start()
+  t.deepEqual([state, reason], ['failed', 'switch_refused'])
+  t.like(await w.recording(id), { state: 'failed', reason: 'switch_refused' })
+  t.is(await w.inFlight(id), undefined)
+})
+
+test('a spool that cannot be written, or is full, fails the recording before the switch is asked', async t => {
+  const w = await setup(t)
+  w.spoolFails.set('makeReady', new AppError('spool_unwritable', 'no'))
+  t.like(await w.start(), { state: 'failed', reason: 'spool_unwritable' })
+  w.spoolFails.clear()
+  w.spoolFails.set('check', new AppError('spool_unwritable', 'full'))
+  t.like(await w.start(), { state: 'failed', reason: 'spool_unwritable' })
+  t.deepEqual(w.sent, [])
+})
+
+test('mp3 asked of a switch that cannot write it becomes wav, and the document says so', async t => {
+  const w = await setup(t)
+  const asked = await w.recording((await w.start({ format: 'mp3' })).id)
+  t.like(asked, { media_type: 'wav', content_type: 'audio/x-wav' })
+  t.regex(asked.warnings?.[0] ?? '', /mod_shout/)
+  t.is((await w.recording((await w.start()).id)).warnings, undefined)
+})
+
+test('a store that is away when a recording is asked for fails it and leaves the call alone', async t => {
+  const w = await setup(t)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  t.like(await w.start(), { state: 'failed', joined: false, reason: 'away' })
+  t.deepEqual(w.recorder().running(LEG), [])
+  t.deepEqual(w.sent, [])
+})
+
+test('the end of a recording waits for a store that is away', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  w.started(id)
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  w.stopped(id)
+  await until('the retry', () => w.clock.waits().includes(5000))
+  t.is((await w.recording(id)).state, 'recording')
+  delete w.storeFails.with
+  w.clock.advance(5000)
+  await w.reaches(id, 'stopped')
+  t.true(await until('delivery', () => w.delivered() === 1))
+})
+
+test('a recording that the switch ends in the middle of a call says so, one that reached its limit does not', async t => {
+  const w = await setup(t)
+  const ended = async (settings: Settings): Promise<Recording> => {
+    const { id } = await w.start(settings)
+    w.started(id)
+    w.files.set(w.file(id), WHOLE)
+    await w.running(id, 'recording')
+    w.clock.advance(9500)
+    w.stopped(id, 'success-maxtime')
+    return w.reaches(id, 'stopped')
+  }
+  t.deepEqual((await ended({})).warnings, ['the switch ended it before the call was over'])
+  t.is((await ended({ time_limit: 10 })).warnings, undefined)
+})
+
+test('audio that is missing from the file by more than two seconds is told in the document', async t => {
+  const w = await setup(t)
+  const ran = async (ms: number, listening = true): Promise<Recording> => {
+    const { id } = await w.start({ stereo: listening })
+    w.started(id)
+    w.files.set(w.file(id), WHOLE)
+    await w.running(id, 'recording')
+    w.clock.advance(ms)
+    if (listening) w.stopped(id)
+    else {
+      // It ended while nobody heard it: since when is not known.
+      w.recorded.clear()
+      await w.restart()
+      w.tell({ name: 'node_up', node: 'fs1' })
+    }
+    return w.reaches(id, 'stopped')
+  }
+  t.deepEqual((await ran(12_001)).warnings, ['2.0 s of 12.0 s are not in the file: it was on hold, or its media did not pass the switch'])
+  t.is((await ran(12_000)).warnings, undefined)
+  t.is((await ran(20_000, false)).warnings, undefined)
+})
+
+test('a file that does not grow is a failure for want of media', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  w.started(id)
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), { ...WHOLE, size: 44, durationMs: 0 })
+  w.clock.advance(10_000)
+  await until('the stop', () => w.sent.includes(`stop ${w.path(id)}`))
+  w.stopped(id)
+  t.like(await w.reaches(id, 'failed'), { reason: 'no_media' })
+})
+
+test('a RECORD_STOP that never comes after the leg went is made up for by the file', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  w.started(id)
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.hangup()
+  await until('the watch', () => w.clock.waits().includes(30_000))
+  w.recorded.clear()
+  w.clock.advance(30_000)
+  t.like(await w.reaches(id, 'stopped'), { duration_ms: 10_000 })
+})
+
+test('a stop that the switch did not obey is sent again', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ time_limit: 5 })
+  w.started(id)
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.fails.set('stop', 'switch_timeout')
+  w.clock.advance(5000)
+  await until('the stop', () => w.sent.filter(one => one.startsWith('stop')).length === 1)
+  w.fails.clear()
+  await until('the watch', () => w.clock.waits().includes(30_000))
+  w.clock.advance(30_000)
+  await until('the second stop', () => w.sent.filter(one => one.startsWith('stop')).length === 2)
+  w.stopped(id)
+  t.like(await w.reaches(id, 'stopped'), { duration_ms: 10_000 })
+})
+
+test('a start without an answer is looked up, not repeated', async t => {
+  const w = await setup(t)
+  w.fails.set('record', 'switch_timeout')
+  const { id, state } = await w.start()
+  t.is(state, 'starting')
+  w.recorded.add(w.path(id))
+  w.clock.advance(10_000)
+  await w.reaches(id, 'recording')
+  t.is(w.options.length, 1)
+})
+
+test('after a restart running recordings are adopted, and what ended meanwhile is finished from its file', async t => {
+  const w = await setup(t)
+  const lives = await w.start({ format: 'wav' })
+  const ended = await w.start({ format: 'wav', time_limit: 60 })
+  for (const { id } of [lives, ended]) {
+    w.started(id)
+    await w.reaches(id, 'recording')
+  }
+  await w.restart()
+  t.deepEqual(w.recorder().running(LEG), [])
+  w.files.set(w.file(ended.id), WHOLE)
+  w.recorded.delete(w.path(ended.id))
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.reaches(ended.id, 'stopped')
+  await w.running(lives.id, 'recording')
+  w.files.set(w.file(lives.id), WHOLE)
+  w.stopped(lives.id)
+  await w.reaches(lives.id, 'stopped')
+})
+
+test('what ran before is adopted late when the store is away as the switch comes', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ format: 'wav' })
+  w.started(id)
+  await w.reaches(id, 'recording')
+  await w.restart()
+  w.storeFails.reading = new AppError('datastore_unreachable', 'away')
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('the next attempt is planned', () => w.clock.waits().length > 0)
+  t.deepEqual(w.recorder().running(LEG), [])
+  delete w.storeFails.reading
+  w.clock.advance(5_000)
+  await w.running(id, 'recording')
+})
+
+test('a switch that comes twice at once is adopted once', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ format: 'wav' })
+  w.started(id)
+  await w.reaches(id, 'recording')
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.running(id, 'recording')
+  t.is(w.recorder().running(LEG).length, 1)
+})
+
+test('after a restart a leg that is gone is finished from its file, or failed where it left none', async t => {
+  const w = await setup(t)
+  const [kept, lost] = [await w.start({ format: 'wav' }), await w.start({ format: 'wav', time_limit: 60 })]
+  for (const { id } of [kept, lost]) {
+    w.started(id)
+    await w.reaches(id, 'recording')
+  }
+  await w.restart()
+  w.legs.clear()
+  w.files.set(w.file(kept.id), WHOLE)
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.reaches(kept.id, 'stopped')
+  t.like(await w.reaches(lost.id, 'failed'), { reason: 'file_missing' })
+})
+
+test('after a restart one that waited begins if its leg was answered meanwhile, and fails if it is gone', async t => {
+  const w = await setup(t)
+  w.legs.set(LEG, legOf(LEG, { answered: false }))
+  const { id } = await w.start({ record_on_answer: true })
+  const gone = await w.start({ record_on_answer: true }, { leg: legOf('gone', { answered: false }) })
+  await w.restart()
+  w.legs.set(LEG, legOf(LEG, { answered: true }))
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.running(id, 'starting')
+  t.like(await w.reaches(gone.id, 'failed'), { reason: 'leg_lost' })
+})
+
+test('after a restart one that was cut off before the switch was asked is begun', async t => {
+  const w = await setup(t)
+  w.fails.set('record', 'switch_down')
+  const { id } = await w.start()
+  await w.restart()
+  w.fails.clear()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('the start', () => w.recorded.has(w.path(id)))
+  w.started(id)
+  t.like(await w.reaches(id, 'recording'), { call_id: LEG })
+})
+
+test('what an earlier crash left between two writes is cleared away', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  const other = await w.start({ time_limit: 60 })
+  await w.restart()
+  // One has no recording document yet; the other one was discarded, and its place in the queue is still there.
+  const [first, second] = [await w.recording(id), await w.recording(other.id)]
+  await w.real.remove(recordingDb(ACCOUNT, id), id, first._rev ?? '')
+  await w.real.put(recordingDb(ACCOUNT, other.id), { ...second, state: 'discarded' })
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('both gone', async () => (await w.inFlight(id)) === undefined && (await w.inFlight(other.id)) === undefined)
+  t.deepEqual(w.removed, [w.file(other.id)])
+})
+
+test('a field somebody else wrote meanwhile outlives our writes', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  await w.real.put(recordingDb(ACCOUNT, id), { ...(await w.recording(id)), user_metadata: { note: 'mine' } })
+  w.started(id)
+  t.like(await w.reaches(id, 'recording'), { user_metadata: { note: 'mine' } })
+})
+
+test('what became of each recording is counted once, and so is a fact told twice', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ format: 'wav' })
+  w.started(id)
+  w.started(id)
+  await w.reaches(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.stopped(id)
+  await w.reaches(id, 'stopped')
+  w.fails.set('record', 'switch_refused')
+  await w.start({ format: 'wav' })
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  await w.start({ format: 'wav' })
+  t.deepEqual(w.counts, {
+    'callrec_recordings_total started': 1,
+    'callrec_recording_facts_repeated_total RECORD_START': 1,
+    'callrec_recordings_total stopped': 1,
+    'callrec_recordings_total failed switch_refused': 1,
+    'callrec_recordings_total failed datastore_unreachable': 1,
+  })
+})
+
+test('facts about recordings that are not ours, or told twice, change nothing', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  w.started(id)
+  w.started(id)
+  w.started('202611-ffffffffffffffffffffffffffffffff')
+  w.tell({ name: 'node_down', node: 'fs1', reason: 'gone' })
+  await w.running(id, 'recording')
+  t.is(w.recorder().running(LEG).length, 1)
+})
