@@ -1,0 +1,19 @@
+// user: rings the phones a user owns.
+
+import { accountDb, isId } from '../../store/modb.ts'
+import type { Action } from '../call.ts'
+import { devicesOfUser, ring, timeoutFrom } from '../endpoint.ts'
+import { next } from '../flow.ts'
+
+export const user: Action = async ({ id, timeout, strategy, can_call_self }, call) => {
+  const endpoints = typeof id === 'string' && isId(id) ? await devicesOfUser(call.ports.store, accountDb(call.accountId), id) : undefined
+  if (endpoints === undefined) {
+    call.log.warn('user_not_found', { user_id: id })
+    return next()
+  }
+  return ring(call, endpoints, {
+    timeout: timeoutFrom(timeout),
+    strategy: strategy === 'single' ? 'single' : 'simultaneous',
+    canCallSelf: can_call_self === true,
+  })
+}

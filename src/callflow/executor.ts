@@ -1,0 +1,297 @@
+// From CHANNEL_PARK to hangup: takes calls, finds their documents, and walks them through their flow.
+// A call's place is in memory while it runs here; the call itself lives on the switch, so closing the
+// engine hangs nobody up.
+
+import { AppError, isCode, reasonOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { decideCallerLeg } from '../recording/policy.ts'
+import type { Leg, SwitchEvent, SwitchNode } from '../switch/switch.ts'
+import { actions, modules } from './actions/index.ts'
+import { bound, type Call, callerDocuments, type LegEvent, type Ports } from './call.ts'
+import { fill } from './expressions.ts'
+import { begin, type FlowNode, follow, isEnd, next, type Outcome } from './flow.ts'
+import { dialledNumber, type Found, lookup } from './lookup.ts'
+import { watchOrphans } from './orphans.ts'
+import { recordNewCaller } from './recording.ts'
+import { startRecords } from './records.ts'
+import { scopeOf, variablesOn } from './scope.ts'
+
+export { modules }
+
+export interface Executor {
+  /** Calls whose flow runs here now. */
+  calls(): number
+  /** Leaves every call to the switch; resolves when nothing runs here any more. */
+  close(): Promise<void>
+}
+
+/** A call that runs here: how to tell it what happens to its leg. */
+interface Running {
+  leg: Leg
+  /** Unix milliseconds. */
+  cameAt: number
+  /** Call time when it was taken, and when its leg was answered and gone; undefined as long as it is not. */
+  began: number
+  answered: number | undefined
+  ended: { at: number; cause: string } | undefined
+  call: Call | undefined
+  gone: AbortController
+  done: Promise<void>
+}
+
+/** Milliseconds in which a hangup that was asked for is told of. */
+const HANGUP_GRACE = 5_000
+
+/** The place of a call in its flow when it begins. */
+const ROOT = '/'
+
+export function startExecutor(ports: Ports): Executor {
+  const { switches, log } = ports
+  const running = new Map<string, Running>()
+  const watched = new Map<string, (event: LegEvent) => void>()
+  const records = startRecords(ports)
+  const orphans = watchOrphans(ports)
+  let closing = false
+
+  function take(leg: Leg): void {
+    if (closing || running.has(leg.uuid)) return
+    // A leg to a recording server or the like is part of a recording, not a call.
+    if (leg.variables['callrec_recording_leg'] === 'true') return log.debug('park_ignored', { leg: leg.uuid, why: 'it serves another purpose' })
+    // Somebody else's dialplan parks calls too. A trunk's call has an account only when its number is looked up.
+    if (leg.variables['callrec_account_id'] === undefined && leg.variables['callrec_inception'] !== 'offnet')
+      return log.debug('park_ignored', { leg: leg.uuid, why: 'it has no callrec_account_id and comes from no trunk' })
+    // It is back from a bridge, or an engine that is gone had it.
+    if (leg.variables['callrec_node'] !== undefined) return log.debug('park_ignored', { leg: leg.uuid, why: 'it is in a callflow already' })
+    const gone = new AbortController()
+    const began = ports.clock.elapsed()
+    const answered = leg.answered ? began : undefined
+    const one: Running = { leg, cameAt: ports.clock.now(), began, answered, ended: undefined, call: undefined, gone, done: Promise.resolve() }
+    running.set(leg.uuid, one)
+    one.done = serve(one, legLog(leg))
+      .then(() => over(one))
+      .finally(() => running.delete(leg.uuid))
+  }
+
+  const legLog = (leg: Leg) =>
+    bound(log, { account_id: leg.variables['callrec_account_id'], leg: leg.uuid, call_id: leg.uuid, sip_call_id: leg.sipCallId, node: leg.node })
+
+  /** Never rejects: whatever goes wrong is told in the log, and the call ends or is left, never forgotten half way. */
+  async function serve(one: Running, legLog: Log): Promise<void> {
+    const { leg, gone } = one
+    const startedAt = ports.clock.elapsed()
+    try {
+      const node = switches.node(leg.node)
+      await keep(node, leg.uuid, legLog)
+      const found = await lookup(ports.store, leg, legLog)
+      if ('refused' in found) {
+        legLog.warn('call_refused', { number: dialledNumber(leg), why: found.refused, cause: found.cause })
+        return await hangup(node, leg.uuid, found.cause)
+      }
+      const call = callOf(one, node, found, legLog)
+      one.call = call
+      const cause = await run(call)
+      if (gone.signal.aborted) return legLog.info(closing ? 'call_left' : 'call_ended', { by: 'caller', call_ms: ms(startedAt) })
+      await hangup(node, leg.uuid, cause)
+      await told(one)
+      legLog.info('call_ended', { by: 'callflow', cause, call_ms: ms(startedAt) })
+    } catch (error) {
+      if (gone.signal.aborted && closing) return legLog.info('call_left', { call_ms: ms(startedAt) })
+      if (gone.signal.aborted || isCode(error, 'leg_gone')) {
+        // The application that ran tells of the end first, and the leg itself a moment later with its cause.
+        await told(one)
+        return legLog.info('call_ended', { by: 'caller', call_ms: ms(startedAt) })
+      }
+      legLog.error('call_failed', { reason: reasonOf(error) })
+      if (isCode(error, 'switch_down')) return
+      await hangup(switches.node(leg.node), leg.uuid, 'NORMAL_TEMPORARY_FAILURE').catch((failed: unknown) =>
+        legLog.error('hangup_failed', { reason: reasonOf(failed) }),
+      )
+    }
+  }
+
+  /** Until the switch has told of the end that was asked of it, or has had the time to. */
+  const told = ({ gone }: Running): Promise<void> =>
+    new Promise(resolve => {
+      const go = (): void => {
+        cancel()
+        resolve()
+      }
+      const cancel = ports.clock.after(HANGUP_GRACE, go)
+      gone.signal.addEventListener('abort', go, { once: true })
+      if (gone.signal.aborted) go()
+    })
+
+  /** Writes what there is to tell of a call that is over; of one that was left to the switch nobody knows the end. */
+  async function over({ call, cameAt, began, answered, ended, gone }: Running): Promise<void> {
+    if (call === undefined || closing || !gone.signal.aborted || ended === undefined) return
+    const timing = { cameAt, answeredAfterMs: answered === undefined ? undefined : answered - began, endedAfterMs: ended.at - began }
+    records.write({ ...call, ...timing, hangupCause: ended.cause }, call.log)
+  }
+
+  const ms = (since: number): number => Math.round(ports.clock.elapsed() - since)
+
+  function callOf({ leg, gone, cameAt }: Running, node: SwitchNode, found: Found, legLog: Log): Call {
+    const { account, accountId, callflow, captures, device, from, number, preflow, to, user } = found
+    return {
+      ports,
+      node,
+      leg,
+      accountId,
+      number,
+      interactionId: leg.variables['callrec_interaction_id'] ?? ports.random(16),
+      cameAt,
+      account,
+      device,
+      user,
+      dialled: callflow,
+      preflow,
+      callflow,
+      branched: new Map(),
+      children: [],
+      way: { from, to, maxTimeLimit: ports.config.maxTimeLimit },
+      captures,
+      vars: variablesOn(leg),
+      language: undefined,
+      digits: undefined,
+      last: undefined,
+      shown: undefined,
+      signal: gone.signal,
+      log: bound(legLog, { account_id: accountId, number, callflow_id: callflow._id }),
+      watch(uuid, listener) {
+        watched.set(uuid, listener)
+        return () => watched.delete(uuid)
+      },
+    }
+  }
+
+  /** Answers the cause to hang up with. */
+  async function run(call: Call): Promise<string> {
+    const { leg, log } = call
+    await call.node.setVariables(leg.uuid, {
+      // Whoever meets the leg later reads there whose it is.
+      ...(leg.variables['callrec_account_id'] === undefined ? { callrec_account_id: call.accountId } : {}),
+      callrec_node: ROOT,
+      callrec_callflow_id: call.callflow._id,
+      callrec_interaction_id: call.interactionId,
+      callrec_call_id: leg.uuid,
+      continue_on_fail: 'true',
+      hangup_after_bridge: 'false',
+      // Without media through the switch a recording starts and has no file.
+      bypass_media: 'false',
+    })
+    const decisions = decideCallerLeg(callerDocuments(call), call.way)
+    const record = decisions.filter(one => one.record)
+    log.info('call_started', {
+      device_id: call.device?._id,
+      owner_id: call.user?._id,
+      from: call.way.from,
+      to: call.way.to,
+      record: record.length > 0,
+      why: decisions.map(one => one.why).join('; '),
+    })
+    for (const decision of record) await recordNewCaller(call, decision)
+
+    let at = begin(call.dialled, call.preflow)
+    while (!isEnd(at)) {
+      if (call.signal.aborted) return ''
+      call.callflow = at.callflow
+      call.children = Object.keys(at.node.children)
+      at = follow(at, await act(at.node, call))
+    }
+    if (at.end === 'too_many_branches') log.warn('callflow_loops', { why: 'the callflows of this call name each other' })
+    return at.cause
+  }
+
+  const onLeg = (event: LegEvent): void => {
+    const { leg } = event
+    const one = running.get(leg.uuid)
+    if (one !== undefined) {
+      one.leg = leg
+      if (one.call !== undefined) one.call.leg = leg
+      if (event.name === 'CHANNEL_ANSWER') one.answered ??= ports.clock.elapsed()
+      if (event.name === 'CHANNEL_HANGUP_COMPLETE') one.ended ??= { at: ports.clock.elapsed(), cause: event.cause }
+      if (event.name === 'CHANNEL_HANGUP_COMPLETE' || event.name === 'CHANNEL_DESTROY') one.gone.abort(new AppError('leg_gone', `leg ${leg.uuid} hung up`))
+    }
+    watched.get(leg.uuid)?.(event)
+    orphans.heard(event)
+    if (event.name === 'CHANNEL_PARK') take(leg)
+  }
+
+  /** A call may have been parked while nobody listened, or its flow have been lost with the connection. */
+  async function sweep(name: string): Promise<void> {
+    try {
+      for (const leg of await switches.node(name).legs()) {
+        const inFlow = leg.variables['callrec_node'] !== undefined && leg.variables['callrec_account_id'] !== undefined
+        if (inFlow && !running.has(leg.uuid)) orphans.adopt(leg)
+        else if (leg.variables['current_application'] === 'park') take(leg)
+      }
+    } catch (error) {
+      log.warn('sweep_failed', { node: name, reason: reasonOf(error) })
+    }
+  }
+
+  const onEvent = (event: SwitchEvent): void => {
+    if ('leg' in event) onLeg(event)
+    else if (event.name === 'node_up') startSweep(event.node)
+  }
+
+  const sweeps = new Set<Promise<void>>()
+  const startSweep = (name: string): void => {
+    const one = sweep(name).finally(() => sweeps.delete(one))
+    sweeps.add(one)
+  }
+  const unsubscribe = switches.on(onEvent)
+  for (const node of switches.nodes) if (node.status().state === 'up') startSweep(node.name)
+
+  return {
+    calls: () => running.size,
+    async close() {
+      closing = true
+      unsubscribe()
+      orphans.close()
+      for (const { gone } of running.values()) gone.abort(new AppError('switch_down', 'the engine stops and leaves its calls to the switch'))
+      await Promise.all([...sweeps, ...[...running.values()].map(one => one.done)])
+      await records.close()
+    },
+  }
+}
+
+async function act({ module, data }: FlowNode, call: Call): Promise<Outcome> {
+  if (data['skip_module'] === true) return next()
+  const action = actions.get(module)
+  if (action === undefined) {
+    call.log.warn('module_unknown', { module })
+    return next()
+  }
+  const { data: filled, faults } = fill(data, scopeOf(call))
+  if (faults.length > 0) {
+    for (const { path, expression, why } of faults) call.log.error('expression_failed', { module, path: ['data', ...path].join('.'), expression, why })
+    return next()
+  }
+  call.log.debug('action_started', { module })
+  try {
+    return await action(filled, call)
+  } catch (error) {
+    if (call.signal.aborted || isCode(error, 'leg_gone') || isCode(error, 'switch_down')) throw error
+    call.log.error('action_failed', { module, reason: reasonOf(error) })
+    return next()
+  }
+}
+
+/** The dialplan ends a call that nobody serves; without this it would end in the middle of its flow. */
+async function keep(node: SwitchNode, uuid: string, log: Log): Promise<void> {
+  try {
+    await node.cancelScheduledHangup(uuid)
+  } catch (error) {
+    if (isCode(error, 'leg_gone') || isCode(error, 'switch_down')) throw error
+    log.warn('scheduled_hangup_not_cancelled', { reason: reasonOf(error) })
+  }
+}
+
+async function hangup(node: SwitchNode, uuid: string, cause: string): Promise<void> {
+  try {
+    await node.hangup(uuid, cause)
+  } catch (error) {
+    if (!isCode(error, 'leg_gone')) throw error
+  }
+}

@@ -1,0 +1,90 @@
+// Calls that are in a flow which nobody runs: the engine that ran it was restarted, or lost sight of the switch. The
+// switch goes on with what it was told last, and then the caller would wait in silence for ever. Where in its flow such
+// a call is is not known, so it is only seen to its end: after a good bridge nothing is left of a flow but the hangup.
+
+import type { Clock } from '../clock.ts'
+import { isCode, reasonOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Leg, Switches } from '../switch/switch.ts'
+import { bound, type LegEvent } from './call.ts'
+
+export interface Orphans {
+  /** A leg with callrec_node that no flow here knows, as the switch tells of it now. */
+  adopt(leg: Leg): void
+  heard(event: LegEvent): void
+  close(): void
+}
+
+/** Milliseconds of call time a call may stay that neither talks nor rings: what it is hearing may have an end. */
+const PATIENCE = 60_000
+
+export type Standing = 'talks' | 'rings' | 'over' | 'unknown'
+
+/** `originate_disposition` is `failure` while a bridge rings, SUCCESS from its answer on, else the cause it failed with (seen on 1.11). */
+export function standingOf({ otherLeg, variables: { current_application, originate_disposition = 'failure' } }: Pick<Leg, 'otherLeg' | 'variables'>): Standing {
+  if (otherLeg !== undefined) return 'talks'
+  if (current_application !== 'bridge') return 'unknown'
+  return originate_disposition === 'failure' ? 'rings' : 'over'
+}
+
+export function watchOrphans({ switches, clock, log }: { switches: Switches; clock: Clock; log: Log }): Orphans {
+  /** By leg; how to stop its patience. */
+  const known = new Map<string, () => void>()
+
+  function adopt(leg: Leg): void {
+    const standing = standingOf(leg)
+    if (!known.has(leg.uuid)) about(leg).warn('call_without_flow', { standing })
+    forget(leg.uuid)
+    if (standing === 'over') return hangup(leg)
+    known.set(leg.uuid, standing === 'talks' ? () => {} : clock.after(PATIENCE, () => void again(leg, standing)))
+  }
+
+  /** Still the same after its time: over, unless somebody is being rung, who may yet answer. */
+  async function again(before: Leg, was: Standing): Promise<void> {
+    try {
+      const leg = await switches.node(before.node).leg(before.uuid)
+      if (leg === undefined) return forget(before.uuid)
+      const is = standingOf(leg)
+      if (is === 'unknown' && was === 'unknown') hangup(leg)
+      else adopt(leg)
+    } catch (error) {
+      // The next connection to the switch brings it back.
+      about(before).info('call_without_flow_not_seen', { reason: reasonOf(error) })
+    }
+  }
+
+  function hangup(leg: Leg): void {
+    forget(leg.uuid)
+    const cause = leg.variables['originate_disposition'] === 'SUCCESS' ? 'NORMAL_CLEARING' : 'NORMAL_TEMPORARY_FAILURE'
+    switches
+      .node(leg.node)
+      .hangup(leg.uuid, cause)
+      .then(
+        () => about(leg).info('call_ended', { by: 'nobody left to run its flow', cause }),
+        (error: unknown) => {
+          if (!isCode(error, 'leg_gone')) about(leg).error('hangup_failed', { reason: reasonOf(error) })
+        },
+      )
+  }
+
+  const about = (leg: Leg): Log => bound(log, { account_id: leg.variables['callrec_account_id'], leg: leg.uuid, node: leg.node })
+
+  function forget(uuid: string): void {
+    known.get(uuid)?.()
+    known.delete(uuid)
+  }
+
+  return {
+    adopt,
+    heard({ name, leg }) {
+      if (!known.has(leg.uuid)) return
+      if (name === 'CHANNEL_BRIDGE') adopt(leg)
+      else if (name === 'CHANNEL_UNBRIDGE') hangup(leg)
+      // In park again it is a new call (REFER), or gone.
+      else if (name === 'CHANNEL_PARK' || name === 'CHANNEL_HANGUP_COMPLETE' || name === 'CHANNEL_DESTROY') forget(leg.uuid)
+    },
+    close() {
+      for (const uuid of known.keys()) forget(uuid)
+    },
+  }
+}

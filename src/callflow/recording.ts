@@ -1,0 +1,131 @@
+// From a decision to the recorder: what is known of the call when a recording is asked for. A call is
+// never cut off because it cannot be recorded, so nothing here throws.
+
+import { reasonOf } from '../errors.ts'
+import type { CallFacts } from '../recording/document.ts'
+import { type Decision, decideCallerLeg } from '../recording/policy.ts'
+import type { StartRequest } from '../recording/recorder.ts'
+import { sameFile } from '../recording/settings.ts'
+import { type Call, callerDocuments } from './call.ts'
+import { nameOf, sipUsername, text } from './documents.ts'
+import { cdrId } from '../store/modb.ts'
+import type { Fields } from './flow.ts'
+import type { Doc } from '../store/store.ts'
+
+/** A device that is about to be rung and the leg it will have. */
+export interface Callee {
+  uuid: string
+  device: Doc
+  user: Doc | undefined
+}
+
+const realm = (call: Call): string => text(call.account['realm'])
+const address = (name: string, call: Call): string => `${name}@${realm(call)}`
+
+const owned = (device: Doc | undefined): Pick<CallFacts, 'owner_id' | 'endpoint_id'> => {
+  const owner = text(device?.['owner_id'])
+  return { ...(owner === '' ? {} : { owner_id: owner }), ...(device === undefined ? {} : { endpoint_id: device._id }) }
+}
+
+/** Kazoo's names for what it keeps as channel variables of its own. */
+const channelVars = (call: Call, device: Doc | undefined): Record<string, string> => ({
+  account_id: call.accountId,
+  call_interaction_id: call.interactionId,
+  callflow_id: call.callflow._id,
+  realm: realm(call),
+  ...(device === undefined ? {} : { authorizing_id: device._id, authorizing_type: 'device', username: sipUsername(device) }),
+  ...(text(device?.['owner_id']) === '' ? {} : { owner_id: text(device?.['owner_id']) }),
+})
+
+/** From whom, to what. A leg that callrec made was itself called, so what its SIP says is the wrong way round. */
+function route(call: Call): Pick<CallFacts, 'from' | 'to' | 'request' | 'caller_id_name' | 'caller_id_number'> {
+  const { leg, number } = call
+  const made = leg.variables['callrec_destination'] !== undefined
+  const told = (sip: string, otherwise: string): string => (made || sip === '' ? address(otherwise, call) : sip)
+  return {
+    from: told(leg.sipFrom, leg.callerIdNumber),
+    to: told(leg.sipTo, number),
+    request: told(leg.sipRequest, number),
+    caller_id_name: leg.callerIdName,
+    caller_id_number: leg.callerIdNumber,
+  }
+}
+
+export function callerFacts(call: Call, label?: string): CallFacts {
+  return {
+    interaction_id: call.interactionId,
+    cdr_id: cdrId(call.cameAt, call.leg.uuid),
+    direction: call.leg.direction,
+    ...route(call),
+    callee_id_name: '',
+    callee_id_number: call.number,
+    sip_call_id: call.leg.sipCallId,
+    ...owned(call.device),
+    ...(label === undefined ? {} : { label }),
+    custom_channel_vars: channelVars(call, call.device),
+  }
+}
+
+export function calleeFacts(call: Call, { device, user }: Callee): CallFacts {
+  const rung = address(sipUsername(device), call)
+  return {
+    interaction_id: call.interactionId,
+    cdr_id: cdrId(call.cameAt, call.leg.uuid),
+    direction: 'outbound',
+    ...route(call),
+    to: rung,
+    request: rung,
+    callee_id_name: nameOf(device, user),
+    callee_id_number: call.number,
+    // The leg's own Call-ID exists once it rings.
+    sip_call_id: '',
+    ...owned(device),
+    custom_channel_vars: channelVars(call, device),
+  }
+}
+
+type Asked = Pick<StartRequest, 'leg' | 'fresh' | 'side' | 'by' | 'facts'>
+
+/** False when the recorder knows nothing of the leg. */
+async function start(call: Call, { settings, origin }: Decision, asked: Asked): Promise<boolean> {
+  const about = { recorded_leg: asked.leg.uuid, origin }
+  try {
+    const started = await call.ports.recorder.start({ accountId: call.accountId, settings, origin, ...asked })
+    if (started.state === 'failed') call.log.error('recording_refused', { ...about, recording_id: started.id, reason: started.reason })
+    return true
+  } catch (error) {
+    call.log.error('recording_not_started', { ...about, reason: reasonOf(error) })
+    return false
+  }
+}
+
+/** The call has just come: policy asks for its recording before the first action. */
+export const recordNewCaller = (call: Call, decision: Decision): Promise<boolean> =>
+  start(call, decision, { leg: call.leg, fresh: true, side: 'caller', by: 'policy', facts: callerFacts(call) })
+
+/** What a `record_call` node calls its recording. */
+export const labelOf = (call: Pick<Call, 'callflow' | 'number'>, data: Fields): string => text(data['label']) || text(call.callflow['name']) || call.number
+
+/** Policy is asked once more in the middle of a call: what it wants of the caller's leg begins, unless it runs already. */
+export async function recordAgain(call: Call): Promise<void> {
+  const running = call.ports.recorder.running(call.leg.uuid)
+  for (const decision of decideCallerLeg(callerDocuments(call), call.way)) {
+    const runs = running.some(({ settings, origins }) => origins.includes(decision.origin) && sameFile(settings, decision.settings))
+    if (decision.record && !runs) await start(call, decision, { leg: call.leg, fresh: false, side: 'caller', by: 'policy', facts: callerFacts(call) })
+  }
+}
+
+/** The call is about to leave by a trunk. */
+export async function recordLeaving(call: Call): Promise<void> {
+  call.way = { ...call.way, to: 'offnet' }
+  await recordAgain(call)
+}
+
+export const recordCaller = (call: Call, decision: Decision, label: string): Promise<boolean> =>
+  start(call, decision, { leg: call.leg, fresh: false, side: 'caller', by: 'action', facts: callerFacts(call, label) })
+
+/** Before the bridge, so that the documents are there when it answers. */
+export function recordCallee(call: Call, callee: Callee, decision: Decision): Promise<boolean> {
+  const leg = { node: call.leg.node, uuid: callee.uuid, answered: false, sampleRate: 0 }
+  return start(call, decision, { leg, fresh: true, side: 'callee', by: 'policy', facts: calleeFacts(call, callee) })
+}

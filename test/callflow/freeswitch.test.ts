@@ -1,0 +1,86 @@
+// The executor on a real FreeSWITCH, where there is one: what the embedded switch imitates, from the original.
+
+import test from 'ava'
+import { systemClock } from '../../src/clock.ts'
+import type { Doc } from '../../src/store/store.ts'
+import { onPath, REALM, startFreeSwitch } from '../helpers/freeswitch.ts'
+import { onSwitch } from './on-switch.ts'
+import { ACCOUNT, BOB, BOB_PHONE, documents, type Node } from './world.ts'
+
+const play = (hz: number): Node => ({ module: 'play', data: { id: `tone_stream://%(100,0,${hz})` } })
+const children: Record<string, Node> = { USER_BUSY: play(500), NO_ANSWER: play(600), _: play(900) }
+const MENU = 'c'.repeat(32)
+const bob: Node = { module: 'user', data: { id: BOB, timeout: 1 }, children }
+
+// One test, because a FreeSWITCH takes seconds to start.
+const calls = onPath('freeswitch') ? test : test.skip
+if (!onPath('freeswitch')) process.stdout.write('  # no freeswitch on PATH: the executor ran on the embedded switch alone\n')
+
+calls('a real FreeSWITCH is driven through a call that waited, and through every way a bridge can end', async t => {
+  const server = await startFreeSwitch()
+  t.teardown(() => server.stop())
+  const docs: Record<string, Doc> = documents(bob)
+  docs['account'] = { ...docs['account'], _id: ACCOUNT, realm: REALM }
+  docs['bob'] = { ...docs['bob'], _id: BOB, record_call: true }
+  // A user of that switch does what it is called; one it does not know is a phone that never registered.
+  const phone = (username: string): void => {
+    docs['bobPhone'] = { ...docs['bobPhone'], _id: BOB_PHONE, sip: { username } }
+  }
+  const place = { port: server.port, password: server.password, clock: systemClock(), caller: `user/tone440@${REALM}` }
+  const { start, dial, over, of, events, lines, recording } = await onSwitch(t, place, docs)
+
+  phone('short700')
+  const waited = await dial('1000')
+  start()
+  t.like(await over(waited), { cause: 'NORMAL_CLEARING' })
+  t.true(of(waited).includes('CHANNEL_BRIDGE'))
+  const rung = recording.started[0]?.leg.uuid
+  const answer = events.find(event => event.name === 'CHANNEL_ANSWER' && event.leg.uuid === rung)
+  t.like(answer, { leg: { variables: { callrec_account_id: ACCOUNT, callrec_device_id: BOB_PHONE, callrec_call_id: waited } } })
+  t.deepEqual(
+    lines.filter(({ event }) => event === 'call_ended').map(({ by }) => by),
+    ['callflow'],
+  )
+
+  for (const username of ['busy', 'never', 'nobody']) {
+    phone(username)
+    t.like(await over(await dial('1000')), { cause: 'NORMAL_CLEARING' })
+  }
+  t.like(await over(await dial('4711')), { cause: 'UNALLOCATED_NUMBER' })
+  const failed = lines.filter(({ event }) => event === 'bridge_failed')
+  t.deepEqual(
+    failed.map(({ cause }) => cause),
+    ['USER_BUSY', 'NO_ANSWER', 'SUBSCRIBER_ABSENT'],
+  )
+  // A ring timeout has no status but the 487 our own CANCEL made, which may come after the end of the bridge.
+  t.is(failed[0]?.sip_status, '486')
+  t.is(failed[2]?.sip_status, undefined)
+  t.is(recording.started.length, 4)
+  // Of a leg that failed, the end may be told after that of the bridge.
+  t.true(recording.neverCame.includes(recording.started[3]?.leg.uuid ?? ''))
+  t.false(recording.neverCame.includes(rung ?? ''))
+  t.deepEqual(
+    lines.filter(({ level }) => level === 'error'),
+    [],
+  )
+
+  // Keys: pressed during the greeting; none at all.
+  const answers: Node = { module: 'play', data: { id: 'tone_stream://%(100,0,{{call.digits|300}})' } }
+  const menuDocs: Record<string, Doc> = {
+    ...documents({ module: 'menu', data: { id: MENU }, children: { 12: answers, timeout: answers } }),
+    menu: { _id: MENU, pvt_type: 'menu', hunt: false, timeout: 1500, retries: 1, media: { greeting: 'tone_stream://%(3000,0,350)' } },
+  }
+  const keys = async (caller: string, docs: Record<string, Doc>): Promise<unknown> => {
+    const { start, dial, over, lines } = await onSwitch(t, { ...place, caller: `user/${caller}@${REALM}` }, docs)
+    const executor = start()
+    await over(await dial('1000'))
+    await executor.close()
+    t.deepEqual(
+      lines.filter(({ level }) => level === 'error' || level === 'warn'),
+      [],
+    )
+    return lines.find(({ event }) => event === 'menu_answered')?.['digits']
+  }
+  t.is(await keys('press12', menuDocs), '12')
+  t.is(await keys('tone440', menuDocs), '')
+})

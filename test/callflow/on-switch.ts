@@ -1,0 +1,94 @@
+// Executors on a switch that is reached over the wire, embedded or real; documents are in memory and
+// the recorder only notes.
+
+import { randomBytes } from 'node:crypto'
+import type { ExecutionContext } from 'ava'
+import { type Executor, startExecutor } from '../../src/callflow/executor.ts'
+import { systemClock, type Clock } from '../../src/clock.ts'
+import { silent } from '../../src/log.ts'
+import type { Doc } from '../../src/store/store.ts'
+import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
+import type { SwitchEvent } from '../../src/switch/switch.ts'
+import { tenantClient } from '../../src/net/client.ts'
+import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notes, notingRecorder } from './world.ts'
+
+const PATIENCE_MS = 20_000
+
+interface Place {
+  port: number
+  password: string
+  clock: Clock
+  /** The phone that is called back and dials. */
+  caller: string
+}
+
+export async function onSwitch(t: ExecutionContext, { port, password, clock, caller }: Place, docs: Record<string, Doc>) {
+  const switches = connectSwitches({ nodes: [{ name: 'fs1', host: '127.0.0.1', port, password }], clock, log: silent })
+  const http = tenantClient({ allow: ['127.0.0.0/8'], clock: systemClock() })
+  const recording = notingRecorder()
+  const { log, lines } = notes()
+  const events: SwitchEvent[] = []
+  const waiters = new Set<() => void>()
+  const executors: Executor[] = []
+  switches.on(event => {
+    events.push(event)
+    for (const waiter of waiters) waiter()
+  })
+  t.teardown(async () => {
+    for (const executor of executors) await executor.close()
+    await switches.close()
+    await http.close()
+  })
+  await whenUp(switches, PATIENCE_MS)
+
+  function start(): Executor {
+    const executor = startExecutor({
+      switches,
+      store: memoryStore(docs).store,
+      recorder: recording.recorder,
+      clock,
+      wall: systemClock(),
+      http,
+      checkFlow,
+      log,
+      random: bytes => randomBytes(bytes).toString('hex'),
+      config: { maxTimeLimit: 10_800 },
+    })
+    executors.push(executor)
+    return executor
+  }
+
+  function until(is: (event: SwitchEvent) => boolean): Promise<SwitchEvent> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`it never came; ${JSON.stringify(lines)}`)), PATIENCE_MS)
+      function look(): void {
+        const found = events.find(is)
+        if (found === undefined) return
+        waiters.delete(look)
+        clearTimeout(timer)
+        resolve(found)
+      }
+      waiters.add(look)
+      look()
+    })
+  }
+
+  /** Alice's phone is called back and dials `number`; resolves with its leg once it waits in park. */
+  async function dial(number: string, variables: Record<string, string> = {}): Promise<string> {
+    const uuid = `11111111-0000-4000-8000-${randomBytes(6).toString('hex')}`
+    const own = { callrec_account_id: ACCOUNT, callrec_device_id: ALICE_PHONE, callrec_destination: number, ...variables }
+    await switches.node('fs1').originate({ uuid, endpoint: caller, variables: own, timeoutSeconds: 10 })
+    await until(event => event.name === 'CHANNEL_PARK' && event.leg.uuid === uuid)
+    return uuid
+  }
+
+  /** Until a leg is gone and no flow runs; answers its hangup. */
+  async function over(uuid: string): Promise<SwitchEvent> {
+    const end = await until(event => event.name === 'CHANNEL_HANGUP_COMPLETE' && event.leg.uuid === uuid)
+    while (executors.some(executor => executor.calls() > 0)) await new Promise(resolve => setImmediate(resolve))
+    return end
+  }
+
+  const of = (uuid: string): string[] => events.flatMap(event => ('leg' in event && event.leg.uuid === uuid ? [event.name] : []))
+  return { start, dial, over, until, of, events, lines, recording }
+}

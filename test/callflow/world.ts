@@ -1,0 +1,245 @@
+// An executor with everything it needs, in memory: documents, a recorder that only notes, a clock the
+// test turns, and the scripted switch.
+
+import type { ExecutionContext } from 'ava'
+import { flowChecker } from '../../src/api/flow.ts'
+import { loadSchemas } from '../../src/api/schemas.ts'
+import { createValidator } from '../../src/api/validate.ts'
+import type { Clock } from '../../src/clock.ts'
+import type { Facts, Log } from '../../src/log.ts'
+import type { Recorder, StartRequest } from '../../src/recording/recorder.ts'
+import { accountDb } from '../../src/store/modb.ts'
+import type { Doc, Row, Store, Stored } from '../../src/store/store.ts'
+import type { Leg } from '../../src/switch/switch.ts'
+import { AppError } from '../../src/errors.ts'
+import type { TenantClient, TenantRequest } from '../../src/net/client.ts'
+import { modules, startExecutor } from '../../src/callflow/executor.ts'
+import { fakeSwitch } from '../helpers/switches.ts'
+
+const id = (digit: string): string => digit.repeat(32)
+export const ACCOUNT = id('a')
+export const ALICE = id('1')
+export const ALICE_PHONE = id('2')
+export const BOB = id('3')
+export const BOB_PHONE = id('4')
+export const BOB_MOBILE = id('5')
+export const FLOW = id('f')
+export const OTHER_FLOW = id('e')
+
+export type Node = { module: string; data?: Record<string, unknown>; children?: Record<string, Node> }
+
+export const device = (_id: string, owner_id: string, username: string): Doc => ({ _id, pvt_type: 'device', name: username, owner_id, sip: { username } })
+
+/** Two users, three phones, one callflow at 1000. */
+export const documents = (flow: Node): Record<string, Doc> => ({
+  account: { _id: ACCOUNT, pvt_type: 'account', name: 'Acme', realm: 'acme.example' },
+  alice: { _id: ALICE, pvt_type: 'user', first_name: 'Alice', last_name: 'A' },
+  alicePhone: device(ALICE_PHONE, ALICE, 'alice'),
+  bob: { _id: BOB, pvt_type: 'user', first_name: 'Bob', last_name: 'B' },
+  bobPhone: device(BOB_PHONE, BOB, 'bob'),
+  callflow: { _id: FLOW, pvt_type: 'callflow', name: 'Main', numbers: ['1000'], flow },
+})
+
+/** Turned by the test; `elapsed` is what was turned. */
+export function handClock(): Clock & { turn(ms: number): void; timers(): number } {
+  let at = 0
+  const timers = new Set<{ due: number; run: () => void }>()
+  return {
+    now: () => 1_800_000_000_000 + at,
+    elapsed: () => at,
+    after(ms, run) {
+      const timer = { due: at + ms, run }
+      timers.add(timer)
+      return () => timers.delete(timer)
+    },
+    turn(ms) {
+      at += ms
+      for (const timer of timers) {
+        if (timer.due > at) continue
+        timers.delete(timer)
+        timer.run()
+      }
+    },
+    timers: () => timers.size,
+  }
+}
+
+interface Line extends Facts {
+  level: string
+  event: string
+}
+
+export function notes(): { log: Log; lines: Line[] } {
+  const lines: Line[] = []
+  const level =
+    (level: string) =>
+    (event: string, facts: Facts = {}): void =>
+      void lines.push({ level, event, ...facts })
+  return { lines, log: { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') } }
+}
+
+/** `steps` counts reads that could not be made at the same time as another. */
+export function memoryStore(docs: Record<string, Doc>): { store: Store; steps: () => number; failing: { with?: Error }; written: Doc[] } {
+  const failing: { with?: Error } = {}
+  let pending = 0
+  let steps = 0
+  async function reading<T>(read: () => T): Promise<T> {
+    if (pending === 0) steps += 1
+    pending += 1
+    await new Promise(resolve => setImmediate(resolve))
+    pending -= 1
+    if (failing.with !== undefined) throw failing.with
+    return structuredClone(read())
+  }
+  const all = (): Stored[] => Object.values(docs).map(doc => ({ _rev: '1-0', ...doc }))
+  const shared: Record<string, string> = { account: 'accounts', number: 'numbers' }
+  const inDb = (db: string): Stored[] => all().filter(doc => (shared[String(doc['pvt_type'])] ?? accountDb(ACCOUNT)) === db)
+  const strings = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
+  const keysOf: Record<string, (doc: Doc) => string[]> = {
+    'callflows/listing_by_number': doc => (doc['pvt_type'] === 'callflow' ? strings(doc['numbers']) : []),
+    'callflows/listing_by_pattern': doc => (doc['pvt_type'] === 'callflow' ? strings(doc['patterns']) : []),
+    'resources/crossbar_listing': doc => (doc['pvt_type'] === 'resource' ? [String(doc['name'])] : []),
+    'devices/listing_by_owner': doc => (doc['pvt_type'] === 'device' ? [String(doc['owner_id'])] : []),
+  }
+  const written: Doc[] = []
+  const store: Pick<Store, 'get' | 'getMany' | 'put' | 'query'> = {
+    getMany: <T extends Doc>(db: string, ids: readonly string[]) => reading(() => ids.map(id => inDb(db).find(doc => doc._id === id) as Stored<T> | undefined)),
+    async put(_db, doc) {
+      const [name] = Object.entries(docs).find(([, one]) => one._id === doc._id) ?? [undefined]
+      if (name === undefined) written.push(doc)
+      else docs[name] = doc
+      return '2-0'
+    },
+    get: <T extends Doc>(db: string, id: string) => reading(() => inDb(db).find(doc => doc._id === id) as Stored<T> | undefined),
+    query: <V>(db: string, view: string, { key, keys }: { key?: unknown; keys?: readonly unknown[] } = {}) =>
+      // What is asked when a call is over is no part of its way to the first action.
+      view === 'recordings/listing_by_cdr'
+        ? Promise.resolve([])
+        : reading(() => {
+            const emit = keysOf[view]
+            if (emit === undefined) throw new Error(`no view ${view}`)
+            const wanted = keys ?? (key === undefined ? undefined : [key])
+            return inDb(db).flatMap(doc =>
+              emit(doc)
+                .filter(one => wanted === undefined || wanted.includes(one))
+                .map((one): Row<V> => ({ id: doc._id, key: one, value: null as V, doc })),
+            )
+          }),
+  }
+  return { store: store as Store, steps: () => steps, failing, written }
+}
+
+export function notingRecorder() {
+  const started: StartRequest[] = []
+  const ended = new Set<StartRequest>()
+  const stopped: string[] = []
+  const neverCame: string[] = []
+  const failing: { with?: Error; refuse?: string } = {}
+  const recorder: Recorder = {
+    async start(request) {
+      if (failing.with !== undefined) throw failing.with
+      started.push(request)
+      return {
+        id: `202611-${'0'.repeat(32)}`,
+        state: failing.refuse === undefined ? 'waiting' : 'failed',
+        joined: false,
+        ...(failing.refuse === undefined ? {} : { reason: failing.refuse }),
+      }
+    },
+    async stopLatest(leg) {
+      if (failing.with !== undefined) throw failing.with
+      stopped.push(leg)
+      const latest = started.findLast(one => one.leg.uuid === leg && one.by === 'action' && !ended.has(one))
+      if (latest !== undefined) ended.add(latest)
+      return undefined
+    },
+    running: leg =>
+      started
+        .filter(one => one.leg.uuid === leg && !ended.has(one))
+        .map(({ settings, origin }) => ({ id: '', settings, state: 'waiting' as const, origins: [origin] })),
+    legNeverCame: leg => void neverCame.push(leg),
+    close: () => Promise.resolve(),
+  }
+  return { recorder, started, stopped, neverCame, failing }
+}
+
+/** No server of a tenant is there. */
+export const nowhere: TenantClient = { request: () => Promise.reject(new AppError('upload_unreachable', 'nobody there')), close: () => Promise.resolve() }
+
+/** A server that always says the same, and what it was asked. */
+export function answering(said: unknown, status = 200): TenantClient & { asked: TenantRequest[] } {
+  const asked: TenantRequest[] = []
+  return {
+    asked,
+    request: async request => {
+      asked.push(request)
+      const body = Buffer.from(typeof said === 'string' ? said : JSON.stringify(said))
+      return { status, headers: {}, body, complete: body.length <= (request.maxBytes ?? 65_536), bodySent: true, url: new URL(request.url) }
+    },
+    close: () => Promise.resolve(),
+  }
+}
+
+export const checkFlow = flowChecker(createValidator(loadSchemas(10_800)), modules)
+
+export function world(
+  t: ExecutionContext,
+  docs: Record<string, Doc>,
+  {
+    maxTimeLimit = 10_800,
+    before,
+    http = nowhere,
+  }: { maxTimeLimit?: number; before?: (fake: ReturnType<typeof fakeSwitch>) => void; http?: TenantClient } = {},
+) {
+  const fake = fakeSwitch()
+  const clock = handClock()
+  const { log, lines } = notes()
+  const { store, steps, failing, written } = memoryStore(docs)
+  const recording = notingRecorder()
+  let counter = 0
+  before?.(fake)
+  const executor = startExecutor({
+    switches: fake.switches,
+    store,
+    recorder: recording.recorder,
+    clock,
+    wall: clock,
+    http,
+    checkFlow,
+    log,
+    random: bytes => {
+      counter += 1
+      return counter.toString(16).padStart(2 * bytes, '0')
+    },
+    config: { maxTimeLimit },
+  })
+  t.teardown(() => executor.close())
+
+  /** Alice dials; answers her leg's uuid. */
+  const dial = (number = '1000', leg: Partial<Leg> = {}): string =>
+    fake.park({
+      destination: number,
+      callerIdName: 'Alice',
+      callerIdNumber: '2001',
+      ...leg,
+      variables: { callrec_account_id: ACCOUNT, callrec_device_id: ALICE_PHONE, ...leg.variables },
+    })
+
+  /** Until the call's flow is over; answers what it was hung up with. */
+  async function over(): Promise<unknown> {
+    const hangup = await fake.until('hangup')
+    while (executor.calls() > 0) await new Promise(resolve => setImmediate(resolve))
+    return hangup.detail
+  }
+
+  const events = (...names: string[]): Line[] => lines.filter(line => names.includes(line.event))
+  /** Until no call runs any more, however it ended. */
+  async function idle(): Promise<void> {
+    for (const until = Date.now() + 5000; executor.calls() > 0; ) {
+      if (Date.now() > until) throw new Error('a call never ended')
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+
+  return { fake, clock, lines, events, steps, failing, written, recording, executor, dial, over, idle }
+}
