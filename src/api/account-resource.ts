@@ -1,0 +1,66 @@
+// The six routes of a kind of document that every account has its own of: create and list it, and
+// read, replace, merge and put away one.
+
+import { accountDb } from '../store/modb.ts'
+import { type Place, type Resource, verbs } from './document.ts'
+import { metaflowRoutes } from './metaflows.ts'
+import { listPage } from './page.ts'
+import type { Param } from './params.ts'
+import type { Answer, Changing, Request, Room, Route } from './route.ts'
+import type { Right } from './rights.ts'
+import { asReadBy } from './secrets.ts'
+
+interface AccountResource extends Resource {
+  param: Param
+  /** A single GET instead of the plain one. */
+  read?: (place: Place, request: Request, plain: Promise<Answer>) => Promise<Answer>
+  /** The user whose the document is: he may change of it what changes.ts says. */
+  owner?: (request: Request) => Promise<string | undefined>
+  /** What changing takes; `admin` unless it is said. */
+  right?: Right
+}
+
+/** List rows are what the view `{name}/crossbar_listing` emits; admins change, an owner some of it, any token of the account reads. */
+export function accountResource(room: Room, resource: AccountResource): Route[] {
+  const { store, random } = room
+  const does = verbs(room, resource)
+  const all = `/v2/accounts/:account/${resource.name}`
+  const one = `${all}/:${resource.param}`
+  const place = ({ account, param }: Request): Place => ({ db: accountDb(account._id), id: param(resource.param) })
+  const plain = (request: Request): Promise<Answer> => does.read(place(request), request)
+
+  function create(request: Request): Promise<Answer> {
+    const { account } = request
+    const id = random(16).toString('hex')
+    const birth = { pvt_account_id: account._id, pvt_account_db: accountDb(account._id) }
+    return does.create({ db: accountDb(account._id), id }, request, `/v2/accounts/${account._id}/${resource.name}/${id}`, birth)
+  }
+
+  const { owner, right = 'admin' } = resource
+  const changing: Changing = owner === undefined ? { access: right } : { access: 'own', owner }
+
+  return [
+    {
+      method: 'GET',
+      path: all,
+      access: 'user',
+      run: request =>
+        listPage(store, request.query, {
+          db: accountDb(request.account._id),
+          view: `${resource.name}/crossbar_listing`,
+          visible: doc => asReadBy(request.who, does.visible(doc, request)),
+        }),
+    },
+    { method: 'PUT', path: all, access: right, run: create },
+    {
+      method: 'GET',
+      path: one,
+      access: 'user',
+      run: request => (resource.read === undefined ? plain(request) : resource.read(place(request), request, plain(request))),
+    },
+    { method: 'POST', path: one, ...changing, run: (request: Request) => does.replace(place(request), request) },
+    { method: 'PATCH', path: one, ...changing, run: (request: Request) => does.patch(place(request), request) },
+    { method: 'DELETE', path: one, access: right, run: request => does.remove(place(request), request) },
+    ...(resource.metaflows === true ? metaflowRoutes(room.validator, does, one, place, changing) : []),
+  ]
+}

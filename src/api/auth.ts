@@ -1,0 +1,101 @@
+// Who asks. What a token means is kept for five seconds, so that a request costs no read: whatever is
+// changed through this engine holds at once, and what another engine changes after those five seconds.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { AppError } from '../errors.ts'
+import { accountDb } from '../store/modb.ts'
+import type { Stored } from '../store/store.ts'
+import { rightsOf } from './changes.ts'
+import { ACCOUNTS } from './databases.ts'
+import { RECORDING_RIGHTS } from './rights.ts'
+import type { Account, ApiPorts, Who } from './route.ts'
+import { findToken, proofOf, type Token } from './tokens.ts'
+import type { User } from './users.ts'
+
+/** X-Auth-Token, `Authorization: Bearer`, or `?auth_token=`. */
+export function tokenOf(headers: IncomingHttpHeaders, query: URLSearchParams): string | undefined {
+  const header = headers['x-auth-token']
+  if (typeof header === 'string' && header !== '') return header
+  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? query.get('auth_token') ?? undefined
+}
+
+export interface Session {
+  token: Token
+  who: Who
+  account: Stored<Account>
+}
+
+export interface Sessions {
+  /** Rejects with `invalid_credentials`. */
+  of(token: string | undefined): Promise<Session>
+  /** Every session of the account is looked up anew. */
+  forget(accountId: string): void
+}
+
+/** Milliseconds. */
+const KEPT = 5000
+const MOST = 10_000
+
+const refused = (why: string): AppError => new AppError('invalid_credentials', why)
+
+export function createSessions(ports: Pick<ApiPorts, 'store' | 'clock'>): Sessions {
+  const { clock } = ports
+  const known = new Map<string, { session: Session; until: number }>()
+  // What was read before something was forgotten may be what was to be forgotten.
+  let forgotten = 0
+
+  function keep(token: string, session: Session): void {
+    known.delete(token)
+    known.set(token, { session, until: clock.elapsed() + KEPT })
+    for (const oldest of known.keys()) {
+      if (known.size <= MOST) return
+      known.delete(oldest)
+    }
+  }
+
+  return {
+    async of(token) {
+      if (token === undefined) throw refused('no token')
+      const cached = known.get(token)
+      const fresh = cached !== undefined && cached.until > clock.elapsed()
+      if (!fresh) known.delete(token)
+      const before = forgotten
+      const session = fresh ? cached.session : await readSession(ports, token)
+      if (session.token.expires_at <= clock.now()) throw refused('the token is too old')
+      if (!fresh && before === forgotten) keep(token, session)
+      return session
+    },
+    forget(accountId) {
+      forgotten += 1
+      for (const [token, { session }] of known) if (session.who.accountId === accountId) known.delete(token)
+    },
+  }
+}
+
+async function readSession({ store }: Pick<ApiPorts, 'store'>, given: string): Promise<Session> {
+  const token = await findToken(store, given)
+  if (token === undefined) throw refused('no such token')
+  const { account_id: accountId, owner_id: ownerId } = token
+  const account = await store.get<Account>(ACCOUNTS, accountId)
+  if (account === undefined || account.pvt_deleted === true || account.enabled === false) throw refused('the account is gone or disabled')
+  if (ownerId === undefined) {
+    if (token.proof !== proofOf(account.pvt_api_key)) throw refused('the API key has changed')
+    return { token, account, who: { accountId, token: token._id, level: 'admin', recordingRights: RECORDING_RIGHTS } }
+  }
+  const user = await store.get<User>(accountDb(accountId), ownerId)
+  if (user === undefined || user.pvt_deleted === true || user.enabled === false) throw refused('the user is gone or disabled')
+  if (token.proof !== proofOf(user.pvt_credentials?.md5 ?? '')) throw refused('the password has changed')
+  const level = user.priv_level === 'admin' ? 'admin' : 'user'
+  return { token, account, who: { accountId, ownerId, token: token._id, level, recordingRights: rightsOf(user) } }
+}
+
+/** The account a path names: the token's own as it is known already, another one as it is now. */
+export async function accountOf({ store }: Pick<ApiPorts, 'store'>, { who, account }: Session, id: string): Promise<Stored<Account>> {
+  if (id === who.accountId) return account
+  const other = await store.get<Account>(ACCOUNTS, id)
+  // Of an account outside of his tree nobody learns whether it was deleted.
+  if (other === undefined || (other.pvt_deleted === true && other.pvt_tree.includes(who.accountId))) throw noSuchAccount(id)
+  return other
+}
+
+const noSuchAccount = (id: string): AppError => new AppError('bad_identifier', `no account ${id}`, { cause: id })

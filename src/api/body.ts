@@ -1,0 +1,86 @@
+// Reads the envelope of a request. Crossbar takes a body as JSON whatever it is called, because
+// `curl -d` calls everything a form; only what is clearly something else is refused.
+
+import type { IncomingMessage } from 'node:http'
+import { AppError } from '../errors.ts'
+import { type Fields, isObject, tidy } from './fields.ts'
+import { problem } from './problems.ts'
+
+/** Bytes (crossbar: max_upload_size). */
+export const LARGEST_BODY = 8_000_000
+
+const JSON_ENOUGH = /^(application\/([a-z0-9.-]+\+json|json|x-json|x-www-form-urlencoded|octet-stream)|text\/plain)?$/
+
+/** What surrounds `data`; keys in lower case. */
+export type Envelope = Readonly<Fields>
+
+/** Undefined where there is no body at all. */
+export async function readEnvelope(message: IncomingMessage): Promise<Envelope | undefined> {
+  const type = (message.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
+  if (!JSON_ENOUGH.test(type)) throw new AppError('unsupported_media_type', `a body of type ${type} is not JSON`)
+  const text = decode(await readAll(message))
+  if (text.trim() === '') return undefined
+  const envelope = parse(text)
+  if (!isObject(envelope)) throw invalidEnvelope('type', envelope)
+  return Object.fromEntries(Object.entries(envelope).map(([key, value]) => [key.toLowerCase(), value]))
+}
+
+/** A text that stands beside `data`. */
+export const textOf = (envelope: Envelope | undefined, key: 'verb' | 'accept'): string | undefined =>
+  typeof envelope?.[key] === 'string' ? envelope[key] : undefined
+
+/** `optional`: no body at all is an empty one. */
+export function dataOf(envelope: Envelope | undefined, optional: boolean): Fields {
+  if (envelope === undefined && optional) return {}
+  if (envelope === undefined || !('data' in envelope)) throw invalidEnvelope('required', envelope ?? {})
+  if (!isObject(envelope['data'])) throw invalidEnvelope('type', envelope['data'])
+  return envelope['data']
+}
+
+function invalidEnvelope(code: 'required' | 'type', value: unknown): AppError {
+  const message = code === 'required' ? 'Field is required but missing' : 'Value did not match type(s): object'
+  const target = code === 'type' ? { target: 'object' } : {}
+  return new AppError('invalid request envelope', `data: ${message}`, problem('data', code, { message, ...target, value }))
+}
+
+/** Every byte, as long as they are not too many. */
+export async function readAll(message: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  try {
+    for await (const chunk of message as AsyncIterable<Buffer>) {
+      length += chunk.length
+      if (length > LARGEST_BODY) break
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    throw new AppError('parse_error', 'the body ended early', malformed('the body ended early'), { cause })
+  }
+  if (length > LARGEST_BODY) {
+    const detail = { message: `body must be at most ${LARGEST_BODY} bytes`, target: LARGEST_BODY }
+    throw new AppError('body_too_large', detail.message, problem('file', 'maxSize', detail))
+  }
+  return Buffer.concat(chunks)
+}
+
+const malformed = (message: string): Record<string, unknown> => problem('json', 'invalid', { message, target: 'body' })
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new AppError('parse_error', 'the body is not UTF-8', malformed('the body is not UTF-8'), { cause })
+  }
+}
+
+function parse(text: string): unknown {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new AppError('parse_error', 'the body is not JSON', malformed('the body is not JSON'), { cause })
+  }
+  const copied = tidy(value)
+  if ('refused' in copied) throw new AppError('parse_error', copied.refused, malformed(copied.refused))
+  return copied.value
+}

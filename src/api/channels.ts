@@ -1,0 +1,115 @@
+// Channels: the legs that are up now, as the switches tell at the moment they are asked. Only those with an
+// account on them are anybody's, so a leg of a foreign dialplan is nobody's to see.
+
+import { isCode } from '../errors.ts'
+import { accountDb, isId, toGregorian } from '../store/modb.ts'
+import type { Store } from '../store/store.ts'
+import type { Leg, SwitchNode } from '../switch/switch.ts'
+import { type Device, ownerOf } from './devices.ts'
+import { noSuch } from './document.ts'
+import type { Fields } from './fields.ts'
+import { filterOf } from './filter.ts'
+import type { Answer, Request, Room, Route } from './route.ts'
+
+export function channelRoutes(room: Room): Route[] {
+  const { store } = room
+  const all = '/v2/accounts/:account/channels'
+
+  async function list(request: Request, whose: (row: Fields) => boolean): Promise<Answer> {
+    const legs = (await Promise.all(up(room).map(node => legsOf(node)))).flat()
+    const rows = await rowsOf(store, request, legs)
+    const matches = filterOf(request.query, { created: false })
+    const data = rows.filter(row => mayKnow(request, row) && whose(row) && (matches === undefined || matches(row, { _id: '', _rev: '' })))
+    return { data, beside: { page_size: data.length } }
+  }
+
+  async function ofUser(request: Request): Promise<Answer> {
+    const id = request.param('user')
+    await mustBe(store, request, 'user', id)
+    return list(request, row => row['owner_id'] === id)
+  }
+
+  async function ofDevice(request: Request): Promise<Answer> {
+    const id = request.param('device')
+    await mustBe(store, request, 'device', id)
+    return list(request, row => row['authorizing_id'] === id)
+  }
+
+  async function found(request: Request): Promise<Fields> {
+    const uuid = request.param('channel')
+    const legs = await Promise.all(up(room).map(node => unlessDown(node.leg(uuid), undefined)))
+    const [row] = await rowsOf(
+      store,
+      request,
+      legs.filter(leg => leg !== undefined),
+    )
+    if (row === undefined) throw noSuch('channel', uuid)
+    return row
+  }
+
+  const owner = async (request: Request): Promise<string | undefined> => {
+    const { owner_id: id } = await found(request)
+    return typeof id === 'string' ? id : undefined
+  }
+
+  return [
+    { method: 'GET', path: all, access: 'user', run: request => list(request, () => true) },
+    { method: 'GET', path: '/v2/accounts/:account/users/:user/channels', access: 'own', owner: async ({ param }) => param('user'), run: ofUser },
+    { method: 'GET', path: '/v2/accounts/:account/devices/:device/channels', access: 'own', owner: request => ownerOf(store, request), run: ofDevice },
+    { method: 'GET', path: `${all}/:channel`, access: 'own', owner, run: async request => ({ data: await found(request) }) },
+  ]
+}
+
+const up = ({ switches }: Room): SwitchNode[] => switches.nodes.filter(node => node.status().state === 'up')
+
+const legsOf = (node: SwitchNode): Promise<Leg[]> => unlessDown(node.legs(), [])
+
+/** A switch that goes down while it is asked has no channels; one that does not answer may have some. */
+async function unlessDown<T>(asked: Promise<T>, nothing: T): Promise<T> {
+  try {
+    return await asked
+  } catch (error) {
+    if (isCode(error, 'switch_down')) return nothing
+    throw error
+  }
+}
+
+/** Those of the account, with what the documents know of them (cb_channels.erl). */
+async function rowsOf(store: Store, { account }: Request, legs: readonly Leg[]): Promise<Fields[]> {
+  const own = legs.filter(({ variables }) => variables['callrec_account_id'] === account._id)
+  const ids = [...new Set(own.map(deviceOf).filter(isId))]
+  const devices = await store.getMany<Device>(accountDb(account._id), ids)
+  const byId = new Map(ids.map((id, at) => [id, devices[at]]))
+  return own.map(leg => rowOf(leg, byId.get(deviceOf(leg)), account.realm))
+}
+
+const deviceOf = ({ variables }: Leg): string => variables['callrec_device_id'] ?? ''
+
+function rowOf(leg: Leg, device: Device | undefined, realm: string): Fields {
+  const username = device?.sip?.username
+  return {
+    uuid: leg.uuid,
+    call_id: leg.uuid,
+    node: leg.node,
+    direction: leg.direction,
+    answered: leg.answered,
+    destination: leg.variables['callrec_destination'] ?? leg.destination,
+    caller_id_name: leg.callerIdName,
+    caller_id_number: leg.callerIdNumber,
+    ...(leg.otherLeg === undefined ? {} : { other_leg: leg.otherLeg }),
+    ...(leg.createdAt === undefined ? {} : { timestamp: toGregorian(leg.createdAt) }),
+    ...(leg.variables['callrec_interaction_id'] === undefined ? {} : { interaction_id: leg.variables['callrec_interaction_id'] }),
+    ...(device === undefined ? {} : { authorizing_id: device._id, authorizing_type: 'device' }),
+    ...(device?.owner_id === undefined ? {} : { owner_id: device.owner_id }),
+    ...(username === undefined ? {} : { username, presence_id: `${username}@${realm}` }),
+  }
+}
+
+/** As with recordings, a user knows of his own. */
+const mayKnow = ({ who }: Request, row: Fields): boolean => who.level === 'admin' || row['owner_id'] === who.ownerId
+
+async function mustBe(store: Store, { account }: Request, type: 'user' | 'device', id: string): Promise<Fields> {
+  const doc = await store.get(accountDb(account._id), id)
+  if (doc === undefined || doc['pvt_type'] !== type || doc['pvt_deleted'] === true) throw noSuch(type, id)
+  return doc
+}

@@ -1,0 +1,119 @@
+// What each route does, takes and answers, in the words of the OpenAPI document and of couchdb/reference.md.
+// A route that is not here, or a line without its route, fails a test.
+
+export interface Described {
+  summary: string
+  /** Schema of `data` in the request; any object where there is none. */
+  takes?: string
+  /** Schema of `data` in the answer, or of each of its rows where the route lists; `plain` is no envelope. */
+  gives?: string
+  /** Rows: by a view, by time over the month databases, or all there are. */
+  lists?: 'view' | 'months' | 'all'
+  /** Where it is not 200. */
+  status?: 201 | 202
+  /** The document has a revision, so If-Match and If-None-Match count. */
+  revision?: true
+}
+
+type Table = Readonly<Record<string, Described>>
+
+const ACCOUNT = '/v2/accounts/{account}'
+
+function resource(name: string, param: string, noun: string): Table {
+  const all = `${ACCOUNT}/${name}`
+  return {
+    [`GET ${all}`]: { summary: `Lists the ${name.replaceAll('_', ' ')} of the account in short`, lists: 'view' },
+    [`PUT ${all}`]: { summary: `Makes ${noun}`, takes: name, gives: name, status: 201, revision: true },
+    ...document(`${all}/{${param}}`, name, noun),
+  }
+}
+
+const document = (path: string, name: string, noun: string): Table => ({
+  [`GET ${path}`]: { summary: `Reads ${noun}`, gives: name, revision: true },
+  [`POST ${path}`]: { summary: `Replaces ${noun}`, takes: name, gives: name, revision: true },
+  [`PATCH ${path}`]: { summary: `Merges fields into ${noun}; null removes one`, gives: name, revision: true },
+  [`DELETE ${path}`]: { summary: `Puts ${noun} away`, gives: name, revision: true },
+})
+
+const metaflows = (path: string, whose: string): Table => ({
+  [`GET ${path}/metaflows`]: { summary: `Reads what keys do in calls of ${whose}`, gives: 'metaflows', revision: true },
+  [`POST ${path}/metaflows`]: { summary: `Says what keys do in calls of ${whose}`, takes: 'metaflows', gives: 'metaflows', revision: true },
+  [`DELETE ${path}/metaflows`]: { summary: `Takes away what keys do in calls of ${whose}`, revision: true },
+})
+
+const recordings = (path: string, whose: string): Table => ({
+  [`GET ${path}/recordings`]: { summary: `Lists the recordings of ${whose}, newest first`, gives: 'call_recordings', lists: 'months' },
+})
+
+const channels = (path: string, whose: string): Table => ({
+  [`GET ${path}/channels`]: { summary: `Lists the legs of ${whose} that are up now`, lists: 'all' },
+})
+
+const quickcall: Described = { summary: 'Rings a device and, when it answers, calls a number', takes: 'quickcall', status: 202 }
+
+export const DESCRIBED: Table = {
+  'PUT /v2/api_auth': { summary: 'Logs in with the API key of an account', takes: 'api_auth', status: 201 },
+  'PUT /v2/user_auth': { summary: 'Logs in as a user', takes: 'user_auth', status: 201 },
+  'GET /v2/token_auth': { summary: 'Tells whose token it is' },
+  'DELETE /v2/token_auth': { summary: 'Logs out: the token is good for nothing any more' },
+
+  'PUT /v2/accounts': { summary: 'Makes an account below the one of the token', takes: 'accounts', gives: 'accounts', status: 201, revision: true },
+  [`PUT ${ACCOUNT}`]: { summary: 'Makes an account below this one', takes: 'accounts', gives: 'accounts', status: 201, revision: true },
+  ...document(ACCOUNT, 'accounts', 'an account'),
+  [`GET ${ACCOUNT}/children`]: { summary: 'Lists the accounts directly below this one', lists: 'view' },
+  [`GET ${ACCOUNT}/descendants`]: { summary: 'Lists all accounts below this one', lists: 'view' },
+  [`GET ${ACCOUNT}/siblings`]: { summary: 'Lists the accounts beside this one', lists: 'view' },
+  [`GET ${ACCOUNT}/parents`]: { summary: 'Lists the accounts above this one, as far as the token reaches', lists: 'all' },
+  [`GET ${ACCOUNT}/tree`]: { summary: 'Lists the accounts above this one, as far as the token reaches', lists: 'all' },
+  [`GET ${ACCOUNT}/api_key`]: { summary: 'Reads the API key of the account' },
+  [`PUT ${ACCOUNT}/api_key`]: { summary: 'Makes a new API key; the old one is good for nothing any more', status: 201 },
+  ...metaflows(ACCOUNT, 'the account'),
+
+  ...resource('users', 'user', 'a user'),
+  ...metaflows(`${ACCOUNT}/users/{user}`, 'the user'),
+  ...resource('devices', 'device', 'a device'),
+  ...metaflows(`${ACCOUNT}/devices/{device}`, 'the device'),
+  [`PUT ${ACCOUNT}/devices/{device}/quickcall/{number}`]: quickcall,
+  [`GET ${ACCOUNT}/devices/{device}/quickcall/{number}`]: quickcall,
+  ...resource('callflows', 'callflow', 'a callflow'),
+  ...metaflows(`${ACCOUNT}/callflows/{callflow}`, 'the callflow'),
+  ...resource('groups', 'group', 'a group'),
+  ...resource('resources', 'resource', 'a trunk'),
+  ...resource('menus', 'menu', 'a menu'),
+  ...resource('temporal_rules', 'temporal_rule', 'a temporal rule'),
+  ...resource('webhooks', 'webhook', 'a webhook'),
+
+  [`GET ${ACCOUNT}/phone_numbers`]: { summary: 'Lists the telephone numbers of the account, as an object by number', lists: 'view', gives: 'phone_numbers' },
+  [`PUT ${ACCOUNT}/phone_numbers/{number}`]: {
+    summary: 'Claims a telephone number',
+    takes: 'phone_numbers',
+    gives: 'phone_numbers',
+    status: 201,
+    revision: true,
+  },
+  ...document(`${ACCOUNT}/phone_numbers/{number}`, 'phone_numbers', 'a telephone number'),
+  [`DELETE ${ACCOUNT}/phone_numbers/{number}`]: { summary: 'Releases a telephone number', gives: 'phone_numbers', revision: true },
+
+  ...recordings(ACCOUNT, 'the account'),
+  ...recordings(`${ACCOUNT}/users/{user}`, 'a user'),
+  ...recordings(`${ACCOUNT}/devices/{device}`, 'a device'),
+  [`GET ${ACCOUNT}/recordings/{recording}`]: { summary: 'Reads a recording, or hears it', gives: 'call_recordings', revision: true },
+  [`PATCH ${ACCOUNT}/recordings/{recording}`]: { summary: 'Notes `user_metadata` of a recording', gives: 'call_recordings', revision: true },
+  [`DELETE ${ACCOUNT}/recordings/{recording}`]: { summary: 'Destroys the sound of a recording and puts it away', gives: 'call_recordings', revision: true },
+
+  [`GET ${ACCOUNT}/recording_policy`]: { summary: 'Tells what would be recorded of a call `from` one device, user or number `to` another, and why' },
+
+  [`GET ${ACCOUNT}/cdrs`]: { summary: 'Lists the detail records of calls, newest first', lists: 'months' },
+  [`GET ${ACCOUNT}/cdrs/{cdr}`]: { summary: 'Reads the detail record of a call', revision: true },
+
+  ...channels(ACCOUNT, 'the account'),
+  ...channels(`${ACCOUNT}/users/{user}`, 'a user'),
+  ...channels(`${ACCOUNT}/devices/{device}`, 'a device'),
+  [`GET ${ACCOUNT}/channels/{channel}`]: { summary: 'Reads a leg that is up now' },
+
+  'GET /v2/schemas': { summary: 'Lists the names of all schemas', lists: 'all' },
+  'GET /v2/schemas/{schema}': { summary: 'Reads a schema' },
+  'PUT /v2/schemas/{schema}/validation': { summary: 'Checks a body against a schema without keeping it' },
+  'GET /v2/openapi.json': { summary: 'This document', gives: 'plain' },
+  'GET /v2/about': { summary: 'Tells what the engine is and what it stands on' },
+}

@@ -1,0 +1,74 @@
+// Devices. What a phone registers with is unique in the account, because it is what is dialled.
+
+import { isDeepStrictEqual } from 'node:util'
+import { accountDb, isId } from '../store/modb.ts'
+import type { Doc, Store, Stored } from '../store/store.ts'
+import { accountResource } from './account-resource.ts'
+import { type Draft, noSuch, type Settled } from './document.ts'
+import { type Fields, isObject, shown } from './fields.ts'
+import { join, problem, type Problems, refuse } from './problems.ts'
+import type { Account, Request, Room, Route } from './route.ts'
+
+export interface Device extends Doc {
+  pvt_type: 'device'
+  enabled?: boolean
+  owner_id?: string
+  sip?: { username?: string; password?: string }
+}
+
+export const deviceRoutes = (room: Room): Route[] =>
+  accountResource(room, {
+    name: 'devices',
+    type: 'device',
+    param: 'device',
+    metaflows: true,
+    settle: draft => settle(room.store, draft),
+    changed: change => forgetPhone(room, change),
+    shown: withoutSecret,
+    owner: request => ownerOf(room.store, request),
+  })
+
+/** The user a device belongs to. */
+export async function ownerOf(store: Store, { account, param }: Request): Promise<string | undefined> {
+  const device = await store.get<Device>(accountDb(account._id), param('device'))
+  if (device === undefined || device.pvt_type !== 'device' || device['pvt_deleted'] === true) throw noSuch('device', param('device'))
+  return device.owner_id
+}
+
+/** A new name is nothing that a switch could have kept. */
+async function forgetPhone({ phones }: Room, { before, after, account }: { before?: Stored; after: Stored; account: Account }): Promise<void> {
+  const { username } = (before as Device | undefined)?.sip ?? {}
+  if (before === undefined || username === undefined || isDeepStrictEqual(registration(before), registration(after))) return
+  await phones.forget({ name: username, realm: account.realm })
+}
+
+/** What decides whether a phone may register, and with what. */
+const registration = ({ sip, enabled, pvt_deleted: deleted }: Fields): Fields => ({ sip, enabled, deleted })
+
+async function settle(store: Store, draft: Draft): Promise<Settled> {
+  refuse(join(await ownerProblem(store, draft), await usernameProblem(store, draft)))
+  return { fields: draft.fields }
+}
+
+async function ownerProblem(store: Store, { db, fields: { owner_id: owner } }: Draft): Promise<Problems> {
+  if (typeof owner !== 'string') return {}
+  const user = isId(owner) ? await store.get(db, owner) : undefined
+  if (user !== undefined && user['pvt_type'] === 'user' && user['pvt_deleted'] !== true) return {}
+  return problem('owner_id', 'not_found', { message: 'The owner is not a user of the account', cause: owner })
+}
+
+async function usernameProblem(store: Store, { db, id, fields }: Draft): Promise<Problems> {
+  const username = isObject(fields['sip']) ? fields['sip']['username'] : undefined
+  if (typeof username !== 'string') return {}
+  const rows = await store.query(db, 'devices/listing_by_username', { key: username.toLowerCase(), limit: 2 })
+  if (rows.every(row => row.id === id)) return {}
+  return problem('sip.username', 'unique', { message: 'SIP username must be unique within account', cause: username })
+}
+
+/** What a phone registers with is no business of a user it does not belong to: it would let him call as that phone. */
+function withoutSecret(doc: Stored, { who }: Request): Fields {
+  const fields = shown(doc)
+  if (who.level === 'admin' || fields['owner_id'] === who.ownerId || !isObject(fields['sip'])) return fields
+  const { password: _, ...sip } = fields['sip']
+  return { ...fields, sip }
+}

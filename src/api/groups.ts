@@ -1,0 +1,6 @@
+// Groups: users and devices that a callflow rings by one name.
+
+import { accountResource } from './account-resource.ts'
+import type { Room, Route } from './route.ts'
+
+export const groupRoutes = (room: Room): Route[] => accountResource(room, { name: 'groups', type: 'group', param: 'group' })

@@ -1,0 +1,20 @@
+// Resources: the trunks an account may leave by. They name the operator's gateways and spend his money, so an
+// account reads its own, but only one above it – or the master account – changes them.
+
+import { accountResource } from './account-resource.ts'
+import { problem, type Problems } from './problems.ts'
+import { whyNoExpression } from './flow.ts'
+import type { Fields } from './fields.ts'
+import type { Room, Route } from './route.ts'
+
+export const resourceRoutes = (room: Room): Route[] =>
+  accountResource(room, { name: 'resources', type: 'resource', param: 'resource', right: 'operator', check })
+
+function check(fields: Fields): { fields: Fields; problems: Problems } {
+  const rules = Array.isArray(fields['rules']) ? fields['rules'] : []
+  const wrong = rules.map((rule, at) => {
+    const message = typeof rule === 'string' ? whyNoExpression(rule) : undefined
+    return message === undefined ? {} : problem(`rules.${at}`, 'error', { message, value: rule })
+  })
+  return { fields, problems: Object.assign({}, ...wrong) as Problems }
+}

@@ -1,0 +1,102 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import ajvFormats from 'ajv-formats'
+import test from 'ava'
+import { routes } from '../helpers/reference.ts'
+import { DESCRIBED } from '../../src/api/described.ts'
+import { isObject, type Fields } from '../../src/api/fields.ts'
+import { openApi } from '../../src/api/openapi.ts'
+import { loadSchemas } from '../../src/api/schemas.ts'
+import { anAccount, asker, world } from '../helpers/api.ts'
+
+const document = (): Fields => openApi(routes(), loadSchemas(10_800), { version: '1.0.0', publicUrl: 'http://127.0.0.1:8000' })
+
+interface Operation {
+  operationId: string
+  summary: string
+  parameters: { name?: string; in?: string; $ref?: string }[]
+  responses: Record<string, Fields>
+  requestBody?: Fields
+}
+const operations = (doc: Fields): [string, string, Operation][] =>
+  Object.entries(doc['paths'] as Record<string, Record<string, Operation>>).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, string, Operation] => [path, method, operation]),
+  )
+
+test('the document is one of OpenAPI 3.1, as an independent validator has it', async t => {
+  const { valid, errors } = await new Validator().validate(document())
+  t.true(valid, JSON.stringify(errors))
+  const broken = { ...document(), paths: { x: 7 } }
+  t.false((await new Validator().validate(broken)).valid)
+})
+
+test('everything a reference names is there', t => {
+  const doc = document()
+  const lost: string[] = []
+  const walk = (value: unknown): void => {
+    if (Array.isArray(value)) value.forEach(walk)
+    if (!isObject(value)) return
+    const { $ref: ref } = value
+    if (typeof ref === 'string') {
+      const found = ref
+        .slice(2)
+        .split('/')
+        .reduce<unknown>((part, step) => (isObject(part) ? part[step] : undefined), doc)
+      if (!ref.startsWith('#/') || found === undefined) lost.push(ref)
+    }
+    Object.values(value).forEach(walk)
+  }
+  walk(doc)
+  t.deepEqual(lost, [])
+})
+
+test('each route is described, says each parameter of its path, what it takes and what it answers', t => {
+  const described = operations(document())
+  t.is(described.length, routes().length)
+  t.deepEqual(described.map(([path, method]) => `${method.toUpperCase()} ${path}`).sort(), Object.keys(DESCRIBED).sort())
+  t.is(new Set(described.map(([, , { operationId }]) => operationId)).size, described.length)
+  for (const [path, method, { summary, parameters, responses, requestBody }] of described) {
+    const line = `${method} ${path}`
+    t.regex(summary, /^[A-Z].+[^.]$/, line)
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    t.deepEqual(
+      parameters.flatMap(({ name, in: where }) => (where === 'path' ? [name] : [])),
+      inPath,
+      line,
+    )
+    t.is(requestBody === undefined, method === 'get' || method === 'delete', line)
+    t.true('default' in responses && Object.keys(responses).some(status => status.startsWith('2')), line)
+  }
+})
+
+test('no envelope has the name of a schema', t => {
+  for (const name of ['success', 'list', 'refusal']) t.false(loadSchemas(10_800).has(name))
+})
+
+test('the document is served to anybody, and what the API answers is what it says', async t => {
+  const made = await world(t)
+  const { url, ask, token } = made
+  const response = await fetch(`${url}/v2/openapi.json`)
+  t.is(response.status, 200)
+  t.is(response.headers.get('content-type')?.split(';')[0], 'application/json')
+  const doc = (await response.json()) as Fields
+  t.is(doc['openapi'], '3.1.0')
+
+  const ajv = new Ajv2020({ strict: false, allErrors: true })
+  ajvFormats.default(ajv)
+  ajv.addSchema(doc, 'doc')
+  const account = await anAccount(made)
+  const at = `/v2/accounts/${account}`
+  const user = await ask<{ id: string }>('PUT', `${at}/users`, { first_name: 'A', last_name: 'B' })
+  const fill = (path: string): string => path.replace('{account}', account).replace('{user}', user.body.data.id).replace('{schema}', 'users')
+  const readable = operations(doc).filter(([path, method]) => method === 'get' && !/\{(?!account|user|schema)/.test(path) && path !== '/v2/openapi.json')
+  t.true(readable.length > 10)
+  for (const [path] of readable) {
+    for (const asked of [token, 'of nobody']) {
+      const { status, body } = await asker(url)('GET', fill(path), undefined, { token: asked })
+      const answer = `/paths/${path.replaceAll('/', '~1')}/get/responses/200/content/application~1json/schema`
+      const validate = ajv.getSchema(`doc#${encodeURI(status === 200 ? answer : '/components/schemas/refusal')}`)
+      t.true(validate?.(body), `${path} ${status}: ${JSON.stringify(validate?.errors)}`)
+    }
+  }
+})
