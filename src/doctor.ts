@@ -1,0 +1,36 @@
+// `callrec doctor`: looks at every neighbour the way the engine will use it, and says what to do about
+// what it finds. It changes nothing that stays: a scratch database and one second of silence come and go.
+
+import { randomBytes } from 'node:crypto'
+import { systemClock } from './clock.ts'
+import type { Config } from './config.ts'
+import { reasonOf } from './errors.ts'
+import { examineCouch } from './examine-couch.ts'
+import { examineSwitches } from './examine-switch.ts'
+import { fail, type Finding, ok, type Tools } from './finding.ts'
+import { openSpool } from './recording/spool.ts'
+
+const TOOLS: Tools = { clock: systemClock(), random: bytes => randomBytes(bytes).toString('hex') }
+
+export async function examine(config: Config, tools: Tools = TOOLS): Promise<Finding[]> {
+  const spool = await examineSpool(config)
+  return [...(await examineStore(config, tools)), spool, ...(await examineSwitches(config, tools))]
+}
+
+async function examineStore({ couchdbUrl, dataDir }: Config, tools: Tools): Promise<Finding[]> {
+  if (couchdbUrl !== undefined) return examineCouch(couchdbUrl, tools)
+  return [ok(`store: embedded, in ${dataDir}/store (set COUCHDB_URL for CouchDB)`)]
+}
+
+async function examineSpool({ spool: where }: Config): Promise<Finding> {
+  const spool = openSpool(where)
+  try {
+    await spool.check()
+    return ok(`spool: ${where.here} can be written, ${((await spool.free()) / 1024 ** 3).toFixed(1)} GiB are free`)
+  } catch (error) {
+    const todo = reasonOf(error).includes('SPOOL_MIN_FREE')
+      ? `make room on the disk of ${where.here}, or lower SPOOL_MIN_FREE`
+      : `make ${where.here} writable for this user and for FreeSWITCH's (a shared group, mode 2770), or name another RECORDING_DIR`
+    return fail(`spool: ${reasonOf(error)}`, todo)
+  }
+}

@@ -1,0 +1,139 @@
+// callrec as one process, in the order its rooms are opened; they are closed in reverse. No room
+// keeps what a restart needs: all of that is in the store or on the switch.
+
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createApi } from './api/app.ts'
+import { firstStart, type Master } from './api/first-start.ts'
+import { flowChecker } from './api/flow.ts'
+import { listen } from './api/listen.ts'
+import { startPhoneCache } from './api/phone-cache.ts'
+import { loadSchemas } from './api/schemas.ts'
+import { createValidator } from './api/validate.ts'
+import { modules, startExecutor } from './callflow/executor.ts'
+import { systemClock } from './clock.ts'
+import type { Config, SwitchAddress } from './config.ts'
+import { keepCredentials, readCredentials } from './credentials.ts'
+import { readLevels } from './levels.ts'
+import type { Log } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { tenantClient } from './net/client.ts'
+import { startPreparation } from './preparation.ts'
+import { startDelivery } from './recording/delivery.ts'
+import { startRecorder } from './recording/recorder.ts'
+import { openSpool } from './recording/spool.ts'
+import { packagePath } from './root.ts'
+import { embeddedSwitch } from './simulator/launch.ts'
+import { couchStore } from './store/couch.ts'
+import { embeddedStore } from './store/embedded.ts'
+import type { Store } from './store/store.ts'
+import { connectSwitches } from './switch/pool.ts'
+
+export interface Running {
+  /** How to reach the API from here. */
+  url: string
+  /** Known once the store has answered; rejects when the engine is closed before. */
+  master: Promise<Master>
+  close(): Promise<void>
+}
+
+export const VERSION = (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string }).version
+
+const hex = (bytes: number): string => randomBytes(bytes).toString('hex')
+
+/** The name of the embedded switch, and of its folder in the spool. */
+const SIMULATOR = 'simulator'
+
+export async function start(config: Config, log: Log): Promise<Running> {
+  const rooms: { close(): Promise<unknown> }[] = []
+  const own = <T extends { close(): Promise<unknown> }>(room: T): T => {
+    rooms.push(room)
+    return room
+  }
+  const closeAll = async (): Promise<void> => {
+    for (const room of rooms.splice(0).toReversed()) await room.close()
+  }
+
+  // Files and folders are for this user and the group shared with the switch; nobody else reads recordings.
+  process.umask(0o027)
+  try {
+    for (const warning of config.warnings) log.warn('configuration_warned', { warning })
+    // Call time runs as fast as the embedded switch does; documents and retries are the wall's.
+    const wall = systemClock()
+    const callClock = config.switches.length === 0 ? systemClock(config.simulatorSpeed) : wall
+
+    const store = own(await openStore(config))
+    const knownKey = config.api.masterApiKey ?? (await readCredentials(config.dataDir)).MASTER_API_KEY
+    const preparation = own(startPreparation({ attempt: () => master(store, knownKey, config), clock: wall, log }))
+    // An embedded store that fails will not get better by waiting.
+    if (store.kind === 'embedded') await preparation.ready
+    const metrics = createMetrics(wall)
+    const spool = openSpool(config.spool)
+    await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))
+    const switches = own(connectSwitches({ nodes: await addresses(config), clock: callClock, log }))
+    const http = own(tenantClient({ allow: config.uploadAllowNetworks, clock: wall }))
+    const nodes = switches.nodes.map(node => node.name)
+    const delivery = own(startDelivery({ store, spool, http, clock: wall, log, metrics, random: Math.random, nodes: () => nodes }))
+    const recorder = own(
+      startRecorder({ store, switches, spool, clock: callClock, log, metrics, random: hex, deliver: () => delivery.wake(), maxTimeLimit: config.maxTimeLimit }),
+    )
+    const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
+    const executor = own(
+      startExecutor({ switches, store, recorder, clock: callClock, wall, http, checkFlow, log, random: hex, config: { maxTimeLimit: config.maxTimeLimit } }),
+    )
+    readLevels(metrics, { store, spool, switches, delivery, executor })
+    const phones = own(startPhoneCache({ switches, clock: wall, log }))
+    const api = createApi({
+      store,
+      switches,
+      phones,
+      modules,
+      clock: wall,
+      log,
+      random: randomBytes,
+      metrics,
+      standing: () => ({ prepared: preparation.master() !== undefined, operatorKey: preparation.master()?.apiKey ?? knownKey }),
+      config: {
+        version: VERSION,
+        publicUrl: config.api.publicUrl,
+        tokenTtl: config.api.tokenTtl,
+        maxTimeLimit: config.maxTimeLimit,
+        xmlCurl: { secret: await xmlCurlSecret(config), networks: config.xmlCurl.networks },
+        uploadAllowNetworks: config.uploadAllowNetworks,
+        embedded: { store: config.couchdbUrl === undefined, switch: config.switches.length === 0 },
+      },
+    })
+    const { port } = own(await listen(api, config.api))
+    const url = `http://${config.api.host.includes(':') ? `[${config.api.host}]` : config.api.host}:${port}`
+    log.info('callrec_started', { url, version: VERSION, store: store.kind, switches: nodes })
+    return { url, master: preparation.ready, close: closeAll }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+const openStore = ({ couchdbUrl, dataDir }: Config): Promise<Store> =>
+  couchdbUrl === undefined ? embeddedStore({ dir: `${dataDir}/store` }) : couchStore({ url: couchdbUrl })
+
+async function addresses(config: Config): Promise<readonly SwitchAddress[]> {
+  if (config.switches.length > 0) return config.switches
+  const { host, port, password } = await embeddedSwitch({ dataDir: config.dataDir, recordingDir: config.spool.onSwitch, speed: config.simulatorSpeed })
+  return [{ name: SIMULATOR, host, port, password }]
+}
+
+/** The key in DATA_DIR/credentials is the operator's way in; it is written before anybody could need it. */
+async function master(store: Store, apiKey: string | undefined, { dataDir }: Config): Promise<Master> {
+  const made = await firstStart(store, { apiKey, now: Date.now(), random: randomBytes })
+  await keepCredentials(dataDir, { MASTER_ACCOUNT_ID: made.accountId, MASTER_API_KEY: made.apiKey })
+  return made
+}
+
+/** Made up once, so that no installation ever runs with a secret that others know. */
+async function xmlCurlSecret({ dataDir, xmlCurl }: Config): Promise<string> {
+  const known = xmlCurl.secret ?? (await readCredentials(dataDir)).XML_CURL_SECRET
+  if (known !== undefined) return known
+  const XML_CURL_SECRET = hex(32)
+  await keepCredentials(dataDir, { XML_CURL_SECRET })
+  return XML_CURL_SECRET
+}

@@ -1,0 +1,195 @@
+// The API on a free port, on a store of its own and a switch that notes what it is asked to originate.
+
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { createApi } from '../../src/api/app.ts'
+import { firstStart } from '../../src/api/first-start.ts'
+import { listen, type Patience } from '../../src/api/listen.ts'
+import type { ApiConfig, Route } from '../../src/api/route.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import { AppError } from '../../src/errors.ts'
+import type { Facts, Log } from '../../src/log.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { embeddedStore } from '../../src/store/embedded.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Leg, NodeState, Originate, Phone, SwitchNode, Switches } from '../../src/switch/switch.ts'
+
+export const MODULES = ['answer', 'callflow', 'device', 'hangup', 'play', 'record_call', 'response', 'sleep', 'user']
+
+export interface Line extends Facts {
+  level: string
+  event: string
+}
+
+export function notedLog(): { log: Log; lines: Line[] } {
+  const lines: Line[] = []
+  const at =
+    (level: string) =>
+    (event: string, facts: Facts = {}): void =>
+      void lines.push({ level, event, ...facts })
+  return { lines, log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } }
+}
+
+/** An embedded store in a folder of its own. */
+export async function aStore(t: ExecutionContext): Promise<Store> {
+  const dir = await mkdtemp(join(tmpdir(), 'callrec-api-'))
+  const store = await embeddedStore({ dir })
+  t.teardown(async () => {
+    await store.close()
+    await rm(dir, { recursive: true, force: true })
+  })
+  return store
+}
+
+export interface FakeSwitch {
+  switches: Switches
+  originated: Originate[]
+  /** What is up. */
+  legs: Leg[]
+  state: { now: NodeState }
+  /** What `originate` does; settles at once unless replaced. */
+  outcome: { of: () => Promise<void> }
+}
+
+export function fakeSwitch(): FakeSwitch {
+  const originated: Originate[] = []
+  const legs: Leg[] = []
+  const state: FakeSwitch['state'] = { now: 'up' }
+  const outcome: FakeSwitch['outcome'] = { of: () => Promise.resolve() }
+  const node: Pick<SwitchNode, 'name' | 'status' | 'originate' | 'legs' | 'leg'> = {
+    name: 'fs1',
+    status: () => ({ name: 'fs1', state: state.now, address: '127.0.0.1:8021', modules: {} }),
+    legs: () => Promise.resolve(legs),
+    leg: uuid => Promise.resolve(legs.find(leg => leg.uuid === uuid)),
+    originate: what => {
+      originated.push(what)
+      return outcome.of()
+    },
+  }
+  const switches: Switches = {
+    nodes: [node as SwitchNode],
+    node: name => {
+      if (name !== 'fs1') throw new AppError('switch_down', name)
+      return node as SwitchNode
+    },
+    on: () => () => {},
+    close: () => Promise.resolve(),
+  }
+  return { switches, originated, legs, state, outcome }
+}
+
+/** Names of the reads and writes since it was last emptied. */
+export function spied(store: Store): { store: Store; calls: string[] } {
+  const calls: string[] = []
+  const handler: ProxyHandler<Store> = {
+    get(target, name, receiver) {
+      const value: unknown = Reflect.get(target, name, receiver)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => {
+        calls.push([name, ...args.filter(arg => typeof arg === 'string')].join(' '))
+        return (value as (...given: unknown[]) => unknown).apply(target, args)
+      }
+    },
+  }
+  return { store: new Proxy(store, handler), calls }
+}
+
+export interface Answered<D = Record<string, unknown>> {
+  status: number
+  headers: Headers
+  /** The envelope; empty where there is none. */
+  body: {
+    data: D
+    status?: string
+    message?: string
+    error?: string
+    revision?: string
+    auth_token?: string
+    next_start_key?: string
+    page_size?: number
+  } & Record<string, unknown>
+}
+
+export interface Asking {
+  token?: string | undefined
+  headers?: Record<string, string>
+  /** Sent as it is instead of `{data}`. */
+  raw?: string | Buffer
+}
+
+export type Ask = <D = Record<string, unknown>>(method: string, path: string, data?: unknown, asking?: Asking) => Promise<Answered<D>>
+
+export interface World extends FakeSwitch {
+  url: string
+  store: Store
+  /** See `spied`. */
+  calls: string[]
+  lines: Line[]
+  /** Phones that switches were told to forget. */
+  forgotten: (Phone | 'all')[]
+  master: { accountId: string; apiKey: string }
+  /** Of the master account. */
+  token: string
+  /** With the master's token unless another, or none (`undefined`), is given. */
+  ask: Ask
+  clock: Clock & { ahead: number }
+  routes: readonly Route[]
+}
+
+export interface Wish {
+  config?: Partial<ApiConfig>
+  patience?: Patience
+  modules?: readonly string[]
+}
+
+export async function world(t: ExecutionContext, { config = {}, patience, modules = MODULES }: Wish = {}): Promise<World> {
+  const { store, calls } = spied(await aStore(t))
+  const { log, lines } = notedLog()
+  const real = systemClock()
+  const clock = { ...real, ahead: 0, now: () => real.now() + clock.ahead }
+  const random = (bytes: number): Buffer => randomBytes(bytes)
+  const master = await firstStart(store, { apiKey: undefined, now: clock.now(), random })
+  const fake = fakeSwitch()
+  const standard: ApiConfig = {
+    version: '0.1.0',
+    publicUrl: 'http://127.0.0.1:8000',
+    tokenTtl: 3600,
+    maxTimeLimit: 10_800,
+    embedded: { store: true, switch: true },
+    xmlCurl: { secret: 'a-secret-of-tests', networks: ['127.0.0.0/8', '::1/128'] },
+  }
+  const metrics = createMetrics(clock)
+  const standing = { prepared: true, operatorKey: master.apiKey }
+  const forgotten: (Phone | 'all')[] = []
+  const phones = { forget: async (phone?: Phone) => void forgotten.push(phone ?? 'all') }
+  const ports = { store, switches: fake.switches, phones, modules, clock, log, random, metrics, standing: () => standing }
+  const api = createApi({ ...ports, config: { ...standard, ...config } })
+  const listening = await listen(api, { host: '127.0.0.1', port: 0, ...(patience === undefined ? {} : { patience }) })
+  t.teardown(() => listening.close())
+  const url = `http://127.0.0.1:${listening.port}`
+  const open = asker(url)
+  const { body } = await open('PUT', '/v2/api_auth', { api_key: master.apiKey })
+  const token = body.auth_token ?? ''
+  const ask: Ask = (method, path, data, asking = {}) => open(method, path, data, { token, ...asking })
+  return { ...fake, url, store, calls, lines, forgotten, master, token, ask, clock, routes: api.routes }
+}
+
+export function asker(url: string): Ask {
+  const ask = async (method: string, path: string, data?: unknown, { token, headers = {}, raw }: Asking = {}): Promise<Answered<unknown>> => {
+    const body = raw ?? (data === undefined ? undefined : JSON.stringify({ data }))
+    const own = { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(token === undefined ? {} : { 'x-auth-token': token }) }
+    const response = await fetch(url + path, { method, headers: { ...own, ...headers }, ...(body === undefined ? {} : { body }) })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, body: text.startsWith('{') ? (JSON.parse(text) as Answered<unknown>['body']) : { data: text } }
+  }
+  return ask as Ask
+}
+
+/** A child of the master account. */
+export async function anAccount({ ask }: World, fields: Record<string, unknown> = {}): Promise<string> {
+  const { body } = await ask<{ id: string }>('PUT', '/v2/accounts', { name: `tenant ${randomBytes(6).toString('hex')}`, ...fields })
+  return body.data.id
+}

@@ -1,0 +1,113 @@
+// A CouchDB for tests: COUCHDB_URL, else a private instance of the `couchdb` executable on PATH, with
+// its data in a temporary folder; it dies with the process that asked for it, however that ends.
+
+import { spawn } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+function onPath(name: string): string | undefined {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const file = join(folder, name)
+    try {
+      accessSync(file, constants.X_OK)
+      return realpathSync(file)
+    } catch {
+      // not there
+    }
+  }
+  return undefined
+}
+
+/** On PATH. */
+export const couchdbProgram = onPath('couchdb')
+
+/** Undefined when there is none; then one line says so. */
+export const couchdb: (() => Promise<{ url: string; stop: () => void }>) | undefined = findCouchdb()
+
+function findCouchdb() {
+  const given = process.env.COUCHDB_URL
+  if (given) return () => Promise.resolve({ url: given, stop: () => {} })
+  if (couchdbProgram) return () => startCouchdb(couchdbProgram)
+  process.stderr.write('skipped: the store contract on a real CouchDB (no couchdb on PATH, no COUCHDB_URL)\n')
+  return undefined
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+export async function startCouchdb(
+  program: string,
+  dir = mkdtempSync(join(tmpdir(), 'callrec-couchdb-')),
+  port?: number,
+): Promise<{ url: string; dir: string; port: number; stop: () => Promise<void> }> {
+  const at = port ?? (await freePort())
+  const release = join(dirname(program), '..')
+  const ini = join(dir, 'local.ini')
+  writeFileSync(
+    ini,
+    `[couchdb]
+database_dir = ${dir}/data
+view_index_dir = ${dir}/data
+uuid = 0123456789abcdef0123456789abcdef
+single_node = true
+[chttpd]
+bind_address = 127.0.0.1
+port = ${at}
+[cluster]
+n = 1
+[log]
+writer = file
+file = ${dir}/couch.log
+level = warning
+[admins]
+callrec = s3cret
+`,
+  )
+  // Without a node name there is no Erlang distribution: nothing else listens, and instances do not clash.
+  const args = join(dir, 'vm.args')
+  writeFileSync(
+    args,
+    readFileSync(join(release, 'etc/vm.args'), 'utf8')
+      .split('\n')
+      .filter(line => !/^-(name|kernel inet_dist)/.test(line))
+      .join('\n'),
+  )
+  const defaults = [join(release, 'etc/default.ini')].filter(file => existsSync(file))
+  // The shell waits on a pipe that closes when this process is gone; then it takes the instance and its folder away.
+  const child = spawn('sh', ['-c', '"$0" </dev/null >/dev/null 2>&1 & pid=$!; read -r _; kill -9 "$pid"; wait "$pid"; rm -rf "$1"', program, dir], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    env: { ...process.env, COUCHDB_ARGS_FILE: args, COUCHDB_INI_FILES: [...defaults, ini].join(' ') },
+  })
+  child.unref()
+  ;(child.stdin as unknown as { unref?: () => void }).unref?.()
+  const gone = new Promise<void>(resolve => child.once('exit', () => resolve()))
+  const stop = (): Promise<void> => {
+    // Else a process with nothing else to do would end before it.
+    child.ref()
+    child.stdin.end()
+    return gone
+  }
+  const url = `http://callrec:s3cret@127.0.0.1:${at}`
+  for (let tries = 0; tries < 300; tries++) {
+    const up = await fetch(`http://127.0.0.1:${at}/_up`).then(
+      answer => answer.ok,
+      () => false,
+    )
+    if (up) return { url, dir, port: at, stop }
+    await delay(100)
+  }
+  const log = existsSync(join(dir, 'couch.log')) ? readFileSync(join(dir, 'couch.log'), 'utf8').slice(-2000) : 'none'
+  await stop()
+  throw new Error(`couchdb did not come up in 30 s; its log: ${log}`)
+}

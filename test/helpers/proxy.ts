@@ -1,0 +1,51 @@
+// A TCP hop that a test can cut while both ends live on.
+
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+
+export interface Proxy {
+  port: number
+  /** Resets every connection that goes through it now. */
+  cut(): void
+  /** Until the answer is called nobody gets through. */
+  block(): () => void
+  close(): void
+}
+
+export async function proxy(to: number): Promise<Proxy> {
+  const sockets = new Set<Socket>()
+  let blocked = false
+  const server = createServer(near => {
+    if (blocked) return near.on('error', () => {}).resetAndDestroy()
+    const far = connect(to, '127.0.0.1')
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        sockets.delete(socket)
+        near.destroy()
+        far.destroy()
+      })
+    }
+    near.pipe(far).pipe(near)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const cut = (): void => {
+    for (const socket of sockets) socket.resetAndDestroy()
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut,
+    block() {
+      blocked = true
+      cut()
+      return () => {
+        blocked = false
+      }
+    },
+    close() {
+      cut()
+      server.close()
+    },
+  }
+}
