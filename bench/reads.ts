@@ -1,0 +1,37 @@
+// Reads of the store that stand one after the other between CHANNEL_PARK and the first action: what a
+// slow store costs the caller before he hears anything.
+
+import { startExecutor } from '../src/callflow/executor.ts'
+import { systemClock } from '../src/clock.ts'
+import { silent } from '../src/log.ts'
+import { fakeSwitch } from '../test/helpers/switches.ts'
+import { ACCOUNT, ALICE_PHONE, documents, memoryStore, notingRecorder } from '../test/callflow/world.ts'
+import type { Row } from './row.ts'
+
+export async function readsRow(): Promise<Row> {
+  const fake = fakeSwitch()
+  const { store, steps } = memoryStore(documents({ module: 'play', data: { id: 'tone_stream://%(1,0,440)' } }))
+  let before = Number.NaN
+  const log = {
+    ...silent,
+    debug: (event: string) => {
+      if (event === 'action_started' && Number.isNaN(before)) before = steps()
+    },
+  }
+  const executor = startExecutor({
+    switches: fake.switches,
+    store,
+    recorder: notingRecorder().recorder,
+    clock: systemClock(),
+    wall: systemClock(),
+    http: { request: () => Promise.reject(new Error('no flow from elsewhere is measured')), close: () => Promise.resolve() },
+    checkFlow: flow => ({ flow, faults: [] }),
+    log,
+    random: bytes => '0'.repeat(2 * bytes),
+    config: { maxTimeLimit: 10_800 },
+  })
+  fake.park({ variables: { callrec_account_id: ACCOUNT, callrec_device_id: ALICE_PHONE } })
+  await fake.until('hangup')
+  await executor.close()
+  return { what: 'store reads one after the other, CHANNEL_PARK → first action', measured: String(before), budget: '≤ 2' }
+}
