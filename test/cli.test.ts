@@ -16,7 +16,6 @@ import { until } from './helpers/wait.ts'
 
 const CLI = packagePath('build/src/cli.js')
 /** Milliseconds; processes start slowly on a busy machine. */
-const PATIENCE = 30_000
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -83,11 +82,11 @@ test('an engine that was started takes a call by command, and leaves when it is 
   const dir = await dataDirectory(t)
   const ports = ['--port', String(await freePort()), '--receiver-port', String(await freePort())]
   const engine = callrec(t, ['demo', '--data-dir', dir, ...ports])
-  await until('the end of the demo', () => engine.out().includes('README.md goes on'), PATIENCE)
+  await until('the end of the demo', () => engine.out().includes('README.md goes on'))
   const call = callrec(t, ['call', '--from', 'alice-phone', '--to', '2002', '--data-dir', dir, '--seconds', '40'])
   t.is(await call.ended, 0, call.err())
   t.regex(call.out(), /^alice-phone calls 2002: call [0-9a-f-]{36}\n$/)
-  await until('its file', () => engine.out().match(/^received/gm)?.length === 2, PATIENCE)
+  await until('its file', () => engine.out().match(/^received/gm)?.length === 2)
 
   const nobody = callrec(t, ['call', '--from', 'fax', '--to', '2002', '--data-dir', dir])
   t.is(await nobody.ended, 1)
@@ -117,7 +116,7 @@ test('a spool that cannot be written stops recordings, not the engine', async t 
   const dir = await dataDirectory(t)
   await writeFile(join(dir, 'file'), '')
   const engine = callrec(t, ['start', '--data-dir', dir, '--port', '0'], { RECORDING_DIR: join(dir, 'file', 'recordings') })
-  const started = await until('the start', () => /"url":"(http:[^"]+)".*callrec_started/.exec(engine.err())?.[1], PATIENCE)
+  const started = await until('the start', () => /"url":"(http:[^"]+)".*callrec_started/.exec(engine.err())?.[1])
   t.true(engine.err().includes('spool_unusable'))
   t.is((await fetch(`${started}/healthz`)).status, 200)
 })
@@ -125,7 +124,7 @@ test('a spool that cannot be written stops recordings, not the engine', async t 
 test('receive takes a file and says where it lies', async t => {
   const dir = await dataDirectory(t)
   const { out, child, ended } = callrec(t, ['receive', '--port', '0', '--dir', join(dir, 'in')])
-  const url = await until('its address', () => /waiting for recordings at (\S+)/.exec(out())?.[1], PATIENCE)
+  const url = await until('its address', () => /waiting for recordings at (\S+)/.exec(out())?.[1])
   t.is((await fetch(`${url}/call_recording_x.wav`, { method: 'PUT', body: 'abc' })).status, 201)
   t.is(await readFile(join(dir, 'in', 'call_recording_x.wav'), 'utf8'), 'abc')
   await until('its line', () => out().includes('call_recording_x.wav 3 bytes'))
@@ -136,11 +135,11 @@ test('receive takes a file and says where it lies', async t => {
 test('the simulator alone is reached as a switch on the event socket', async t => {
   const dir = await dataDirectory(t)
   const simulator = callrec(t, ['simulator', '--port', '0', '--data-dir', dir])
-  const address = await until('its address', () => /^FREESWITCH_ESL=(\S+) /.exec(simulator.out())?.[1], PATIENCE)
+  const address = await until('its address', () => /^FREESWITCH_ESL=(\S+) /.exec(simulator.out())?.[1])
   const engine = callrec(t, ['start', '--data-dir', dir, '--port', '0'], { FREESWITCH_ESL: address })
-  const url = await until('the start', () => /"url":"(http:[^"]+)".*callrec_started/.exec(engine.err())?.[1], PATIENCE)
-  t.is(await until('readiness', async () => (await fetch(`${url}/readyz`)).status === 200 && 200, PATIENCE), 200)
+  const url = await until('the start', () => /"url":"(http:[^"]+)".*callrec_started/.exec(engine.err())?.[1])
+  t.is(await until('readiness', async () => (await fetch(`${url}/readyz`)).status === 200 && 200), 200)
   simulator.child.kill('SIGTERM')
   t.is(await simulator.ended, 0)
-  t.is(await until('it to be missed', async () => (await fetch(`${url}/readyz`)).status === 503 && 503, PATIENCE), 503)
+  t.is(await until('it to be missed', async () => (await fetch(`${url}/readyz`)).status === 503 && 503), 503)
 })

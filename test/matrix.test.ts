@@ -60,8 +60,8 @@ test('each cell of Kazoo’s matrix holds for calls', async t => {
     const tenant = tenants[FLAGS.indexOf(flag)]
     if (tenant === undefined) throw new Error('no tenant')
     const uuid = await call(kind, tenant)
-    await until(`the call ${uuid}`, async () => (await api(`uuid_exists ${uuid}`)) === 'true', 20_000)
-    await until(`the end of ${uuid}`, async () => (await api(`uuid_exists ${uuid}`)) === 'false', 20_000)
+    await until(`the call ${uuid}`, async () => (await api(`uuid_exists ${uuid}`)) === 'true')
+    await until(`the end of ${uuid}`, async () => (await api(`uuid_exists ${uuid}`)) === 'false')
     const list = (await client.get<Listed[]>(`${tenant.at}/recordings`)).filter(one => one.cdr_id.endsWith(uuid))
     return list.map(one => ({ leg: one.call_id === uuid ? 'caller' : 'callee', origins: one.origins }))
   }

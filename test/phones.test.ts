@@ -18,7 +18,6 @@ import { until } from './helpers/wait.ts'
 const SECRET = 'a-secret-between-two-programs'
 const REALM = 'acme.example'
 /** Milliseconds. */
-const PATIENCE = 20_000
 
 interface Id {
   id: string
@@ -54,7 +53,7 @@ async function start(): Promise<Running> {
     UPLOAD_ALLOW_NETWORKS: '127.0.0.0/8',
   })
   // A switch that is not connected yet is told to forget phones when it is, which is later than the tests want it.
-  await until('a connected switch', async () => (await fetch(`${engine.url}/readyz`)).ok, PATIENCE)
+  await until('a connected switch', async () => (await fetch(`${engine.url}/readyz`)).ok)
   return { freeswitch, engine }
 }
 
@@ -99,21 +98,15 @@ real(
     for (const one of [alice, other]) t.is((await one.event(['REGISTER_OK', 'REGISTER_FAIL'])).type, 'REGISTER_OK')
 
     const stored = (origin: string): Promise<Listed> =>
-      until(
-        `a delivered recording ${origin}`,
-        async () => (await client.get<Listed[]>(`${at}/users/${bob}/recordings`)).find(one => one.origin === origin && one.delivery?.state === 'stored'),
-        PATIENCE,
+      until(`a delivered recording ${origin}`, async () =>
+        (await client.get<Listed[]>(`${at}/users/${bob}/recordings`)).find(one => one.origin === origin && one.delivery?.state === 'stored'),
       )
     const spool = (): string[] => readdirSync(freeswitch.recordingDir, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.wav'))
     /** Two seconds of both of them in a new file: 8 kHz, 16 bit. */
     const enough = async (dial: () => void): Promise<void> => {
       const before = new Set(spool())
       dial()
-      await until(
-        'two seconds on disk',
-        () => spool().some(name => !before.has(name) && bytes(join(freeswitch.recordingDir, name)) > 2 * 8000 * 2 * 2),
-        PATIENCE,
-      )
+      await until('two seconds on disk', () => spool().some(name => !before.has(name) && bytes(join(freeswitch.recordingDir, name)) > 2 * 8000 * 2 * 2))
     }
 
     await enough(() => alice.dial('2002'))
@@ -151,7 +144,7 @@ real('a phone that may not register is refused once the API says so', async (t, 
     for (const [path, change, as, wanted] of of) {
       await client.patch(path, change)
       // At once on a quiet machine; a switch that asked while the change was made is told again some seconds later.
-      await until(`${wanted} after ${JSON.stringify(change)}`, async () => (await status(as)) === wanted, 20_000)
+      await until(`${wanted} after ${JSON.stringify(change)}`, async () => (await status(as)) === wanted)
     }
   }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type ReceivedFile, startReceiver } from '../src/receiver.ts'
+import { until } from './helpers/wait.ts'
 
 async function receiver(t: ExecutionContext) {
   const dir = await mkdtemp(join(tmpdir(), 'callrec-receive-'))
@@ -97,7 +98,7 @@ test('an upload that breaks off leaves nothing', async t => {
     half.write('half', () => setImmediate(() => half.destroy(new Error('gone'))))
   })
   t.is(await raw(port, '/whole.wav'), 201)
-  for (const end = Date.now() + 5000; (await readdir(dir)).length > 1 && Date.now() < end; ) await new Promise(setImmediate)
+  await until('the half is gone', async () => (await readdir(dir)).length === 1)
   t.deepEqual(await readdir(dir), ['whole.wav'])
   t.is(files.length, 1)
 })

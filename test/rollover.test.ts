@@ -40,7 +40,7 @@ test('a policy recording goes on in parts at MAX_TIME_LIMIT with no hole between
     const list = (await client.get<Listed[]>(`${at}/users/${user}/recordings`)).toSorted((a, b) => (a.name < b.name ? -1 : 1))
     return list.length === parts && list.every(({ state }) => state === 'stopped') ? list : undefined
   }
-  const parts = await until('three parts of the caller’s leg', () => ended(alice.user, 3), 20_000)
+  const parts = await until('three parts of the caller’s leg', () => ended(alice.user, 3))
   const [first] = parts
   t.deepEqual(new Set(parts.map(({ group_id }) => group_id)), new Set([first?.id]))
   const base = first?.name.replace('.wav', '') ?? ''

@@ -24,7 +24,6 @@ interface Listed extends Id {
 }
 
 /** Milliseconds. */
-const PATIENCE = 20_000
 
 test('a trunk’s call to a claimed number reaches a user and is recorded as his inbound.offnet says', async t => {
   const { client, dataDir } = await startEngine(t)
@@ -42,8 +41,7 @@ test('a trunk’s call to a claimed number reaches a user and is recorded as his
     const said = await eslApi(port, password, `callrec_simulator_call {callrec_inception=offnet}+491701234567 ${number}`)
     return said.replace('+OK ', '').trim()
   }
-  const over = (leg: string): Promise<true> =>
-    until(`the end of ${leg}`, async () => (await eslApi(port, password, `uuid_exists ${leg}`)) === 'false', PATIENCE)
+  const over = (leg: string): Promise<true> => until(`the end of ${leg}`, async () => (await eslApi(port, password, `uuid_exists ${leg}`)) === 'false')
   const settings = (network: string): object => ({ call_recording: { inbound: { [network]: { enabled: true, url: receiver.url } } } })
   const recordings = (): Promise<Listed[]> => client.get<Listed[]>(`${at}/users/${bob}/recordings`)
 
@@ -55,7 +53,7 @@ test('a trunk’s call to a claimed number reaches a user and is recorded as his
   await client.patch(`${at}/users/${bob}`, settings('offnet'))
   await over(await call('004930999999'))
   await over(await call('004930123456'))
-  const one = await until('a delivered recording', async () => (await recordings()).find(({ delivery }) => delivery?.state === 'stored'), PATIENCE)
+  const one = await until('a delivered recording', async () => (await recordings()).find(({ delivery }) => delivery?.state === 'stored'))
   t.like(one, { origin: 'inbound from offnet to endpoint', caller_id_number: '+491701234567', callee_id_number: '+4930123456' })
   t.is((await recordings()).length, 1)
 

@@ -45,14 +45,10 @@ test('PATCH a user, make a call, receive the file', async t => {
 
   // 2.–6. The call, and its recording as the list tells of it.
   await client.put(`${at}/devices/${phone}/quickcall/2002`, {})
-  const listed = await until(
-    'a delivered recording',
-    async () => {
-      const list = await client.get<Listed[]>(`${at}/users/${bob}/recordings`)
-      return list.find(one => one.delivery?.state === 'stored')
-    },
-    20_000,
-  )
+  const listed = await until('a delivered recording', async () => {
+    const list = await client.get<Listed[]>(`${at}/users/${bob}/recordings`)
+    return list.find(one => one.delivery?.state === 'stored')
+  })
   t.is(listed.state, 'stopped')
   t.is(listed.origin, 'inbound from onnet to endpoint')
 

@@ -10,9 +10,8 @@ import type { Doc } from '../../src/store/store.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import type { SwitchEvent } from '../../src/switch/switch.ts'
 import { tenantClient } from '../../src/net/client.ts'
+import { PATIENCE } from '../helpers/wait.ts'
 import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notes, notingRecorder } from './world.ts'
-
-const PATIENCE_MS = 20_000
 
 interface Place {
   port: number
@@ -39,7 +38,7 @@ export async function onSwitch(t: ExecutionContext, { port, password, clock, cal
     await switches.close()
     await http.close()
   })
-  await whenUp(switches, PATIENCE_MS)
+  await whenUp(switches, PATIENCE)
 
   function start(): Executor {
     const executor = startExecutor({
@@ -60,7 +59,7 @@ export async function onSwitch(t: ExecutionContext, { port, password, clock, cal
 
   function until(is: (event: SwitchEvent) => boolean): Promise<SwitchEvent> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`it never came; ${JSON.stringify(lines)}`)), PATIENCE_MS)
+      const timer = setTimeout(() => reject(new Error(`it never came; ${JSON.stringify(lines)}`)), PATIENCE)
       function look(): void {
         const found = events.find(is)
         if (found === undefined) return

@@ -15,6 +15,7 @@ import { AppError } from '../../src/errors.ts'
 import type { TenantClient, TenantRequest } from '../../src/net/client.ts'
 import { modules, startExecutor } from '../../src/callflow/executor.ts'
 import { fakeSwitch } from '../helpers/switches.ts'
+import { until } from '../helpers/wait.ts'
 
 const id = (digit: string): string => digit.repeat(32)
 export const ACCOUNT = id('a')
@@ -235,10 +236,7 @@ export function world(
   const events = (...names: string[]): Line[] => lines.filter(line => names.includes(line.event))
   /** Until no call runs any more, however it ended. */
   async function idle(): Promise<void> {
-    for (const until = Date.now() + 5000; executor.calls() > 0; ) {
-      if (Date.now() > until) throw new Error('a call never ended')
-      await new Promise(resolve => setImmediate(resolve))
-    }
+    await until('no call runs', () => executor.calls() === 0)
   }
 
   return { fake, clock, lines, events, steps, failing, written, recording, executor, dial, over, idle }

@@ -83,13 +83,10 @@ async function open(t: Teardown): Promise<Telephony> {
 async function startProcess(home: string, recordingDir: string, port: number): Promise<ChildProcess> {
   const args = ['simulator', '--port', String(port), '--data-dir', join(home, 'simulator'), '--recording-dir', recordingDir, '--speed', String(SPEED)]
   const child = spawn(process.execPath, [packagePath('build/src/cli.js'), ...args], { stdio: 'ignore' })
-  await until(
-    'the embedded switch',
-    () =>
-      eslApi(port, PASSWORD, 'status')
-        .then(said => said !== '')
-        .catch(() => false),
-    10_000,
+  await until('the embedded switch', () =>
+    eslApi(port, PASSWORD, 'status')
+      .then(said => said !== '')
+      .catch(() => false),
   )
   return child
 }

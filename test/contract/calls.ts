@@ -14,7 +14,7 @@ import { loudness, tones, type Wav, wavFrom } from '../helpers/audio.ts'
 import { type Engine, startEngine } from '../helpers/engine.ts'
 import { eslApi } from '../helpers/esl-client.ts'
 import { httpSink, type Teardown } from '../helpers/http-sink.ts'
-import { until } from '../helpers/wait.ts'
+import { PATIENCE, until } from '../helpers/wait.ts'
 
 /** What a phone does when it is rung; all but `busy` and `away` ring first. */
 export type Behaviour =
@@ -138,13 +138,13 @@ async function openWorld(t: Teardown, open: CallsContract['open']): Promise<Worl
   t.teardown(() => switches.close())
   const events: SwitchEvent[] = []
   switches.on(event => events.push(event))
-  await whenUp(switches, 20_000)
+  await whenUp(switches, PATIENCE)
   const { id: account, realm } = await engine.client.put<{ id: string; realm: string }>(`accounts/${engine.client.accountId}`, {
     allow_parent_audio: true,
     name: 'calls',
     realm: 'calls.example.com',
   })
-  await until('the engine’s switch', async () => (await fetch(`${engine.url}/readyz`)).ok, 20_000)
+  await until('the engine’s switch', async () => (await fetch(`${engine.url}/readyz`)).ok)
   return { telephony, engine, account, realm, node: switches.node('tests'), events, lines }
 }
 
@@ -196,8 +196,8 @@ class Scene {
     return { ...dialled, leg: parked.leg.uuid }
   }
 
-  async event(is: (event: LegEvent) => boolean, what: string, ms = 15_000): Promise<LegEvent> {
-    return until(what, () => this.world.events.find((event): event is LegEvent => 'leg' in event && is(event)), ms)
+  async event(is: (event: LegEvent) => boolean, what: string): Promise<LegEvent> {
+    return until(what, () => this.world.events.find((event): event is LegEvent => 'leg' in event && is(event)))
   }
 
   named(name: SwitchEvent['name'], leg: string): Promise<LegEvent> {
@@ -208,14 +208,10 @@ class Scene {
   async recordings({ id }: Phone, count = 1): Promise<Recording[]> {
     let found: Recording[] = []
     try {
-      return await until(
-        `${count} recordings that are settled`,
-        async () => {
-          found = await this.world.engine.client.get<Recording[]>(`${this.at}/devices/${id}/recordings`)
-          return found.length >= count && found.every(isSettled) && found.toReversed()
-        },
-        20_000,
-      )
+      return await until(`${count} recordings that are settled`, async () => {
+        found = await this.world.engine.client.get<Recording[]>(`${this.at}/devices/${id}/recordings`)
+        return found.length >= count && found.every(isSettled) && found.toReversed()
+      })
     } catch (error) {
       const said = this.world.lines.filter(({ level }) => level !== 'info')
       throw new Error(`${String(error)}; there are ${JSON.stringify(found)}; the engine said ${JSON.stringify(said)}`, { cause: error })
@@ -290,7 +286,7 @@ class Scene {
   async talk({ leg, hangup }: Dialled & { leg: string }, seconds: number, recordings = 1): Promise<void> {
     const { events } = this.world
     const began = (event: SwitchEvent): boolean => event.name === 'RECORD_START' && event.leg.variables['callrec_call_id'] === leg
-    await until(`${recordings} recordings of call ${leg}`, () => events.filter(began).length === recordings, 15_000)
+    await until(`${recordings} recordings of call ${leg}`, () => events.filter(began).length === recordings)
     await this.pass(seconds)
     await hangup()
   }
@@ -300,7 +296,7 @@ class Scene {
     const { lines } = this.world
     const before = lines.length
     await run()
-    await until('the engine has its switch again', () => lines.slice(before).some(({ event }) => event === 'recordings_adopted'), 30_000)
+    await until('the engine has its switch again', () => lines.slice(before).some(({ event }) => event === 'recordings_adopted'))
   }
 
   /** How long a leg was recorded, in seconds by the switch's clock. */
@@ -492,7 +488,7 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
       scene.t.true(wav.seconds <= ran + telephony.slack && wav.seconds > ran - telephony.unwritten, `${wav.seconds} of ${ran} s`)
       scene.hearsBoth(wav)
 
-      await until('the tests’ own connection', () => scene.world.node.status().state === 'up', 20_000)
+      await until('the tests’ own connection', () => scene.world.node.status().state === 'up')
       const again = await scene.phone('tone1000', { record_call: { format: 'wav' } })
       const next = await scene.dial(again, number)
       await scene.talk(next, 1)

@@ -59,7 +59,7 @@ function watch(t: ExecutionContext, switches: Switches): Watch {
     of,
     names: uuid => of(uuid).map(event => event.name),
     event: <Name extends SwitchEvent['name']>(name: Name, uuid: string) =>
-      until(`${name} of ${uuid}`, () => of(uuid).find((event): event is Extract<SwitchEvent, { name: Name }> => event.name === name), 10_000),
+      until(`${name} of ${uuid}`, () => of(uuid).find((event): event is Extract<SwitchEvent, { name: Name }> => event.name === name)),
   }
 }
 

@@ -37,8 +37,6 @@ export interface Baresip {
   hangup(): void
 }
 
-const PATIENCE = 15_000
-
 /** Where its modules are differs from system to system. */
 function modules(): string | undefined {
   const libraries = ['/usr/lib', '/usr/lib64', '/usr/local/lib', ...(existsSync('/usr/lib') ? readdirSync('/usr/lib') : []).map(name => `/usr/lib/${name}`)]
@@ -102,7 +100,7 @@ export async function startBaresip(t: { teardown(run: () => unknown): void }, op
 
   return {
     events,
-    event: (types, after = 0) => until(`${types.join(' or ')} of ${name}`, () => events.slice(after).find(({ type }) => types.includes(type)), PATIENCE),
+    event: (types, after = 0) => until(`${types.join(' or ')} of ${name}`, () => events.slice(after).find(({ type }) => types.includes(type))),
     dial: number => tell('dial', `sip:${number}@${realm}`),
     hangup: () => tell('hangup'),
   }
@@ -118,7 +116,6 @@ const controlOf = (port: number): Promise<Socket> =>
         socket.once('connect', () => resolve(socket))
         socket.once('error', () => resolve(undefined))
       }),
-    PATIENCE,
   )
 
 function netstring(text: string): { text: string; rest: string } | undefined {

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { PATIENCE } from './wait.ts'
 
 export interface Received {
   method: string
@@ -70,7 +71,7 @@ export async function httpSink(t: Teardown, script: readonly Step[] = [201]): Pr
   const { port } = server.address() as AddressInfo
   const arrived = (count: number): Promise<void> =>
     new Promise((resolve, reject) => {
-      const late = AbortSignal.timeout(10_000)
+      const late = AbortSignal.timeout(PATIENCE)
       const check = (): void => {
         if (received.length < count) return
         waiting.delete(check)

@@ -3,6 +3,7 @@
 
 import { AppError } from '../../src/errors.ts'
 import type { ExecuteResult, Leg, SwitchEvent, Switches, SwitchNode } from '../../src/switch/switch.ts'
+import { PATIENCE } from './wait.ts'
 
 export interface Sent {
   what: string
@@ -41,8 +42,6 @@ export interface FakeSwitch {
   /** Resolves when something of that name has been sent; rejects when it does not come. */
   until(what: string, times?: number): Promise<Sent>
 }
-
-const PATIENCE_MS = 5000
 
 export function fakeSwitch(name = 'fs1'): FakeSwitch {
   const listeners = new Set<(event: SwitchEvent) => void>()
@@ -231,8 +230,8 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           waiters.delete(look)
-          reject(new Error(`no ${what} within ${PATIENCE_MS} ms; sent: ${JSON.stringify(sent)}`))
-        }, PATIENCE_MS)
+          reject(new Error(`no ${what} within ${PATIENCE} ms; sent: ${JSON.stringify(sent)}`))
+        }, PATIENCE)
         function look(): void {
           const found = sent.filter(one => one.what === what)[times - 1]
           if (found === undefined) return

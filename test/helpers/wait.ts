@@ -2,12 +2,15 @@
 
 import { setTimeout as after } from 'node:timers/promises'
 
-export async function until<Found>(what: string, look: () => Found | undefined | false | Promise<Found | undefined | false>, ms = 5000): Promise<Found> {
-  const deadline = performance.now() + ms
+/** Milliseconds until a test gives up: far more than anything takes, because the machine may be busy with others. */
+export const PATIENCE = 60_000
+
+export async function until<Found>(what: string, look: () => Found | undefined | false | Promise<Found | undefined | false>): Promise<Found> {
+  const deadline = performance.now() + PATIENCE
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found
-    if (performance.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`)
+    if (performance.now() > deadline) throw new Error(`not within ${PATIENCE} ms: ${what}`)
     await after(5)
   }
 }

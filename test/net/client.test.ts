@@ -8,6 +8,7 @@ import { type Body, type ClientOptions, DEADLINES, type TenantClient, type Tenan
 import { redirected, targetOf } from '../../src/net/target.ts'
 import { manualClock } from '../helpers/clock.ts'
 import { answer, answerEarly, hang, httpSink, ignore, reset, slowly } from '../helpers/http-sink.ts'
+import { until } from '../helpers/wait.ts'
 
 function client(t: ExecutionContext, options: Partial<ClientOptions> = {}): TenantClient {
   const made = tenantClient({ allow: ['127.0.0.0/8', '::1/128'], clock: systemClock(), ...options })
@@ -245,7 +246,7 @@ test('a server that never answers is given up after its deadline', async t => {
   const sink = await httpSink(t, [hang])
   const refused = refusal(t, client(t, { clock }).request(put(sink.url)))
   await sink.arrived(1)
-  await until(() => sink.received[0]?.whole === true)
+  await until('the whole body', () => sink.received[0]?.whole === true)
   clock.advance(DEADLINES.answer - 1)
   clock.advance(1)
   const error = await refused
@@ -258,7 +259,7 @@ test('a server that stops reading is given up after its deadline', async t => {
   const sink = await httpSink(t, [ignore])
   const refused = refusal(t, client(t, { clock }).request(put(sink.url, zeros(HUGE))))
   await sink.arrived(1)
-  await until(() => clock.waits()[0] === DEADLINES.stall)
+  await until('the watch for a stall', () => clock.waits()[0] === DEADLINES.stall)
   clock.advance(DEADLINES.stall)
   t.regex((await refused).message, /took no more of the file within 60 s/)
 })
@@ -288,7 +289,7 @@ test('an answer whose body breaks off or never ends keeps its status', async t =
   const broken = await tenant.request(put(sink.url))
   t.like(broken, { status: 200, complete: false, bodySent: true })
   const endless = tenant.request(put(sink.url))
-  await until(() => clock.waits()[0] === DEADLINES.rest)
+  await until('the watch for the rest', () => clock.waits()[0] === DEADLINES.rest)
   clock.advance(DEADLINES.rest)
   t.like(await endless, { status: 200, complete: false })
 })
@@ -334,11 +335,3 @@ test('the caller can give up, and so does close', async t => {
   await tenant.close()
   t.true(isCode(await closed, 'upload_unreachable'))
 })
-
-/** Waits for a condition, at most 10 s. */
-async function until(condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 10_000; !condition(); ) {
-    if (Date.now() > end) throw new Error('it did not happen')
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}

@@ -26,6 +26,7 @@ import type { Store } from '../../src/store/store.ts'
 import { type ManualClock, manualClock } from '../helpers/clock.ts'
 import { tally } from '../helpers/tally.ts'
 import { answer, answerEarly, hang, httpSink, reset, when } from '../helpers/http-sink.ts'
+import { until } from '../helpers/wait.ts'
 
 const ACCOUNT = 'a'.repeat(32)
 const AUDIO = randomBytes(20_000)
@@ -456,7 +457,7 @@ test('a slow destination takes four places at most and delays no other', async t
   delivery.wake()
   await slow.arrived(5)
   await quick.arrived(1)
-  await until(async () => (await r.recording(other))?.delivery?.state === 'stored')
+  await until('its delivery', async () => (await r.recording(other))?.delivery?.state === 'stored')
   t.is(slow.received.length, 5)
   open()
   await delivery.idle()
@@ -545,7 +546,7 @@ test('a store that is away after the upload does not make it happen twice', asyn
   const delivery = r.open({ store: away })
   await sink.arrived(1)
   for (let tries = 1; tries <= 3; tries++) {
-    await until(() => r.logged.filter(({ event }) => event === 'delivery_store_away').length === tries)
+    await until('the tries', () => r.logged.filter(({ event }) => event === 'delivery_store_away').length === tries)
     r.clock.advance(59_000)
   }
   await delivery.idle()
@@ -566,7 +567,7 @@ test('a store that stays away is left for a minute, and the file is not forgotte
   const delivery = r.open({ store })
   await sink.arrived(1)
   for (let tries = 1; !events(r).includes('delivery_postponed'); tries++) {
-    await until(() => events(r).length >= tries)
+    await until('the tries', () => events(r).length >= tries)
     r.clock.advance(60_000)
   }
   await delivery.idle()
@@ -668,11 +669,3 @@ test('credentials and query of a url stand in no document and no log line', asyn
   t.is(told?.state, 'failed')
   t.notRegex(JSON.stringify([told, (await r.queued(id))?.delivery, r.logged]), /secret|hidden/)
 })
-
-/** Waits for a condition, at most 10 s. */
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 10_000; !(await condition()); ) {
-    if (Date.now() > end) throw new Error('it did not happen')
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}

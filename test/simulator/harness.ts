@@ -9,9 +9,9 @@ import type { ExecutionContext } from 'ava'
 import type { Clock } from '../../src/clock.ts'
 import { type Log, silent } from '../../src/log.ts'
 import { startSimulator, type SimulatorOptions } from '../../src/simulator/simulator.ts'
+import { PATIENCE } from '../helpers/wait.ts'
 
 /** Anything awaited here that takes longer has failed. */
-const DEADLINE = 30_000
 
 export interface ManualClock extends Clock {
   /** Moves call time on; what is due on the way runs at its time. */
@@ -147,7 +147,7 @@ async function connectTo(t: ExecutionContext, port: number): Promise<Client> {
               .join(' ')}`,
           ),
         )
-      }, DEADLINE)
+      }, PATIENCE)
       const wake = (): void => {
         const found = look()
         if (found === undefined) return

@@ -10,6 +10,7 @@ import test, { type ExecutionContext } from 'ava'
 import { type ErrorCode, isCode } from '../../src/errors.ts'
 import { couchStore } from '../../src/store/couch.ts'
 import type { Store } from '../../src/store/store.ts'
+import { PATIENCE } from '../helpers/wait.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -324,7 +325,7 @@ test('a feed goes on where it was after the server broke off, failed and came ba
   ]
   const { store, requests } = await fake(t, (request, response) => (answers.shift() ?? silent)(request, response))
   const seen: string[] = []
-  for await (const { id, deleted } of store.changes('accounts', { since: '0', signal: AbortSignal.timeout(8000) })) {
+  for await (const { id, deleted } of store.changes('accounts', { since: '0', signal: AbortSignal.timeout(PATIENCE) })) {
     seen.push(`${id} ${deleted}`)
     if (id === 'b') break
   }
@@ -341,7 +342,7 @@ test('a feed that falls silent is opened again', async t => {
     opened += 1
     response.writeHead(200).write(opened === 1 ? '\n' : '{"seq":"1-x","id":"a","changes":[]}\n')
   })
-  for await (const { id } of store.changes('accounts', { since: '0', signal: AbortSignal.timeout(8000) })) {
+  for await (const { id } of store.changes('accounts', { since: '0', signal: AbortSignal.timeout(PATIENCE) })) {
     t.is(id, 'a')
     break
   }
@@ -353,7 +354,7 @@ test('a feed without a beginning asks where the end is before it waits', async t
     if (request.url?.includes('since=now')) return void response.end('{"last_seq":"7-x","pending":0}\n')
     return void response.writeHead(200).write('{"seq":"8-x","id":"a","changes":[]}\n')
   })
-  for await (const { seq } of store.changes('accounts', { signal: AbortSignal.timeout(8000) })) {
+  for await (const { seq } of store.changes('accounts', { signal: AbortSignal.timeout(PATIENCE) })) {
     t.is(seq, '8-x')
     break
   }
@@ -363,7 +364,7 @@ test('a feed without a beginning asks where the end is before it waits', async t
 test('a feed that is refused ends with the reason', async t => {
   const { store } = await fake(t, json({ error: 'unauthorized', reason: 'You are not authorized to access this db.' }, 401))
   await refused(t, 'datastore_fault', async () => {
-    for await (const change of store.changes('accounts', { since: '0', signal: AbortSignal.timeout(8000) })) t.log(change)
+    for await (const change of store.changes('accounts', { since: '0', signal: AbortSignal.timeout(PATIENCE) })) t.log(change)
   })
 })
 
@@ -371,7 +372,7 @@ test('closing the store ends what waits', async t => {
   const { store } = await fake(t, silent)
   const waiting = refused(t, 'datastore_unreachable', () => store.put('accounts', { _id: 'a' }))
   const attachment = refused(t, 'datastore_unreachable', () => store.getAttachment('accounts', 'a', 'x.wav'))
-  const feed = store.changes('accounts', { since: '0', signal: AbortSignal.timeout(8000) })[Symbol.asyncIterator]()
+  const feed = store.changes('accounts', { since: '0', signal: AbortSignal.timeout(PATIENCE) })[Symbol.asyncIterator]()
   const next = feed.next()
   await delay(20)
   await store.close()

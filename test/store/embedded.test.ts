@@ -14,6 +14,7 @@ import type { Design } from '../../src/store/design.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import { storeContract } from '../contract/store.ts'
+import { PATIENCE } from '../helpers/wait.ts'
 
 function folder(t: ExecutionContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'callrec-store-'))
@@ -71,7 +72,7 @@ test('a kill between any two writes loses none that was acknowledged, and leaves
       t.is(found && (await buffer(found.body)).length, found?.length)
     }
     const seen = new Set<string>()
-    for await (const { id } of store.changes(MODB, { since: '0', signal: AbortSignal.timeout(10_000) })) if (seen.add(id).size === rows.length) break
+    for await (const { id } of store.changes(MODB, { since: '0', signal: AbortSignal.timeout(PATIENCE) })) if (seen.add(id).size === rows.length) break
     t.is(seen.size, rows.length)
     await store.close()
   }
@@ -134,7 +135,7 @@ test('documents, views, changes and attachments are there after closing and open
   t.is(found && (await buffer(found.body)).toString(), 'abc')
   await store.put(MODB, { _id: 'b' })
   const ids: string[] = []
-  for await (const { id, seq } of store.changes(MODB, { since: '0', signal: AbortSignal.timeout(5000) })) if (ids.push(`${id}${seq}`) === 2) break
+  for await (const { id, seq } of store.changes(MODB, { since: '0', signal: AbortSignal.timeout(PATIENCE) })) if (ids.push(`${id}${seq}`) === 2) break
   t.deepEqual(ids, ['a2', 'b3'])
 })
 
@@ -222,7 +223,7 @@ test('the revision of a document that never was is a lost race', async t => {
 test('a feed of a database that is deleted while it waits says so', async t => {
   const store = await opened(t, folder(t))
   await store.createDatabase('numbers', 'numbers')
-  const feed = store.changes('numbers', { signal: AbortSignal.timeout(5000) })[Symbol.asyncIterator]()
+  const feed = store.changes('numbers', { signal: AbortSignal.timeout(PATIENCE) })[Symbol.asyncIterator]()
   const waiting = feed.next()
   await store.deleteDatabase('numbers')
   t.true(isCode(await t.throwsAsync(Promise.resolve(waiting)), 'datastore_missing'))
@@ -231,6 +232,6 @@ test('a feed of a database that is deleted while it waits says so', async t => {
 test('a sequence that is none is refused', async t => {
   const store = await opened(t, folder(t))
   await store.createDatabase('numbers', 'numbers')
-  const feed = store.changes('numbers', { since: 'now', signal: AbortSignal.timeout(5000) })[Symbol.asyncIterator]()
+  const feed = store.changes('numbers', { since: 'now', signal: AbortSignal.timeout(PATIENCE) })[Symbol.asyncIterator]()
   t.true(isCode(await t.throwsAsync(Promise.resolve(feed.next())), 'unspecified_fault'))
 })

@@ -14,6 +14,7 @@ import { eslApi } from '../helpers/esl-client.ts'
 import { REALM, onPath, startFreeSwitch } from '../helpers/freeswitch.ts'
 import type { FreeSwitch } from '../helpers/freeswitch.ts'
 import { proxy } from '../helpers/proxy.ts'
+import { PATIENCE } from '../helpers/wait.ts'
 
 const QUICK = { leastMs: 10, mostMs: 200 }
 
@@ -35,7 +36,7 @@ async function openReal(t: ExecutionContext): Promise<SwitchUnderTest> {
     await switches.close()
     hop.close()
   })
-  await whenUp(switches, 30_000)
+  await whenUp(switches, PATIENCE)
   return {
     switches,
     directory,
@@ -78,7 +79,7 @@ async function openEmbedded(t: ExecutionContext): Promise<SwitchUnderTest> {
     await simulator.close()
     await rm(directory, { recursive: true, force: true })
   })
-  await whenUp(switches, 10_000)
+  await whenUp(switches, PATIENCE)
   const does = (variables: Record<string, string>): { endpoint: string; variables: Record<string, string> } => ({ endpoint: 'user/phone@simulator', variables })
   return {
     switches,
