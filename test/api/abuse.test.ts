@@ -1,25 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { digest } from '../../src/api/credentials.ts'
 import { networkOf } from '../../src/api/limits.ts'
-import { anAccount, type Answered, asker, world, type World } from '../helpers/api.ts'
-
-interface Tenant extends World {
-  account: string
-  at: string
-}
-
-async function tenant(t: ExecutionContext, wish: Parameters<typeof world>[1] = {}): Promise<Tenant> {
-  const made = await world(t, wish)
-  const account = await anAccount(made, { name: 'acme', realm: 'acme.example' })
-  return { ...made, account, at: `/v2/accounts/${account}` }
-}
+import { type Answered, asker, tenantWorld, type TenantWorld, type World } from '../helpers/api.ts'
 
 const seconds = ({ headers }: Answered): number => Number(headers.get('retry-after'))
 
 test('an account that is guessed at waits, whether it is named by realm or name, and other accounts do not', async t => {
-  const made = await tenant(t, { config: { loginsPerMinute: { attempts: 100, failures: 100, ofAccount: 3 } } })
+  const made = await tenantWorld(t, { config: { loginsPerMinute: { attempts: 100, failures: 100, ofAccount: 3 } } })
   const open = asker(made.url)
   const user = { first_name: 'A', last_name: 'B', username: 'alice', password: 'secret' }
   await made.ask('PUT', `${made.at}/users`, user)
@@ -36,13 +25,13 @@ test('an account that is guessed at waits, whether it is named by realm or name,
 })
 
 test('an account that is not there is limited like one that is', async t => {
-  const { url } = await tenant(t, { config: { loginsPerMinute: { attempts: 100, failures: 100, ofAccount: 2 } } })
+  const { url } = await tenantWorld(t, { config: { loginsPerMinute: { attempts: 100, failures: 100, ofAccount: 2 } } })
   const login = async (): Promise<number> => (await asker(url)('PUT', '/v2/user_auth', { credentials: digest('md5', 'a', 'b'), account_name: 'nobody' })).status
   t.deepEqual([await login(), await login(), await login()], [401, 401, 429])
 })
 
 test('a token that asks too often waits, and another one does not', async t => {
-  const { ask, url, at, master } = await tenant(t, { config: { requestsPer10s: 5 } })
+  const { ask, url, at, master } = await tenantWorld(t, { config: { requestsPer10s: 5 } })
   const other = (await asker(url)('PUT', '/v2/api_auth', { api_key: master.apiKey })).body.auth_token
   let last = await ask('GET', at)
   for (let n = 0; n < 4; n++) last = await ask('GET', at)
@@ -62,7 +51,7 @@ test('what one customer of a provider has of IPv6 is one address', t => {
 })
 
 test('a body of very many values is refused before anything looks at it', async t => {
-  const { ask, at } = await tenant(t)
+  const { ask, at } = await tenantWorld(t)
   const raw = `{"data":{"name":"x","list":[${'1,'.repeat(120_000)}1]}}`
   t.like(await ask('PATCH', at, undefined, { raw }), {
     status: 400,
@@ -84,7 +73,7 @@ async function dribble({ url }: World, text: string, drop: string): Promise<stri
 }
 
 test('whoever sends his headers or his body drop by drop is cut off, and others are served meanwhile', async t => {
-  const made = await tenant(t, { patience: { request: 3000, headers: 1000, look: 50 } })
+  const made = await tenantWorld(t, { patience: { request: 3000, headers: 1000, look: 50 } })
   const began = performance.now()
   const slow = Promise.all([
     dribble(made, 'GET /v2/about HTTP/1.1\r\nhost: x\r\n', 'x-a: b\r\n'),
@@ -99,21 +88,21 @@ test('whoever sends his headers or his body drop by drop is cut off, and others 
 })
 
 test('a URL that leads inside is refused where it is written, unless the operator opened that network', async t => {
-  const put = async (made: Tenant, url: string): Promise<Answered> => made.ask('PATCH', made.at, { record_call: { url } })
-  const closed = await tenant(t)
+  const put = async (made: TenantWorld, url: string): Promise<Answered> => made.ask('PATCH', made.at, { record_call: { url } })
+  const closed = await tenantWorld(t)
   for (const url of ['http://127.0.0.1:8001/', 'http://0x7f000001/', 'http://[::ffff:10.0.0.1]/', 'http://localhost/']) {
     const refused = await put(closed, url)
     t.is(refused.status, 400, url)
     t.deepEqual(refused.body.data['record_call.url'], { error: { message: 'invalid client URL', value: url } })
   }
   t.is((await put(closed, 'https://records.example/')).status, 200)
-  const open = await tenant(t, { config: { uploadAllowNetworks: ['127.0.0.0/8'] } })
+  const open = await tenantWorld(t, { config: { uploadAllowNetworks: ['127.0.0.0/8'] } })
   t.is((await put(open, 'http://127.0.0.1:8001/')).status, 200)
   t.is((await put(open, 'http://10.0.0.1/')).status, 400)
 })
 
 test('answers are not kept by anybody and not taken for something else', async t => {
-  const { ask, at, url } = await tenant(t)
+  const { ask, at, url } = await tenantWorld(t)
   for (const { headers } of [await ask('GET', at), await asker(url)('GET', at), await ask('GET', '/nothing')]) {
     t.is(headers.get('cache-control'), 'no-store')
     t.is(headers.get('x-content-type-options'), 'nosniff')
@@ -124,7 +113,7 @@ test('answers are not kept by anybody and not taken for something else', async t
 })
 
 test('no token, password, key or digest is in the log, in the metrics or in a refusal', async t => {
-  const made = await tenant(t)
+  const made = await tenantWorld(t)
   const { ask, at, url, lines, store, master, token } = made
   const open = asker(url)
   const password = `pass-${randomBytes(8).toString('hex')}`

@@ -1,23 +1,12 @@
 import { connect } from 'node:net'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { LARGEST_BODY } from '../../src/api/body.ts'
 import { listen } from '../../src/api/listen.ts'
 import { AppError } from '../../src/errors.ts'
-import { anAccount, asker, world, type World } from '../helpers/api.ts'
-
-interface Tenant extends World {
-  account: string
-  at: string
-}
-
-async function tenant(t: ExecutionContext, wish: Parameters<typeof world>[1] = {}): Promise<Tenant> {
-  const made = await world(t, wish)
-  const account = await anAccount(made, { name: 'acme', realm: 'acme.example' })
-  return { ...made, account, at: `/v2/accounts/${account}` }
-}
+import { asker, tenantWorld, type TenantWorld, world } from '../helpers/api.ts'
 
 test('a success says what Crossbar’s envelope says', async t => {
-  const { ask, at, token } = await tenant(t)
+  const { ask, at, token } = await tenantWorld(t)
   const { body, headers } = await ask('GET', at)
   t.like(body, { status: 'success', version: '0.1.0', auth_token: token })
   t.regex(String(body['request_id']), /^[0-9a-f]{32}$/)
@@ -28,7 +17,7 @@ test('a success says what Crossbar’s envelope says', async t => {
 })
 
 test('a request id is echoed when it is one, and replaced when it could be more', async t => {
-  const { ask, at } = await tenant(t)
+  const { ask, at } = await tenantWorld(t)
   const idFor = async (given: string): Promise<string | null> =>
     (await ask('GET', at, undefined, { headers: { 'x-request-id': given } })).headers.get('x-request-id')
   t.is(await idFor('my-request.1'), 'my-request.1')
@@ -37,7 +26,7 @@ test('a request id is echoed when it is one, and replaced when it could be more'
 })
 
 test('a refusal says what was wrong, carries the security headers, and no stack', async t => {
-  const { url, at } = await tenant(t)
+  const { url, at } = await tenantWorld(t)
   const { status, body, headers } = await asker(url)('GET', at)
   t.is(status, 401)
   t.like(body, { status: 'error', error: '401', message: 'invalid_credentials', data: { message: 'invalid credentials' } })
@@ -47,7 +36,7 @@ test('a refusal says what was wrong, carries the security headers, and no stack'
 })
 
 test('what fails inside is a 500 that tells the log everything and the client nothing', async t => {
-  const { ask, at, store, lines } = await tenant(t)
+  const { ask, at, store, lines } = await tenantWorld(t)
   Object.assign(store, { query: () => Promise.reject(new TypeError('secret detail')) })
   const { status, body, headers } = await ask('GET', `${at}/users`)
   t.is(status, 500)
@@ -60,7 +49,7 @@ test('what fails inside is a 500 that tells the log everything and the client no
 })
 
 test('a store that is away is a 503 without its address', async t => {
-  const { ask, at, store } = await tenant(t)
+  const { ask, at, store } = await tenantWorld(t)
   Object.assign(store, { query: () => Promise.reject(new AppError('datastore_unreachable', 'http://user:pass@couch:5984 did not answer')) })
   t.like(await ask('GET', `${at}/users`), {
     status: 503,
@@ -69,14 +58,14 @@ test('a store that is away is a 503 without its address', async t => {
 })
 
 test('no token is ever logged', async t => {
-  const { ask, at, token, lines } = await tenant(t)
+  const { ask, at, token, lines } = await tenantWorld(t)
   await ask('GET', `${at}/users?auth_token=${token}`)
   t.true(lines.some(({ event }) => event === 'request_answered'))
   t.notRegex(JSON.stringify(lines), new RegExp(token))
 })
 
 test('a body that is no envelope is refused with what is wrong with it', async t => {
-  const { ask, at } = await tenant(t)
+  const { ask, at } = await tenantWorld(t)
   const send = (raw: string | Buffer, type = 'application/json') => ask('PATCH', at, undefined, { raw, headers: { 'content-type': type } })
   t.like(await send('{"data":'), { status: 400, body: { message: 'parse_error', data: { json: { invalid: { target: 'body' } } } } })
   t.is((await send(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))).status, 400)
@@ -89,7 +78,7 @@ test('a body that is no envelope is refused with what is wrong with it', async t
 })
 
 test('a body is JSON whatever it is called, unless it is clearly something else', async t => {
-  const { ask, at } = await tenant(t)
+  const { ask, at } = await tenantWorld(t)
   const as = async (type: string): Promise<number> =>
     (await ask('PATCH', at, undefined, { raw: Buffer.from('{"data":{}}'), headers: { 'content-type': type } })).status
   for (const type of [
@@ -106,7 +95,7 @@ test('a body is JSON whatever it is called, unless it is clearly something else'
 })
 
 test('a body may be as long as Crossbar’s and not a byte longer', async t => {
-  const { ask, at } = await tenant(t)
+  const { ask, at } = await tenantWorld(t)
   const padded = (length: number): string => `{"data":{}}${' '.repeat(length - 11)}`
   t.is((await ask('PATCH', at, undefined, { raw: padded(LARGEST_BODY) })).status, 200)
   const refused = await ask('PATCH', at, undefined, { raw: padded(LARGEST_BODY + 1) })
@@ -114,7 +103,7 @@ test('a body may be as long as Crossbar’s and not a byte longer', async t => {
 })
 
 test('a request whose body ends early is no fault of ours', async t => {
-  const { url, at, token, lines, ask } = await tenant(t)
+  const { url, at, token, lines, ask } = await tenantWorld(t)
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
   socket.on('error', () => {}).resume()
@@ -126,7 +115,7 @@ test('a request whose body ends early is no fault of ours', async t => {
 })
 
 test('what has no route is a 404, a wrong verb a 405, and version 1 is gone', async t => {
-  const { ask, at } = await tenant(t)
+  const { ask, at } = await tenantWorld(t)
   for (const path of ['/', '/v2', '/v2/nothing', `${at}/nothing`, `${at}/users/x/y/z`, '/V2/about']) {
     t.like(await ask('GET', path), { status: 404, body: { message: 'not_found', status: 'error' } }, path)
   }
@@ -139,7 +128,7 @@ test('what has no route is a 404, a wrong verb a 405, and version 1 is gone', as
 })
 
 test('schemas are served to anybody, and a name of none is a 404', async t => {
-  const { url } = await tenant(t)
+  const { url } = await tenantWorld(t)
   const open = asker(url)
   t.true(((await open('GET', '/v2/schemas')).body.data as unknown as string[]).includes('callflows.record_call'))
   t.like((await open('GET', '/v2/schemas/callflows.record_call')).body.data, { id: 'callflows.record_call', required: ['action'] })
@@ -147,7 +136,7 @@ test('schemas are served to anybody, and a name of none is a 404', async t => {
 })
 
 test('about tells who is logged in what the engine stands on', async t => {
-  const { ask, url } = await tenant(t)
+  const { ask, url } = await tenantWorld(t)
   t.like((await ask('GET', '/v2/about')).body.data, {
     version: '0.1.0',
     store: 'embedded',
@@ -173,7 +162,7 @@ test('the process is healthy as long as it answers, and ready with a store and a
 })
 
 test('requests are counted by route and status, and no figure names an account, a user or an address', async t => {
-  const { ask, at, url } = await tenant(t)
+  const { ask, at, url } = await tenantWorld(t)
   await ask('GET', `${at}/users`)
   await ask('GET', `${at}/users/${'0'.repeat(32)}`)
   await asker(url)('GET', `${at}/users`)
@@ -193,13 +182,13 @@ test('requests are counted by route and status, and no figure names an account, 
   t.true(text.includes('process_cpu_seconds_total'))
 })
 
-async function aDevice({ ask, at }: Tenant, fields: Record<string, unknown> = {}): Promise<string> {
+async function aDevice({ ask, at }: TenantWorld, fields: Record<string, unknown> = {}): Promise<string> {
   const { body } = await ask<{ id: string }>('PUT', `${at}/devices`, { name: 'phone', sip: { username: 'alice', password: 'secret' }, ...fields })
   return body.data.id
 }
 
 test('a quickcall rings the device and answers before anybody picks up', async t => {
-  const world = await tenant(t)
+  const world = await tenantWorld(t)
   const device = await aDevice(world)
   world.outcome.of = () => new Promise(() => {})
   for (const method of ['PUT', 'GET']) {
@@ -219,7 +208,7 @@ test('a quickcall rings the device and answers before anybody picks up', async t
 })
 
 test('a phone of the embedded switch is told how to behave, one of another is not', async t => {
-  const world = await tenant(t)
+  const world = await tenantWorld(t)
   const device = await aDevice(world)
   const call = (data: object) => world.ask('PUT', `${world.at}/devices/${device}/quickcall/2001`, data)
   t.is((await call({ seconds: 3, answer: 'never', dtmf: '5:1234' })).status, 202)
@@ -229,7 +218,7 @@ test('a phone of the embedded switch is told how to behave, one of another is no
   for (const bad of [{ dtmf: '5:1,a=b' }, { answer: 'later' }, { seconds: -1 }, { other: 1 }]) t.is((await call(bad)).status, 400, JSON.stringify(bad))
   t.is(world.originated.length, 0)
 
-  const real = await tenant(t, { config: { embedded: { store: true, switch: false } } })
+  const real = await tenantWorld(t, { config: { embedded: { store: true, switch: false } } })
   const phone = await aDevice(real)
   const refused = await real.ask('PUT', `${real.at}/devices/${phone}/quickcall/2001`, { seconds: 3 })
   t.is(refused.status, 400)
@@ -238,7 +227,7 @@ test('a phone of the embedded switch is told how to behave, one of another is no
 })
 
 test('a quickcall that cannot be says why', async t => {
-  const world = await tenant(t)
+  const world = await tenantWorld(t)
   const call = (device: string, number = '2001') => world.ask('PUT', `${world.at}/devices/${device}/quickcall/${number}`, {})
   const device = await aDevice(world)
   t.like(await call('0'.repeat(32)), { status: 404, body: { message: 'bad_identifier' } })
@@ -251,7 +240,7 @@ test('a quickcall that cannot be says why', async t => {
 })
 
 test('a phone that nobody answers is a line in the log and no unhandled rejection', async t => {
-  const world = await tenant(t)
+  const world = await tenantWorld(t)
   world.outcome.of = () => Promise.reject(new AppError('switch_refused', 'NO_ANSWER'))
   const { status, body } = await world.ask('PUT', `${world.at}/devices/${await aDevice(world)}/quickcall/2001`)
   t.is(status, 202)
@@ -271,6 +260,6 @@ test('a port that is taken is said so', async t => {
 })
 
 test('an answer that has no revision is sent whatever a client says it has', async t => {
-  const { ask, at } = await tenant(t)
+  const { ask, at } = await tenantWorld(t)
   for (const tag of ['"x"', '*']) t.is((await ask('GET', `${at}/users`, undefined, { headers: { 'if-none-match': tag } })).status, 200)
 })

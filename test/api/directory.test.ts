@@ -12,8 +12,9 @@ import { AppError } from '../../src/errors.ts'
 import { packagePath } from '../../src/root.ts'
 import { accountDb } from '../../src/store/modb.ts'
 import type { Phone, SwitchEvent, SwitchNode, Switches } from '../../src/switch/switch.ts'
-import { anAccount, notedLog, world, type Wish, type World } from '../helpers/api.ts'
-import { handClock } from '../callflow/world.ts'
+import { anAccount, world, type Wish, type World } from '../helpers/api.ts'
+import { manualClock } from '../helpers/clock.ts'
+import { notedLog } from '../helpers/log.ts'
 import { directoryXml } from '../helpers/directory-server.ts'
 
 const SECRET = 'a-secret-of-tests'
@@ -249,21 +250,21 @@ test('switches forget at once and once more, all when they come back, and one th
       return () => listeners.delete(listener)
     },
   }
-  const clock = handClock()
+  const clock = manualClock()
   const { log, lines } = notedLog()
   const cache = startPhoneCache({ switches: switches as Switches, clock, log })
   t.deepEqual(heard.splice(0), ['a all', 'b all'])
   await cache.forget({ name: 'alice', realm: 'acme.example' })
   await cache.forget({ name: 'alice', realm: 'acme.example' })
   t.deepEqual(heard.splice(0), ['a alice', 'b alice', 'a alice', 'b alice'])
-  clock.turn(10_000)
+  clock.advance(10_000)
   t.deepEqual(heard.splice(0), ['a alice', 'b alice'])
   for (const listener of listeners) listener({ name: 'node_up', node: 'c' })
   t.deepEqual(heard.splice(0), ['c all'])
   await cache.forget()
   await cache.close()
   heard.length = 0
-  clock.turn(10_000)
+  clock.advance(10_000)
   t.deepEqual([heard, listeners.size], [[], 0])
   t.like(lines[0], { event: 'phones_not_forgotten', node: 'b', reason: 'no answer' })
 })

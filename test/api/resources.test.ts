@@ -7,6 +7,7 @@ import { AppError } from '../../src/errors.ts'
 import { accountDb, monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import type { Leg } from '../../src/switch/switch.ts'
 import { anAccount, type Answered, type Ask, asker, world, type World } from '../helpers/api.ts'
+import { aLeg } from '../helpers/legs.ts'
 
 const ALICE = { first_name: 'Alice', last_name: 'Caller', username: 'alice', password: 'p' }
 
@@ -104,24 +105,8 @@ test('a wrong metaflow is refused at the path it has in the body, and nothing is
   t.deepEqual((await ask('GET', `${at}/metaflows`)).body.data, {})
 })
 
-const leg = (uuid: string, fields: Partial<Leg> = {}, variables: Record<string, string> = {}): Leg => ({
-  node: 'fs1',
-  uuid,
-  direction: 'inbound',
-  answered: true,
-  destination: '2001',
-  callerIdName: 'Alice',
-  callerIdNumber: '1001',
-  calleeIdName: '',
-  calleeIdNumber: '',
-  sipFrom: '',
-  sipTo: '',
-  sipRequest: '',
-  sipCallId: '',
-  sampleRate: 8000,
-  variables,
-  ...fields,
-})
+const leg = (uuid: string, fields: Partial<Leg> = {}, variables: Record<string, string> = {}): Leg =>
+  aLeg(uuid, { destination: '2001', callerIdName: 'Alice', callerIdNumber: '1001', variables, ...fields })
 
 test('channels are what runs now, of the account, of a user and of a device', async t => {
   const made = await tenant(t)

@@ -576,16 +576,16 @@ test('a server that says nothing is given up after its time, and at once when th
   }
   const late = world(t, documents(pivot({ req_timeout_ms: 800 })), { http: silent })
   late.dial()
-  while (late.clock.timers() === 0) await new Promise(resolve => setImmediate(resolve))
-  late.clock.turn(800)
+  while (late.clock.waits().length === 0) await new Promise(resolve => setImmediate(resolve))
+  late.clock.advance(800)
   await late.over()
   t.deepEqual(heard(late.fake.executed()), ['4'])
   const left = world(t, documents(pivot()), { http: silent })
   const leg = left.dial()
-  while (left.clock.timers() === 0) await new Promise(resolve => setImmediate(resolve))
+  while (left.clock.waits().length === 0) await new Promise(resolve => setImmediate(resolve))
   left.fake.hangup(leg)
   await left.idle()
-  t.deepEqual([left.clock.timers(), left.events('pivot_failed').length], [0, 0])
+  t.deepEqual([left.clock.waits().length, left.events('pivot_failed').length], [0, 0])
 })
 
 test('servers that send each other’s flows come to an end', async t => {

@@ -6,8 +6,10 @@ import { startRecords } from '../../src/callflow/records.ts'
 import { AppError } from '../../src/errors.ts'
 import type { Doc, Store } from '../../src/store/store.ts'
 import { manualClock } from '../helpers/clock.ts'
+import { aLeg } from '../helpers/legs.ts'
+import { notedLog } from '../helpers/log.ts'
 import { until } from '../helpers/wait.ts'
-import { ACCOUNT, ALICE, ALICE_PHONE, BOB, documents, FLOW, type Node, notes, world } from './world.ts'
+import { ACCOUNT, ALICE, ALICE_PHONE, BOB, documents, FLOW, type Node, world } from './world.ts'
 
 const bob: Node = { module: 'user', data: { id: BOB } }
 const docs = documents(bob)
@@ -19,23 +21,7 @@ const over = {
   dialled: docs['callflow'] as Doc,
   number: '1000',
   interactionId: 'i1',
-  leg: {
-    node: 'fs1',
-    uuid: 'leg-a',
-    direction: 'inbound' as const,
-    answered: true,
-    destination: '1000',
-    callerIdName: 'Alice',
-    callerIdNumber: '2001',
-    calleeIdName: '',
-    calleeIdNumber: '',
-    sipFrom: '',
-    sipTo: '',
-    sipRequest: '',
-    sipCallId: 's1',
-    sampleRate: 8000,
-    variables: {},
-  },
+  leg: aLeg('leg-a', { destination: '1000', callerIdName: 'Alice', callerIdNumber: '2001', sipCallId: 's1' }),
   way: { from: 'onnet' as const, to: 'onnet' as const },
   cameAt: CAME,
   answeredAfterMs: 4_000,
@@ -75,13 +61,13 @@ test('each call that is over has one record, whoever hung up', async t => {
   const { fake, clock, dial, over, idle, written } = world(t, documents({ module: 'answer', children: { _: { module: 'sleep', data: { duration: 9 } } } }))
   const first = dial()
   await fake.until('answer')
-  await until('the sleep', () => clock.timers() > 0)
-  clock.turn(9000)
+  await until('the sleep', () => clock.waits().length > 0)
+  clock.advance(9000)
   await over()
   await until('a record', () => written.length === 1)
   const second = dial()
   await fake.until('answer', 2)
-  clock.turn(2000)
+  clock.advance(2000)
   fake.hangup(second, 'MEDIA_TIMEOUT')
   await idle()
   await until('a second record', () => written.length === 2)
@@ -115,7 +101,7 @@ function keeper(fail: () => AppError | undefined) {
       return true
     },
   }
-  const { log, lines } = notes()
+  const { log, lines } = notedLog()
   return { records: startRecords({ store: store as Store, clock }), docs, clock, log, lines }
 }
 

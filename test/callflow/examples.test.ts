@@ -149,8 +149,8 @@ for (const name of names) {
       // Somebody who is not Alice calls, so that she too can be rung.
       const leg = dial(numberOf(name), { variables: { callrec_device_id: '' } })
       if (turns !== undefined) {
-        while (clock.timers() === 0) await new Promise(resolve => setImmediate(resolve))
-        clock.turn(turns)
+        while (clock.waits().length === 0) await new Promise(resolve => setImmediate(resolve))
+        clock.advance(turns)
       }
       if (stays) {
         await fake.until(hears.at(-1)?.split(' ')[0] ?? '')

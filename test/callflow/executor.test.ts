@@ -3,6 +3,7 @@ import { AppError } from '../../src/errors.ts'
 import { valuesOf } from '../../src/recording/settings.ts'
 import { NO_MATCH } from '../../src/callflow/lookup.ts'
 import type { Doc } from '../../src/store/store.ts'
+import type { ManualClock } from '../helpers/clock.ts'
 import type { BridgeScript } from '../helpers/switches.ts'
 import { until } from '../helpers/wait.ts'
 import { ACCOUNT, ALICE, ALICE_PHONE, BOB, BOB_MOBILE, BOB_PHONE, documents, FLOW, type Node, OTHER_FLOW, world } from './world.ts'
@@ -154,23 +155,23 @@ test('a call whose engine is gone is seen to its end: not cut off while it talks
   await fake.until('hangup', 2)
   const atOnce = { [overMeanwhile]: 'NORMAL_CLEARING', [failedMeanwhile]: 'NORMAL_TEMPORARY_FAILURE' }
   t.deepEqual(hungUp(), atOnce)
-  t.is(clock.timers(), 2)
+  t.is(clock.waits().length, 2)
 
-  clock.turn(60_000)
+  clock.advance(60_000)
   await fake.until('hangup', 3)
   t.deepEqual(hungUp(), { ...atOnce, [plays]: 'NORMAL_TEMPORARY_FAILURE' })
   t.is(events('call_without_flow').length, 5)
 
   const bridged = { ...fake.leg(rings), ...inFlow({ originate_disposition: 'SUCCESS' }, 'callee') }
   fake.emit({ name: 'CHANNEL_BRIDGE', leg: bridged, otherLeg: 'callee', at: 0 })
-  clock.turn(60_000)
+  clock.advance(60_000)
   for (const uuid of [talks, rings]) {
     t.false(uuid in hungUp())
     const { otherLeg: _, ...alone } = { ...bridged, uuid }
     fake.emit({ name: 'CHANNEL_UNBRIDGE', leg: alone, at: 0 })
     t.is(hungUp()[uuid], 'NORMAL_CLEARING')
   }
-  t.is(clock.timers(), 0)
+  t.is(clock.waits().length, 0)
 })
 
 test('a call without a flow that hangs up, or parks anew, is nobody’s any more', async t => {
@@ -182,11 +183,11 @@ test('a call without a flow that hangs up, or parks anew, is nobody’s any more
   const gone = fake.waiting(leg)
   const transferred = fake.waiting(leg)
   fake.emit({ name: 'node_up', node: 'fs1' })
-  await until('both are known', () => clock.timers() === 2)
+  await until('both are known', () => clock.waits().length === 2)
   fake.hangup(gone)
   const { callrec_node: _, ...variables } = leg.variables
   fake.emit({ name: 'CHANNEL_PARK', leg: { ...fake.leg(transferred), variables }, at: 0 })
-  t.is(clock.timers(), 0)
+  t.is(clock.waits().length, 0)
   await over()
   t.deepEqual(played(fake.executed()), ['440'])
 })
@@ -195,14 +196,14 @@ test('a switch that cannot be asked about a call without a flow brings it back w
   const { fake, clock, events } = world(t, documents(play(440)))
   fake.waiting({ variables: { callrec_account_id: ACCOUNT, callrec_node: '/', current_application: 'playback' } })
   fake.emit({ name: 'node_up', node: 'fs1' })
-  await until('it is known', () => clock.timers() === 1)
+  await until('it is known', () => clock.waits().length === 1)
   fake.fail.set('leg', new AppError('switch_down', 'gone'))
-  clock.turn(60_000)
+  clock.advance(60_000)
   await until('it is told', () => events('call_without_flow_not_seen').length === 1)
   fake.fail.delete('leg')
   fake.emit({ name: 'node_up', node: 'fs1' })
-  await until('it is known again', () => clock.timers() === 1)
-  clock.turn(60_000)
+  await until('it is known again', () => clock.waits().length === 1)
+  clock.advance(60_000)
   t.is((await fake.until('hangup')).detail, 'NORMAL_TEMPORARY_FAILURE')
 })
 
@@ -247,13 +248,13 @@ test('a caller who hangs up ends the flow at once, whatever it is doing', async 
     await idle()
     t.deepEqual(played(fake.executed()), [])
     t.is(fake.sent.filter(({ what }) => what === 'hangup').length, 0)
-    t.is(clock.timers(), 0)
+    t.is(clock.waits().length, 0)
     t.like(events('call_ended')[0], { by: 'caller' })
   }
 })
 
-async function untilTimer(clock: { timers(): number }): Promise<void> {
-  while (clock.timers() === 0) await new Promise(resolve => setImmediate(resolve))
+async function untilTimer(clock: Pick<ManualClock, 'waits'>): Promise<void> {
+  while (clock.waits().length === 0) await new Promise(resolve => setImmediate(resolve))
 }
 
 test('a caller who is gone before the engine comes to him leaves nothing behind', async t => {
@@ -316,7 +317,7 @@ test('a call that is on its way through a flow keeps the revision it began with'
   dial()
   await untilTimer(clock)
   docs['callflow'] = { ...docs['callflow'], _id: FLOW, flow: then({ module: 'sleep' }, play(880)) }
-  clock.turn(5000)
+  clock.advance(5000)
   await over()
   t.deepEqual(played(fake.executed()), ['440'])
 })
@@ -687,9 +688,9 @@ test('sleep waits as long as it says, in the unit it says', async t => {
     const { fake, clock, dial, over } = world(t, documents(then({ module: 'sleep', data }, play(440))))
     dial()
     await untilTimer(clock)
-    clock.turn(ms - 1)
+    clock.advance(ms - 1)
     t.deepEqual(fake.executed(), [])
-    clock.turn(1)
+    clock.advance(1)
     await over()
     t.deepEqual(played(fake.executed()), ['440'])
   }

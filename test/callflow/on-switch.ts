@@ -10,8 +10,9 @@ import type { Doc } from '../../src/store/store.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import type { SwitchEvent } from '../../src/switch/switch.ts'
 import { tenantClient } from '../../src/net/client.ts'
+import { notedLog } from '../helpers/log.ts'
 import { PATIENCE } from '../helpers/wait.ts'
-import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notes, notingRecorder } from './world.ts'
+import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notingRecorder } from './world.ts'
 
 interface Place {
   port: number
@@ -25,7 +26,7 @@ export async function onSwitch(t: ExecutionContext, { port, password, clock, cal
   const switches = connectSwitches({ nodes: [{ name: 'fs1', host: '127.0.0.1', port, password }], clock, log: silent })
   const http = tenantClient({ allow: ['127.0.0.0/8'], clock: systemClock() })
   const recording = notingRecorder()
-  const { log, lines } = notes()
+  const { log, lines } = notedLog()
   const events: SwitchEvent[] = []
   const waiters = new Set<() => void>()
   const executors: Executor[] = []

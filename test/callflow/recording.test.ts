@@ -5,7 +5,8 @@ import test from 'ava'
 import type { Call } from '../../src/callflow/call.ts'
 import { recordLeaving } from '../../src/callflow/recording.ts'
 import type { Doc } from '../../src/store/store.ts'
-import { ACCOUNT, ALICE, ALICE_PHONE, BOB, documents, FLOW, notes, notingRecorder, type Node, world } from './world.ts'
+import { notedLog } from '../helpers/log.ts'
+import { ACCOUNT, ALICE, ALICE_PHONE, BOB, documents, FLOW, notingRecorder, type Node, world } from './world.ts'
 
 const bob: Node = { module: 'user', data: { id: BOB } }
 const account = (call_recording: object, docs = documents(bob)): Record<string, Doc> => ({
@@ -46,7 +47,7 @@ test('the account’s own policy and the caller’s settings are two starts on o
 test('before a call leaves by a trunk policy is asked again, now for the outside', async t => {
   const { recorder, started } = notingRecorder()
   const docs = account({ account: { outbound: { offnet: { enabled: true } } }, endpoint: { outbound: { onnet: { enabled: true } } } })
-  const { log } = notes()
+  const { log } = notedLog()
   const callflow: Doc = { _id: FLOW }
   const call = {
     ports: { recorder },

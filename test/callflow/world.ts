@@ -5,8 +5,6 @@ import type { ExecutionContext } from 'ava'
 import { flowChecker } from '../../src/api/flow.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
 import { createValidator } from '../../src/api/validate.ts'
-import type { Clock } from '../../src/clock.ts'
-import type { Facts, Log } from '../../src/log.ts'
 import type { Recorder, StartRequest } from '../../src/recording/recorder.ts'
 import { accountDb } from '../../src/store/modb.ts'
 import type { Doc, Row, Store, Stored } from '../../src/store/store.ts'
@@ -14,6 +12,8 @@ import type { Leg } from '../../src/switch/switch.ts'
 import { AppError } from '../../src/errors.ts'
 import type { TenantClient, TenantRequest } from '../../src/net/client.ts'
 import { modules, startExecutor } from '../../src/callflow/executor.ts'
+import { manualClock } from '../helpers/clock.ts'
+import { notedLog, type Line } from '../helpers/log.ts'
 import { fakeSwitch } from '../helpers/switches.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -40,44 +40,6 @@ export const documents = (flow: Node): Record<string, Doc> => ({
   bobPhone: device(BOB_PHONE, BOB, 'bob'),
   callflow: { _id: FLOW, pvt_type: 'callflow', name: 'Main', numbers: ['1000'], flow },
 })
-
-/** Turned by the test; `elapsed` is what was turned. */
-export function handClock(): Clock & { turn(ms: number): void; timers(): number } {
-  let at = 0
-  const timers = new Set<{ due: number; run: () => void }>()
-  return {
-    now: () => 1_800_000_000_000 + at,
-    elapsed: () => at,
-    after(ms, run) {
-      const timer = { due: at + ms, run }
-      timers.add(timer)
-      return () => timers.delete(timer)
-    },
-    turn(ms) {
-      at += ms
-      for (const timer of timers) {
-        if (timer.due > at) continue
-        timers.delete(timer)
-        timer.run()
-      }
-    },
-    timers: () => timers.size,
-  }
-}
-
-interface Line extends Facts {
-  level: string
-  event: string
-}
-
-export function notes(): { log: Log; lines: Line[] } {
-  const lines: Line[] = []
-  const level =
-    (level: string) =>
-    (event: string, facts: Facts = {}): void =>
-      void lines.push({ level, event, ...facts })
-  return { lines, log: { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') } }
-}
 
 /** `steps` counts reads that could not be made at the same time as another. */
 export function memoryStore(docs: Record<string, Doc>): { store: Store; steps: () => number; failing: { with?: Error }; written: Doc[] } {
@@ -193,8 +155,8 @@ export function world(
   }: { maxTimeLimit?: number; before?: (fake: ReturnType<typeof fakeSwitch>) => void; http?: TenantClient } = {},
 ) {
   const fake = fakeSwitch()
-  const clock = handClock()
-  const { log, lines } = notes()
+  const clock = manualClock(1_800_000_000_000)
+  const { log, lines } = notedLog()
   const { store, steps, failing, written } = memoryStore(docs)
   const recording = notingRecorder()
   let counter = 0

@@ -11,27 +11,13 @@ import { listen, type Patience } from '../../src/api/listen.ts'
 import type { ApiConfig, Route } from '../../src/api/route.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
-import type { Facts, Log } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Leg, NodeState, Originate, Phone, SwitchNode, Switches } from '../../src/switch/switch.ts'
+import { type Line, notedLog } from './log.ts'
 
 export const MODULES = ['answer', 'callflow', 'device', 'hangup', 'play', 'record_call', 'response', 'sleep', 'user']
-
-export interface Line extends Facts {
-  level: string
-  event: string
-}
-
-export function notedLog(): { log: Log; lines: Line[] } {
-  const lines: Line[] = []
-  const at =
-    (level: string) =>
-    (event: string, facts: Facts = {}): void =>
-      void lines.push({ level, event, ...facts })
-  return { lines, log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } }
-}
 
 /** An embedded store in a folder of its own. */
 export async function aStore(t: ExecutionContext): Promise<Store> {
@@ -192,4 +178,17 @@ export function asker(url: string): Ask {
 export async function anAccount({ ask }: World, fields: Record<string, unknown> = {}): Promise<string> {
   const { body } = await ask<{ id: string }>('PUT', '/v2/accounts', { name: `tenant ${randomBytes(6).toString('hex')}`, ...fields })
   return body.data.id
+}
+
+export interface TenantWorld extends World {
+  account: string
+  /** Path of the account. */
+  at: string
+}
+
+/** A world with the account of realm acme.example in it. */
+export async function tenantWorld(t: ExecutionContext, wish: Wish = {}): Promise<TenantWorld> {
+  const made = await world(t, wish)
+  const account = await anAccount(made, { name: 'acme', realm: 'acme.example' })
+  return { ...made, account, at: `/v2/accounts/${account}` }
 }

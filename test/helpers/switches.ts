@@ -4,6 +4,7 @@
 import { AppError } from '../../src/errors.ts'
 import type { ExecuteResult, Leg, SwitchEvent, Switches, SwitchNode } from '../../src/switch/switch.ts'
 import { PATIENCE } from './wait.ts'
+import { aLeg } from './legs.ts'
 
 export interface Sent {
   what: string
@@ -80,24 +81,13 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
 
   function add(partial: Partial<Leg>): Leg {
     counter += 1
-    const leg: Leg = {
+    const leg = aLeg(`00000000-0000-4000-8000-${String(counter).padStart(12, '0')}`, {
       node: name,
-      uuid: `00000000-0000-4000-8000-${String(counter).padStart(12, '0')}`,
-      direction: 'inbound',
       answered: false,
       destination: '1000',
-      callerIdName: '',
-      callerIdNumber: '',
-      calleeIdName: '',
-      calleeIdNumber: '',
-      sipFrom: '',
-      sipTo: '',
-      sipRequest: '',
-      sipCallId: '',
-      sampleRate: 8000,
       ...partial,
       variables: { current_application: 'park', ...partial.variables },
-    }
+    })
     legs.set(leg.uuid, leg)
     return leg
   }

@@ -15,6 +15,7 @@ import { recordingDb } from '../../src/store/modb.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Leg, RecordOptions, SwitchEvent, Switches, SwitchNode } from '../../src/switch/switch.ts'
 import { manualClock } from '../helpers/clock.ts'
+import { aLeg } from '../helpers/legs.ts'
 import { tally } from '../helpers/tally.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -52,7 +53,7 @@ async function setup(t: ExecutionContext) {
   const sent: string[] = []
   const options: RecordOptions[] = []
   const fails = new Map<string, ErrorCode>()
-  const legs = new Map<string, Leg>([[LEG, legOf(LEG)]])
+  const legs = new Map<string, Leg>([[LEG, aLeg(LEG)]])
   const recorded = new Set<string>()
   const listeners = new Set<(event: SwitchEvent) => void>()
   const say = async (what: string): Promise<void> => {
@@ -158,7 +159,7 @@ async function setup(t: ExecutionContext) {
     start: (settings: Settings = {}, request: Partial<StartRequest> = {}) =>
       recorder.start({
         accountId: ACCOUNT,
-        leg: legs.get(LEG) ?? legOf(LEG),
+        leg: legs.get(LEG) ?? aLeg(LEG),
         fresh: false,
         side: 'caller',
         facts: FACTS,
@@ -171,12 +172,12 @@ async function setup(t: ExecutionContext) {
     recording: async (id: string) => (await real.get<Recording>(recordingDb(ACCOUNT, id), id)) as Recording,
     path: (id: string) => `/spool/fs1/${id.slice(0, 6)}/${id}.wav`,
     file: (id: string) => `fs1/${id.slice(0, 6)}/${id}.wav`,
-    started: (id: string) => tell({ name: 'RECORD_START', leg: legOf(LEG), at: clock.now(), path: '', variables: { rec_id: id } }),
+    started: (id: string) => tell({ name: 'RECORD_START', leg: aLeg(LEG), at: clock.now(), path: '', variables: { rec_id: id } }),
     stopped: (id: string, cause?: string) =>
-      tell({ name: 'RECORD_STOP', leg: legOf(LEG), at: clock.now(), path: world.path(id), variables: {}, ...(cause === undefined ? {} : { cause }) }),
+      tell({ name: 'RECORD_STOP', leg: aLeg(LEG), at: clock.now(), path: world.path(id), variables: {}, ...(cause === undefined ? {} : { cause }) }),
     hangup: () => {
       legs.delete(LEG)
-      tell({ name: 'CHANNEL_HANGUP_COMPLETE', leg: legOf(LEG), at: clock.now(), cause: 'NORMAL_CLEARING' })
+      tell({ name: 'CHANNEL_HANGUP_COMPLETE', leg: aLeg(LEG), at: clock.now(), cause: 'NORMAL_CLEARING' })
     },
     /** The state the store holds. */
     reaches: (id: string, state: string) =>
@@ -187,21 +188,6 @@ async function setup(t: ExecutionContext) {
     running: (id: string, state: string) => until(`${id} runs as ${state}`, () => recorder.running(LEG).some(one => one.id === id && one.state === state)),
   }
   return world
-}
-
-function legOf(uuid: string, more: Partial<Leg> = {}): Leg {
-  const empty = {
-    destination: '',
-    callerIdName: '',
-    callerIdNumber: '',
-    calleeIdName: '',
-    calleeIdNumber: '',
-    sipFrom: '',
-    sipTo: '',
-    sipRequest: '',
-    sipCallId: '',
-  }
-  return { node: 'fs1', uuid, direction: 'inbound', answered: true, sampleRate: 8000, variables: {}, ...empty, ...more }
 }
 
 test('both documents stand before the switch is asked, and RECORD_START makes it a recording', async t => {
@@ -367,27 +353,27 @@ test('a recording shorter than asked for is discarded with its file, whoever not
 
 test('a recording that waits for the answer begins with it, and with a bridge where that was asked', async t => {
   const w = await setup(t)
-  w.legs.set(LEG, legOf(LEG, { answered: false }))
+  w.legs.set(LEG, aLeg(LEG, { answered: false }))
   const answer = await w.start({ record_on_answer: true })
   const bridge = await w.start({ record_on_bridge: true })
   t.deepEqual([answer.state, bridge.state, w.sent.length], ['waiting', 'waiting', 0])
   t.like(await w.inFlight(answer.id), { state: 'waiting' })
-  w.tell({ name: 'CHANNEL_ANSWER', leg: legOf(LEG), at: 0 })
+  w.tell({ name: 'CHANNEL_ANSWER', leg: aLeg(LEG), at: 0 })
   await w.running(answer.id, 'starting')
   t.deepEqual(w.sent, [`record ${LEG} ${w.path(answer.id)}`])
-  for (const leg of [legOf(LEG), legOf('other')]) w.legs.set(leg.uuid, leg)
-  w.tell({ name: 'CHANNEL_BRIDGE', leg: legOf('other'), at: 0, otherLeg: LEG })
+  for (const leg of [aLeg(LEG), aLeg('other')]) w.legs.set(leg.uuid, leg)
+  w.tell({ name: 'CHANNEL_BRIDGE', leg: aLeg('other'), at: 0, otherLeg: LEG })
   await w.running(bridge.id, 'starting')
 })
 
 test('a bridge with early media is no talk: it begins when both sides have answered, told of it once or twice', async t => {
   const w = await setup(t)
-  const early = legOf('early', { answered: false, otherLeg: LEG })
+  const early = aLeg('early', { answered: false, otherLeg: LEG })
   w.legs.set('early', early)
   const { id } = await w.start({ record_on_bridge: true })
-  w.tell({ name: 'CHANNEL_BRIDGE', leg: legOf(LEG), at: 0, otherLeg: 'early' })
+  w.tell({ name: 'CHANNEL_BRIDGE', leg: aLeg(LEG), at: 0, otherLeg: 'early' })
   await until('both legs are asked for', () => w.sent.length === 2)
-  const late = await w.start({ record_on_bridge: true, stereo: false }, { leg: legOf(LEG, { otherLeg: 'early' }) })
+  const late = await w.start({ record_on_bridge: true, stereo: false }, { leg: aLeg(LEG, { otherLeg: 'early' }) })
   t.is(late.state, 'waiting')
   await w.restart()
   w.tell({ name: 'node_up', node: 'fs1' })
@@ -409,17 +395,17 @@ test('a bridge with early media is no talk: it begins when both sides have answe
 test('what has already happened is not waited for', async t => {
   const w = await setup(t)
   t.is((await w.start({ record_on_answer: true })).state, 'starting')
-  w.legs.set('x', legOf('x'))
-  t.is((await w.start({ record_on_bridge: true, format: 'wav' }, { leg: legOf(LEG, { otherLeg: 'x' }) })).state, 'starting')
+  w.legs.set('x', aLeg('x'))
+  t.is((await w.start({ record_on_bridge: true, format: 'wav' }, { leg: aLeg(LEG, { otherLeg: 'x' }) })).state, 'starting')
 })
 
 test('a leg that is never answered, or never made, leaves a discarded recording and no file', async t => {
   const w = await setup(t)
-  w.legs.set(LEG, legOf(LEG, { answered: false }))
+  w.legs.set(LEG, aLeg(LEG, { answered: false }))
   const rung = await w.start({ record_on_answer: true })
   w.hangup()
   t.like(await w.reaches(rung.id, 'discarded'), { reason: 'never_answered' })
-  const never = await w.start({ record_on_answer: true }, { leg: legOf('unborn', { answered: false }) })
+  const never = await w.start({ record_on_answer: true }, { leg: aLeg('unborn', { answered: false }) })
   w.recorder().legNeverCame('unborn')
   t.like(await w.reaches(never.id, 'discarded'), { reason: 'never_answered' })
   await until('the end of the queue', async () => (await w.inFlight(never.id)) === undefined)
@@ -666,11 +652,11 @@ test('after a restart a leg that is gone is finished from its file, or failed wh
 
 test('after a restart one that waited begins if its leg was answered meanwhile, and fails if it is gone', async t => {
   const w = await setup(t)
-  w.legs.set(LEG, legOf(LEG, { answered: false }))
+  w.legs.set(LEG, aLeg(LEG, { answered: false }))
   const { id } = await w.start({ record_on_answer: true })
-  const gone = await w.start({ record_on_answer: true }, { leg: legOf('gone', { answered: false }) })
+  const gone = await w.start({ record_on_answer: true }, { leg: aLeg('gone', { answered: false }) })
   await w.restart()
-  w.legs.set(LEG, legOf(LEG, { answered: true }))
+  w.legs.set(LEG, aLeg(LEG, { answered: true }))
   w.tell({ name: 'node_up', node: 'fs1' })
   await w.running(id, 'starting')
   t.like(await w.reaches(gone.id, 'failed'), { reason: 'leg_lost' })
