@@ -14,6 +14,7 @@ import { modules, startExecutor } from './callflow/executor.ts'
 import { systemClock } from './clock.ts'
 import type { Config, SwitchAddress } from './config.ts'
 import { keepCredentials, readCredentials } from './credentials.ts'
+import { createEvents } from './events.ts'
 import { readLevels } from './levels.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
@@ -28,6 +29,7 @@ import { couchStore } from './store/couch.ts'
 import { embeddedStore } from './store/embedded.ts'
 import type { Store } from './store/store.ts'
 import { connectSwitches } from './switch/pool.ts'
+import { startWebhooks } from './webhooks/webhooks.ts'
 
 export interface Running {
   /** How to reach the API from here. */
@@ -73,7 +75,10 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const switches = own(connectSwitches({ nodes: await addresses(config), clock: callClock, log }))
     const http = own(tenantClient({ allow: config.uploadAllowNetworks, clock: wall }))
     const nodes = switches.nodes.map(node => node.name)
-    const delivery = own(startDelivery({ store, spool, http, clock: wall, log, metrics, random: Math.random, nodes: () => nodes }))
+    const events = createEvents(log)
+    const webhooks = own(startWebhooks({ store, http, clock: wall, log, metrics, random: Math.random, hex }))
+    events.on(event => webhooks.tell(event))
+    const delivery = own(startDelivery({ store, spool, http, clock: wall, log, metrics, random: Math.random, events, nodes: () => nodes }))
     const recorder = own(
       startRecorder({ store, switches, spool, clock: callClock, log, metrics, random: hex, deliver: () => delivery.wake(), maxTimeLimit: config.maxTimeLimit }),
     )

@@ -17,6 +17,10 @@ export const COUNTED = {
     help: 'Attempts by what became of them: stored, postponed (there will be another), failed (given up, the file is kept) or dropped (the recording was deleted)',
     labels: ['outcome'],
   },
+  callrec_webhook_attempts_total: {
+    help: 'Attempts to tell a webhook, by what became of them: told, later (there may be another) or refused',
+    labels: ['outcome'],
+  },
   callrec_http_requests_total: { help: 'Requests answered by the API; a path that no route has is route "none"', labels: ['method', 'route', 'status'] },
 } as const
 

@@ -11,6 +11,7 @@ export const DATABASES: readonly (readonly [string, Classification])[] = [
   ['token_auth', 'token_auth'],
   ['recordings_in_flight', 'recordings_in_flight'],
   ['calls_in_progress', 'calls_in_progress'],
+  ['webhook_queue', 'webhook_queue'],
   [SYSTEM_CONFIG, 'system_config'],
   [NUMBERS, 'numbers'],
 ]

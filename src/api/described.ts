@@ -81,7 +81,9 @@ export const DESCRIBED: Table = {
   ...resource('resources', 'resource', 'a trunk'),
   ...resource('menus', 'menu', 'a menu'),
   ...resource('temporal_rules', 'temporal_rule', 'a temporal rule'),
+  'GET /v2/webhooks': { summary: 'Lists what a webhook can be told of', lists: 'all' },
   ...resource('webhooks', 'webhook', 'a webhook'),
+  [`GET ${ACCOUNT}/webhooks/{webhook}/attempts`]: { summary: 'Lists the attempts to tell a webhook, newest first', lists: 'months' },
 
   [`GET ${ACCOUNT}/phone_numbers`]: { summary: 'Lists the telephone numbers of the account, as an object by number', lists: 'view', gives: 'phone_numbers' },
   [`PUT ${ACCOUNT}/phone_numbers/{number}`]: {

@@ -5,15 +5,17 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
+import type { Events, RecordingEventName } from '../events.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { TenantClient } from '../net/client.ts'
 import { toGregorian } from '../store/modb.ts'
 import type { Doc, Query, Store, Stored } from '../store/store.ts'
-import { backoff, nextAttempt } from './backoff.ts'
+import { backoff, nextAttempt } from '../net/backoff.ts'
 import { type Outcome, ship } from './destinations.ts'
 import { type Delivery, IN_FLIGHT, type InFlight, type Recording, recordingDbOf, shown } from './document.ts'
 import type { Spool } from './spool.ts'
+import { toldOf } from './told.ts'
 import { sorted, takeTurns, type Turn } from './turns.ts'
 
 export interface DeliveryPorts {
@@ -25,6 +27,8 @@ export interface DeliveryPorts {
   log: Log
   metrics: Metrics
   random: () => number
+  /** Told when a file has arrived, or never will. */
+  events: Pick<Events, 'tell'>
   /** Switches whose spool this engine sees. */
   nodes: () => readonly string[]
 }
@@ -48,7 +52,7 @@ const MINUTE = 60_000
 /** Of one step against the store, before it is left to the next attempt. */
 const MOST_TRIES = 10
 
-export function startDelivery({ store, spool, http, clock, log, metrics, random, nodes }: DeliveryPorts): DeliveryRoom {
+export function startDelivery({ store, spool, http, clock, log, metrics, random, events, nodes }: DeliveryPorts): DeliveryRoom {
   const stop = new AbortController()
   // Every upload that runs listens to it.
   setMaxListeners(0, stop.signal)
@@ -182,6 +186,7 @@ export function startDelivery({ store, spool, http, clock, log, metrics, random,
     switch (outcome.is) {
       case 'stored':
         await insist(() => tell(item, { ...delivery, state: 'stored', stored_at: new Date(now).toISOString(), location: outcome.location }))
+        await announce('recording.stored', item)
         await leave(item)
         count('stored')
         return log.info('delivery_stored', facts)
@@ -201,12 +206,19 @@ export function startDelivery({ store, spool, http, clock, log, metrics, random,
       }
       case 'never':
         await both(item, { ...delivery, state: 'failed', last_error: outcome.reason })
+        await announce('recording.failed', item)
         count('failed')
         return log.error('delivery_failed', { ...facts, reason: outcome.reason, kept: item.file })
     }
   }
 
   const count = (outcome: string): void => metrics.count('callrec_deliveries_total', { outcome })
+
+  /** Before the queue forgets it, so that a crash in between says it twice rather than never. */
+  async function announce(event: RecordingEventName, item: Claimed): Promise<void> {
+    const recording = await store.get<Recording>(recordingDbOf(item), item._id).catch(() => undefined)
+    if (recording !== undefined) await events.tell(toldOf(event, recording, clock.now()))
+  }
 
   /** The file first: once it is out of the queue nobody would look for it again. */
   async function leave(item: Claimed): Promise<void> {

@@ -14,7 +14,17 @@ export interface Doc {
 export type Stored<T extends Doc = Doc> = T & { _rev: string }
 
 /** What a database is for; it decides which views of couchdb/views are installed in it. */
-export const CLASSIFICATIONS = ['accounts', 'account', 'modb', 'numbers', 'token_auth', 'recordings_in_flight', 'calls_in_progress', 'system_config'] as const
+export const CLASSIFICATIONS = [
+  'accounts',
+  'account',
+  'modb',
+  'numbers',
+  'token_auth',
+  'recordings_in_flight',
+  'calls_in_progress',
+  'webhook_queue',
+  'system_config',
+] as const
 export type Classification = (typeof CLASSIFICATIONS)[number]
 
 /** A view's key: compared as CouchDB does (null < booleans < numbers < strings < arrays < objects, ICU for strings). */

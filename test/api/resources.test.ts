@@ -34,15 +34,19 @@ const list = ({ body }: Answered): Record<string, unknown>[] => body.data as unk
 test('a webhook is kept with its defaults and listed in short', async t => {
   const { ask, at, store, id } = await tenant(t)
   const made = await ask<{ id: string }>('PUT', `${at}/webhooks`, { name: 'crm', hook: 'recording.stored', uri: 'https://crm.example/hook', retries: '3' })
-  t.like(made, { status: 201, body: { data: { enabled: true, format: 'form-data', http_verb: 'post', include_internal_legs: true, retries: 3 } } })
+  t.like(made, { status: 201, body: { data: { enabled: true, format: 'json', http_verb: 'post', retries: 3 } } })
+  t.regex(String((made.body.data as { secret?: string }).secret), /^[0-9a-f]{64}$/)
   t.like(await store.get(accountDb(id), made.body.data.id), { pvt_type: 'webhook' })
   t.deepEqual(list(await ask('GET', `${at}/webhooks`)), [
     { id: made.body.data.id, name: 'crm', hook: 'recording.stored', uri: 'https://crm.example/hook', http_verb: 'post', enabled: true },
   ])
   const refused = await ask('PUT', `${at}/webhooks`, { hook: 'x', uri: 'ftp://crm.example', retries: 5 })
-  t.deepEqual(Object.keys(refused.body.data).sort(), ['name', 'retries', 'uri'])
+  t.deepEqual(Object.keys(refused.body.data).sort(), ['hook', 'name', 'retries', 'uri'])
   const one = `${at}/webhooks/${made.body.data.id}`
-  t.like(await ask('PATCH', one, { format: 'json' }), { status: 200, body: { data: { format: 'json', name: 'crm' } } })
+  t.like(await ask('PATCH', one, { format: 'form-data' }), {
+    status: 200,
+    body: { data: { format: 'form-data', name: 'crm', secret: (made.body.data as { secret?: string }).secret } },
+  })
   t.is((await ask('DELETE', one)).status, 200)
   t.deepEqual(list(await ask('GET', `${at}/webhooks`)), [])
 })

@@ -110,6 +110,7 @@ DELETE /v2/accounts/:account/webhooks/:webhook                                  
 GET /v2/accounts/:account/webhooks/:webhook                                     401 401 403 403 200 200 200 200
 PATCH /v2/accounts/:account/webhooks/:webhook                                   401 401 403 403 403 403 412 412
 POST /v2/accounts/:account/webhooks/:webhook                                    401 401 403 403 403 403 412 412
+GET /v2/accounts/:account/webhooks/:webhook/attempts                            401 401 403 403 403 403 200 200
 PUT /v2/api_auth                                                                400 400 400 400 400 400 400 400
 GET /v2/openapi.json                                                            200 200 200 200 200 200 200 200
 GET /v2/schemas                                                                 200 200 200 200 200 200 200 200
@@ -118,6 +119,7 @@ PUT /v2/schemas/:schema/validation                                              
 DELETE /v2/token_auth                                                           401 401 200 200 200 200 200 200
 GET /v2/token_auth                                                              401 401 200 200 200 200 200 200
 PUT /v2/user_auth                                                               400 400 400 400 400 400 400 400
+GET /v2/webhooks                                                                401 401 200 200 200 200 200 200
 `
 
 async function place(t: ExecutionContext): Promise<Place> {

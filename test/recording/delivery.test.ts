@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { AppError } from '../../src/errors.ts'
+import type { RecordingEvent } from '../../src/events.ts'
 import type { Log } from '../../src/log.ts'
 import { tenantClient } from '../../src/net/client.ts'
 import { type DeliveryRoom, startDelivery } from '../../src/recording/delivery.ts'
@@ -53,6 +54,8 @@ interface Room {
   clock: ManualClock
   logged: { event: string; facts: Readonly<Record<string, unknown>> }[]
   counts: Record<string, number>
+  /** Events and the delivery state they carry. */
+  told: string[]
   /** A file that ended just now, as the recorder leaves it. */
   due(settings?: Settings, change?: Partial<InFlight>, bytes?: Buffer): Promise<string>
   open(options?: { store?: Store; spool?: Spool; nodes?: readonly string[]; allow?: readonly string[]; random?: number }): DeliveryRoom
@@ -69,6 +72,9 @@ async function room(t: ExecutionContext): Promise<Room> {
   const clock = manualClock()
   const spool = openSpool({ here: path, onSwitch: path, minFree: 0 })
   const logged: Room['logged'] = []
+  const told: string[] = []
+  const tell = async ({ event, recording }: RecordingEvent): Promise<void> =>
+    void told.push(`${event} ${(recording['delivery'] as { state: string } | undefined)?.state}${'url' in recording ? ' with its url' : ''}`)
   const { metrics, counts } = tally()
   const note = (event: string, facts: Readonly<Record<string, unknown>> = {}): void => void logged.push({ event, facts })
   const log: Log = { debug: note, info: note, warn: note, error: note }
@@ -81,6 +87,7 @@ async function room(t: ExecutionContext): Promise<Room> {
     clock,
     logged,
     counts,
+    told,
     recording,
     queued,
     async due(settings = {}, change = {}, bytes = AUDIO) {
@@ -117,7 +124,7 @@ async function room(t: ExecutionContext): Promise<Room> {
     },
     open({ store: other = store, spool: files = spool, nodes = ['fs1'], allow = ['127.0.0.0/8'], random = 1 } = {}) {
       const http = tenantClient({ allow, clock })
-      const opened = startDelivery({ store: other, spool: files, http, clock, log, metrics, random: () => random, nodes: () => nodes })
+      const opened = startDelivery({ store: other, spool: files, http, clock, log, metrics, random: () => random, events: { tell }, nodes: () => nodes })
       t.teardown(async () => {
         await opened.close()
         await http.close()
@@ -668,4 +675,16 @@ test('credentials and query of a url stand in no document and no log line', asyn
   const { delivery: told } = (await r.recording(id)) ?? {}
   t.is(told?.state, 'failed')
   t.notRegex(JSON.stringify([told, (await r.queued(id))?.delivery, r.logged]), /secret|hidden/)
+})
+
+test('whoever listens hears that a file arrived, or that it never will, and no password', async t => {
+  const sink = await httpSink(t, [201, 404])
+  const r = await room(t)
+  await r.due({ url: `http://al:secret@${sink.host}/rec/` })
+  const delivery = r.open()
+  await delivery.idle()
+  await r.due({ url: `${sink.url}/rec/` })
+  delivery.wake()
+  await delivery.idle()
+  t.deepEqual(r.told, ['recording.stored stored', 'recording.failed failed'])
 })

@@ -1,6 +1,6 @@
 import test from 'ava'
 import * as fc from 'fast-check'
-import { backoff, GIVE_UP_AFTER, LONGEST, LONGEST_ASKED, nextAttempt, retryAfter, SHORTEST } from '../../src/recording/backoff.ts'
+import { backoff, GIVE_UP_AFTER, LONGEST, LONGEST_ASKED, nextAttempt, retryAfter, SHORTEST } from '../../src/net/backoff.ts'
 import { destinationOf, judge } from '../../src/recording/destinations.ts'
 import { LIMITS, sorted, takeTurns as take, type Turn } from '../../src/recording/turns.ts'
 import { type UploadFields, uploadUrl } from '../../src/recording/upload-url.ts'
