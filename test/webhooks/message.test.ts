@@ -1,9 +1,9 @@
 import test from 'ava'
 import { createEvents, type RecordingEvent } from '../../src/events.ts'
-import type { Log } from '../../src/log.ts'
 import type { Webhook } from '../../src/webhooks/document.ts'
 import { messageOf, signature } from '../../src/webhooks/message.ts'
 import { again, failing, judge, LONGEST_FAILING, MOST_REFUSED, whyDisabled } from '../../src/webhooks/verdict.ts'
+import { notedLog } from '../helpers/log.ts'
 
 const NOW = Date.UTC(2026, 4, 16)
 const EVENT: RecordingEvent = { event: 'recording.stored', accountId: 'a', recordingId: '202605-c', at: NOW, recording: { state: 'stopped' } }
@@ -73,9 +73,7 @@ test('failures add up until a webhook is switched off', t => {
 })
 
 test('a listener that fails is a line in the log, and the others hear the event', async t => {
-  const lines: string[] = []
-  const note = (event: string): void => void lines.push(event)
-  const log: Log = { debug: note, info: note, warn: note, error: note }
+  const { log, lines } = notedLog()
   const events = createEvents(log)
   const heard: string[] = []
   events.on(() => {

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { systemClock } from '../../src/clock.ts'
 import type { RecordingEvent, RecordingEventName } from '../../src/events.ts'
-import type { Log } from '../../src/log.ts'
 import { type Deadlines, tenantClient } from '../../src/net/client.ts'
 import { accountDb, monthDb, monthOf } from '../../src/store/modb.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
@@ -15,6 +14,7 @@ import { MOST_REFUSED } from '../../src/webhooks/verdict.ts'
 import { startWebhooks, type WebhookRoom } from '../../src/webhooks/webhooks.ts'
 import { manualClock, type ManualClock } from '../helpers/clock.ts'
 import { httpSink, ignore, type Received } from '../helpers/http-sink.ts'
+import { notedLog } from '../helpers/log.ts'
 import { tally } from '../helpers/tally.ts'
 
 const ABOVE = 'b'.repeat(32)
@@ -26,7 +26,8 @@ const hex = (bytes: number): string => randomBytes(bytes).toString('hex')
 interface Room {
   store: Store
   clock: ManualClock
-  events: string[]
+  /** Names of what was logged. */
+  events: () => string[]
   open: (options?: { allow?: readonly string[]; deadlines?: Partial<Deadlines> }) => WebhookRoom
   hook: (uri: string, fields?: Partial<Webhook>, account?: string) => Promise<string>
   webhook: (id: string) => Promise<Webhook | undefined>
@@ -40,9 +41,7 @@ async function room(t: ExecutionContext): Promise<Room> {
   const store = await embeddedStore({ dir })
   t.teardown(() => store.close())
   const clock = manualClock()
-  const events: string[] = []
-  const note = (event: string): void => void events.push(event)
-  const log: Log = { debug: note, info: note, warn: note, error: note }
+  const { log, lines } = notedLog()
   await store.createDatabase('accounts', 'accounts')
   await store.createDatabase(QUEUE, 'webhook_queue')
   for (const id of [ABOVE, ACCOUNT]) await store.createDatabase(accountDb(id), 'account')
@@ -51,7 +50,7 @@ async function room(t: ExecutionContext): Promise<Room> {
   return {
     store,
     clock,
-    events,
+    events: () => lines.map(({ event }) => event),
     open({ allow = ['127.0.0.0/8'], deadlines = {} } = {}) {
       const http = tenantClient({ allow, clock: systemClock(), deadlines })
       const { metrics } = tally()
@@ -196,7 +195,7 @@ test('a receiver that refuses everything is switched off, with the reason in its
   t.is(sink.received.length, MOST_REFUSED)
   t.like(await webhook(id), { enabled: false, disable_message: `switched off: ${MOST_REFUSED} events in a row were refused, the last one answered 410` })
   t.is(await queued(), 0)
-  t.true(events.includes('webhook_disabled'))
+  t.true(events().includes('webhook_disabled'))
 })
 
 test('a receiver that is down for a day is switched off', async t => {
@@ -248,5 +247,5 @@ test('an event that cannot be written down is a line in the log and stops nobody
   const written = webhooks.tell(about('recording.started'))
   await webhooks.close()
   await written
-  t.true(events.includes('webhook_event_lost'))
+  t.true(events().includes('webhook_event_lost'))
 })
