@@ -1,5 +1,5 @@
 // What a resource is made of: routes, each a line of a table with who may take it. Resources know
-// nothing of Koa; app.ts turns a request into what `run` takes and its answer into a response.
+// nothing of Koa; serve.ts turns a request into what `run` takes, answers.ts its answer into a response.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'

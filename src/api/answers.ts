@@ -1,0 +1,77 @@
+// What a route answers or throws becomes a response: an envelope, a file or nothing but headers.
+
+import type Koa from 'koa'
+import { type AppError } from '../errors.ts'
+import { asAppError, failure, type Frame, success } from './envelope.ts'
+import type { Context, State } from './exchange.ts'
+import { isKnown } from './preconditions.ts'
+import type { Answer, ApiPorts } from './route.ts'
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
+
+/** Directly inside helmet, because Koa's own handler of errors wipes every header that was set. */
+export function answers({ log, random, clock, config, metrics, store }: ApiPorts): Koa.Middleware<State> {
+  const node = random(8).toString('hex')
+  return async (ctx, next) => {
+    const began = clock.now()
+    const asked = ctx.get('x-request-id')
+    ctx.state.requestId = REQUEST_ID.test(asked) ? asked : random(16).toString('hex')
+    ctx.set('x-request-id', ctx.state.requestId)
+    // An envelope holds the token it was asked with.
+    ctx.set('cache-control', 'no-store')
+    const frame = (): Frame => ({ requestId: ctx.state.requestId, node, version: config.version, now: clock.now(), token: ctx.state.token, store: store.kind })
+    try {
+      await next()
+      if (isAnswer(ctx.body)) answer(ctx, ctx.body, frame())
+    } catch (thrown) {
+      const error = asAppError(thrown)
+      if (error.status >= 500) log.error('request_failed', { request_id: ctx.state.requestId, path: ctx.path, reason: error.message, ...causeOf(error) })
+      refuse(ctx, error, frame())
+    }
+    metrics.count('callrec_http_requests_total', { method: ctx.method, route: ctx.state.route ?? 'none', status: String(ctx.status) })
+    // Never the query: it may hold a token.
+    log.debug('request_answered', { request_id: ctx.state.requestId, method: ctx.method, path: ctx.path, status: ctx.status, duration_ms: clock.now() - began })
+  }
+}
+
+const causeOf = ({ cause }: Error): Record<string, unknown> => (cause instanceof Error ? { cause: cause.stack } : cause === undefined ? {} : { cause })
+
+/** Marks what a route answered among what Koa may hold as a body. */
+export const ANSWER: unique symbol = Symbol('answer')
+type Marked = Answer & { [ANSWER]: true }
+const isAnswer = (body: unknown): body is Marked => typeof body === 'object' && body !== null && ANSWER in body
+
+function answer(ctx: Context, given: Answer, frame: Frame): void {
+  ctx.status = given.status ?? 200
+  for (const [name, value] of Object.entries(given.headers ?? {})) ctx.set(name, value)
+  if (given.file !== undefined) {
+    ctx.attachment(given.file.name, { type: given.file.inline ? 'inline' : 'attachment' })
+    ctx.body = given.file.body
+    ctx.type = given.file.type
+    ctx.length = given.file.length
+  } else {
+    ctx.body = success({ ...frame, token: given.token === null ? undefined : (given.token ?? frame.token) }, given.data, given.revision, given.beside)
+    if (given.revision !== undefined) ctx.set('etag', `"${given.revision}"`)
+  }
+  if ((ctx.method === 'GET' || ctx.method === 'HEAD') && isKnown(ctx.headers['if-none-match'], etagOf(ctx))) notModified(ctx, given)
+}
+
+/** Koa's types promise a text. */
+const etagOf = (ctx: Context): string | undefined => ctx.response.get('etag')
+
+function notModified(ctx: Context, { file }: Answer): void {
+  file?.body.destroy()
+  ctx.status = 304
+  ctx.body = null
+}
+
+function refuse(ctx: Context, error: AppError, frame: Frame): void {
+  ctx.status = error.status
+  const { retry_after, length, allow } = error.data as { retry_after?: number; length?: number; allow?: string }
+  if (retry_after !== undefined) ctx.set('retry-after', String(retry_after))
+  if (allow !== undefined) ctx.set('allow', allow)
+  if (error.code === 'range_not_satisfiable') ctx.set('content-range', `bytes */${length}`)
+  // What is left of its body is not read, so nothing else can follow on this connection.
+  if (error.code === 'body_too_large') ctx.set('connection', 'close')
+  ctx.body = failure(frame, error)
+}

@@ -1,0 +1,12 @@
+// What is known of a request while Koa carries it, for whoever answers it or counts it.
+
+import type Koa from 'koa'
+
+export interface State {
+  requestId: string
+  /** What was asked with, once it is known to be good. */
+  token?: string
+  /** The pattern of the path that was taken. */
+  route?: string
+}
+export type Context = Koa.ParameterizedContext<State>

@@ -1,0 +1,91 @@
+// A request finds its route: who asks, what for, whether he may, and then what the route needs of it.
+
+import { AppError } from '../errors.ts'
+import { requireJson } from './accept.ts'
+import { ANSWER } from './answers.ts'
+import { accountOf, type Session, tokenOf } from './auth.ts'
+import { dataOf, readEnvelope, textOf } from './body.ts'
+import type { Context } from './exchange.ts'
+import { checkedParams } from './params.ts'
+import { obstacle, type Right } from './rights.ts'
+import type { Answer, Guarded, OpenRequest, Request, Room, Route } from './route.ts'
+import { asReadBy } from './secrets.ts'
+import { allowed, isAnyones, type Methods, notAllowed, routeOf } from './verb.ts'
+
+type Routed = Context & { params: Record<string, string> }
+
+export async function serve(room: Room, methods: Methods, ctx: Routed): Promise<void> {
+  if (ctx.method === 'OPTIONS') return tellMethods(ctx, methods)
+  const query = new URLSearchParams(ctx.querystring)
+  const verb = query.get('verb')
+  // A POST may say in its envelope what it is, which is read only for whoever has a token where one is needed.
+  const isOpen = verb === null && ctx.method === 'POST'
+  const named = routeOf(methods, verb ?? ctx.method)
+  if (named === undefined && !isOpen) throw notAllowed(methods)
+  const param = checkedParams(ctx.params)
+  const unread = { id: ctx.state.requestId, address: ctx.ip, headers: ctx.headers, query, param }
+  const session = isAnyones(methods) ? undefined : await identify(room, ctx, query)
+  const enter = (route: Route): Promise<Entered> => admit(room, route, ctx, unread, session)
+  const entered = isOpen || named === undefined ? undefined : await enter(named)
+  const envelope = entered === undefined || takesBody(entered.route) ? await readEnvelope(ctx.req) : undefined
+  const route = entered?.route ?? routeOf(methods, textOf(envelope, 'verb') ?? ctx.method)
+  if (route === undefined) throw notAllowed(methods)
+  if (ctx.method !== 'HEAD') ctx.method = route.method
+
+  const { run } = entered ?? (await enter(route))
+  const accept = query.get('accept') ?? textOf(envelope, 'accept') ?? (ctx.get('accept') || '*/*')
+  if (route.produces === undefined) requireJson(accept)
+  const data = takesBody(route) ? dataOf(envelope, route.body === 'optional') : {}
+  ctx.body = { ...(await run({ ...unread, accept, data })), [ANSWER]: true }
+}
+
+async function identify({ sessions, limits }: Room, ctx: Routed, query: URLSearchParams): Promise<Session> {
+  const token = tokenOf(ctx.headers, query)
+  const session = await sessions.of(token)
+  if (token !== undefined) ctx.state.token = token
+  await limits.request(session.who.token)
+  return session
+}
+
+type Unread = Omit<OpenRequest, 'accept' | 'data'>
+
+/** A route, and what runs it for who asks. */
+interface Entered {
+  route: Route
+  run: (request: OpenRequest) => Promise<Answer>
+}
+
+async function admit(room: Room, route: Route, ctx: Routed, unread: Unread, known: Session | undefined): Promise<Entered> {
+  if (route.access === 'anyone') return { route, run: route.run }
+  const session = known ?? (await identify(room, ctx, unread.query))
+  const { who } = session
+  const account = 'account' in ctx.params ? await accountOf(room, session, unread.param('account')) : session.account
+  const { access } = route
+  await authorise(typeof access === 'object' ? access.among[0] : access, route, { ...unread, accept: '', data: {}, who, account })
+  const run = async (open: OpenRequest): Promise<Answer> => {
+    const request = { ...open, who, account }
+    if (typeof access === 'object') await authorise(access.of(open), route, request)
+    const answer = await route.run(request)
+    return { ...answer, data: asReadBy(who, answer.data) }
+  }
+  return { route, run }
+}
+
+async function authorise(right: Right, { owner }: Guarded, request: Request): Promise<void> {
+  const { who } = request
+  const allow = (whose: string | undefined): void => {
+    const cause = obstacle(right, { ...request, owner: whose })
+    if (cause !== undefined) throw new AppError('forbidden', `not with this token (${cause})`, cause === 'account' ? {} : { cause })
+  }
+  // Whose the document is is read only where that decides.
+  allow(owner === undefined ? undefined : who.ownerId)
+  if (who.level === 'user' && owner !== undefined) allow(await owner(request))
+}
+
+const takesBody = ({ method }: Route): boolean => method !== 'GET' && method !== 'DELETE'
+
+function tellMethods(ctx: Context, methods: Methods): void {
+  ctx.set('allow', allowed(methods))
+  ctx.status = 200
+  ctx.body = ''
+}
