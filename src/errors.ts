@@ -48,6 +48,7 @@ export const ERRORS = {
   switch_timeout: { status: 504, blame: 'switch', retry: true },
   switch_refused: { status: 502, blame: 'switch', retry: false },
   leg_gone: { status: 404, blame: 'switch', retry: false },
+  leg_taken: { status: 409, blame: 'switch', retry: false },
   spool_unwritable: { status: 503, blame: 'callrec', retry: true },
 
   bad_configuration: { status: 500, blame: 'callrec', retry: false },

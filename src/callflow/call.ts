@@ -2,6 +2,7 @@
 // It carries no behaviour; that is in the actions.
 
 import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
 import type { Facts, Log } from '../log.ts'
 import type { TenantClient } from '../net/client.ts'
 import type { Recorder } from '../recording/recorder.ts'
@@ -93,10 +94,11 @@ export const documentsOf = (call: Pick<Call, 'account' | 'dialled' | 'callflow'>
 export const callerDocuments = (call: Pick<Call, 'account' | 'dialled' | 'callflow' | 'device' | 'user'>): Documents =>
   documentsOf(call, call.device, call.user)
 
-/** Runs an application on the caller's leg until it ends; remembers what became of the leg. */
+/** Runs an application on the caller's leg until it ends; remembers what became of the leg. Throws `leg_taken` when others moved it meanwhile. */
 export async function execute(call: Call, app: string, argument?: string): Promise<string> {
-  const { response, leg } = await unlessAborted(call.signal, call.node.execute(call.leg.uuid, app, argument))
+  const { response, leg, taken } = await unlessAborted(call.signal, call.node.execute(call.leg.uuid, app, argument))
   call.leg = leg
+  if (taken) throw new AppError('leg_taken', `leg ${leg.uuid} was transferred, or bridged with another one, during ${app}`)
   return response
 }
 

@@ -11,7 +11,8 @@ export interface OverCall {
   accountId: string
   account: Doc
   device: Doc | undefined
-  dialled: Doc
+  /** Undefined for a call that was refused before it came to one. */
+  dialled: Doc | undefined
   number: string
   interactionId: string
   leg: Leg
@@ -57,7 +58,7 @@ export function cdrOf(call: OverCall): Cdr {
   const { accountId, account, device, dialled, number, interactionId, leg, way, cameAt, answeredAfterMs, endedAfterMs, hangupCause, recordings } = call
   const realm = text(account['realm'])
   // A leg that callrec made was itself called, so what its SIP says is the wrong way round.
-  const made = leg.variables['callrec_destination'] !== undefined
+  const made = leg.direction === 'outbound'
   const told = (sip: string, otherwise: string): string => (made || sip === '' ? `${otherwise}@${realm}` : sip)
   const owner = text(device?.['owner_id'])
   return {
@@ -79,7 +80,7 @@ export function cdrOf(call: OverCall): Cdr {
     callee_id_number: number,
     from_network: way.from,
     to_network: way.to,
-    callflow_id: dialled._id,
+    ...(dialled === undefined ? {} : { callflow_id: dialled._id }),
     ...(device === undefined ? {} : { authorizing_id: device._id, authorizing_type: 'device' }),
     ...(owner === '' ? {} : { owner_id: owner }),
     timestamp: toGregorian(cameAt),

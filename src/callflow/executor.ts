@@ -4,17 +4,15 @@
 
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { decideCallerLeg } from '../recording/policy.ts'
 import type { Leg, SwitchEvent, SwitchNode } from '../switch/switch.ts'
-import { actions, modules } from './actions/index.ts'
-import { bound, type Call, callerDocuments, type LegEvent, type Ports } from './call.ts'
-import { fill } from './expressions.ts'
-import { begin, type FlowNode, follow, isEnd, next, type Outcome } from './flow.ts'
+import { modules } from './actions/index.ts'
+import { bound, type Call, type LegEvent, type Ports } from './call.ts'
+import { watchLives } from './lives.ts'
 import { dialledNumber, type Found, lookup } from './lookup.ts'
 import { watchOrphans } from './orphans.ts'
-import { recordNewCaller } from './recording.ts'
 import { startRecords } from './records.ts'
-import { scopeOf, variablesOn } from './scope.ts'
+import { variablesOn } from './scope.ts'
+import { walk } from './walk.ts'
 
 export { modules }
 
@@ -30,10 +28,10 @@ interface Running {
   leg: Leg
   /** Unix milliseconds. */
   cameAt: number
-  /** Call time when it was taken, and when its leg was answered and gone; undefined as long as it is not. */
-  began: number
-  answered: number | undefined
-  ended: { at: number; cause: string } | undefined
+  /** What the leg says of its last transfer. */
+  transfer: string | undefined
+  /** It was transferred and is parked anew. */
+  again: Leg | undefined
   call: Call | undefined
   gone: AbortController
   done: Promise<void>
@@ -42,19 +40,19 @@ interface Running {
 /** Milliseconds in which a hangup that was asked for is told of. */
 const HANGUP_GRACE = 5_000
 
-/** The place of a call in its flow when it begins. */
-const ROOT = '/'
-
 export function startExecutor(ports: Ports): Executor {
   const { switches, log } = ports
   const running = new Map<string, Running>()
   const watched = new Map<string, (event: LegEvent) => void>()
   const records = startRecords(ports)
+  const lives = watchLives({ ...ports, records })
   const orphans = watchOrphans(ports)
   let closing = false
 
   function take(leg: Leg): void {
-    if (closing || running.has(leg.uuid)) return
+    if (closing) return
+    const already = running.get(leg.uuid)
+    if (already !== undefined) return back(already, leg)
     // A leg to a recording server or the like is part of a recording, not a call.
     if (leg.variables['callrec_recording_leg'] === 'true') return log.debug('park_ignored', { leg: leg.uuid, why: 'it serves another purpose' })
     // Somebody else's dialplan parks calls too. A trunk's call has an account only when its number is looked up.
@@ -63,13 +61,21 @@ export function startExecutor(ports: Ports): Executor {
     // It is back from a bridge, or an engine that is gone had it.
     if (leg.variables['callrec_node'] !== undefined) return log.debug('park_ignored', { leg: leg.uuid, why: 'it is in a callflow already' })
     const gone = new AbortController()
-    const began = ports.clock.elapsed()
-    const answered = leg.answered ? began : undefined
-    const one: Running = { leg, cameAt: ports.clock.now(), began, answered, ended: undefined, call: undefined, gone, done: Promise.resolve() }
+    const transfer = leg.variables['transfer_source']
+    const one: Running = { leg, cameAt: lives.came(leg), transfer, again: undefined, call: undefined, gone, done: Promise.resolve() }
     running.set(leg.uuid, one)
-    one.done = serve(one, legLog(leg))
-      .then(() => over(one))
-      .finally(() => running.delete(leg.uuid))
+    one.done = serve(one, legLog(leg)).finally(() => {
+      running.delete(leg.uuid)
+      if (one.again !== undefined) take(one.again)
+    })
+  }
+
+  /** It was transferred while its flow waits for something. A park that is told of twice is no transfer. */
+  function back(one: Running, leg: Leg): void {
+    const { callrec_node: node, transfer_source: transfer } = leg.variables
+    if (node !== undefined || transfer === one.transfer) return
+    one.again = leg
+    one.gone.abort(new AppError('leg_taken', `leg ${leg.uuid} was transferred`))
   }
 
   const legLog = (leg: Leg) =>
@@ -84,18 +90,26 @@ export function startExecutor(ports: Ports): Executor {
       await keep(node, leg.uuid, legLog)
       const found = await lookup(ports.store, leg, legLog)
       if ('refused' in found) {
-        legLog.warn('call_refused', { number: dialledNumber(leg), why: found.refused, cause: found.cause })
-        return await hangup(node, leg.uuid, found.cause)
+        const { refused, cause, known } = found
+        legLog.warn('call_refused', { number: dialledNumber(leg), why: refused, cause })
+        if (known !== undefined)
+          lives.known(leg.uuid, { ...known, interactionId: interactionOf(leg), dialled: undefined, way: { from: known.from, to: 'onnet' } }, legLog)
+        return await hangup(node, leg.uuid, cause)
       }
       const call = callOf(one, node, found, legLog)
       one.call = call
-      const cause = await run(call)
-      if (gone.signal.aborted) return legLog.info(closing ? 'call_left' : 'call_ended', { by: 'caller', call_ms: ms(startedAt) })
+      lives.known(leg.uuid, call, call.log)
+      const cause = await walk(call)
+      gone.signal.throwIfAborted()
       await hangup(node, leg.uuid, cause)
       await told(one)
       legLog.info('call_ended', { by: 'callflow', cause, call_ms: ms(startedAt) })
     } catch (error) {
       if (gone.signal.aborted && closing) return legLog.info('call_left', { call_ms: ms(startedAt) })
+      if (isCode(gone.signal.reason ?? error, 'leg_taken')) {
+        legLog.info('call_moved', { call_ms: ms(startedAt) })
+        return one.again === undefined ? orphans.moved(one.leg) : undefined
+      }
       if (gone.signal.aborted || isCode(error, 'leg_gone')) {
         // The application that ran tells of the end first, and the leg itself a moment later with its cause.
         await told(one)
@@ -121,12 +135,7 @@ export function startExecutor(ports: Ports): Executor {
       if (gone.signal.aborted) go()
     })
 
-  /** Writes what there is to tell of a call that is over; of one that was left to the switch nobody knows the end. */
-  async function over({ call, cameAt, began, answered, ended, gone }: Running): Promise<void> {
-    if (call === undefined || closing || !gone.signal.aborted || ended === undefined) return
-    const timing = { cameAt, answeredAfterMs: answered === undefined ? undefined : answered - began, endedAfterMs: ended.at - began }
-    records.write({ ...call, ...timing, hangupCause: ended.cause }, call.log)
-  }
+  const interactionOf = (leg: Leg): string => leg.variables['callrec_interaction_id'] ?? ports.random(16)
 
   const ms = (since: number): number => Math.round(ports.clock.elapsed() - since)
 
@@ -138,7 +147,7 @@ export function startExecutor(ports: Ports): Executor {
       leg,
       accountId,
       number,
-      interactionId: leg.variables['callrec_interaction_id'] ?? ports.random(16),
+      interactionId: interactionOf(leg),
       cameAt,
       account,
       device,
@@ -164,54 +173,15 @@ export function startExecutor(ports: Ports): Executor {
     }
   }
 
-  /** Answers the cause to hang up with. */
-  async function run(call: Call): Promise<string> {
-    const { leg, log } = call
-    await call.node.setVariables(leg.uuid, {
-      // Whoever meets the leg later reads there whose it is.
-      ...(leg.variables['callrec_account_id'] === undefined ? { callrec_account_id: call.accountId } : {}),
-      callrec_node: ROOT,
-      callrec_callflow_id: call.callflow._id,
-      callrec_interaction_id: call.interactionId,
-      callrec_call_id: leg.uuid,
-      continue_on_fail: 'true',
-      hangup_after_bridge: 'false',
-      // Without media through the switch a recording starts and has no file.
-      bypass_media: 'false',
-    })
-    const decisions = decideCallerLeg(callerDocuments(call), call.way)
-    const record = decisions.filter(one => one.record)
-    log.info('call_started', {
-      device_id: call.device?._id,
-      owner_id: call.user?._id,
-      from: call.way.from,
-      to: call.way.to,
-      record: record.length > 0,
-      why: decisions.map(one => one.why).join('; '),
-    })
-    for (const decision of record) await recordNewCaller(call, decision)
-
-    let at = begin(call.dialled, call.preflow)
-    while (!isEnd(at)) {
-      if (call.signal.aborted) return ''
-      call.callflow = at.callflow
-      call.children = Object.keys(at.node.children)
-      at = follow(at, await act(at.node, call))
-    }
-    if (at.end === 'too_many_branches') log.warn('callflow_loops', { why: 'the callflows of this call name each other' })
-    return at.cause
-  }
-
   const onLeg = (event: LegEvent): void => {
     const { leg } = event
     const one = running.get(leg.uuid)
     if (one !== undefined) {
       one.leg = leg
       if (one.call !== undefined) one.call.leg = leg
-      if (event.name === 'CHANNEL_ANSWER') one.answered ??= ports.clock.elapsed()
-      if (event.name === 'CHANNEL_HANGUP_COMPLETE') one.ended ??= { at: ports.clock.elapsed(), cause: event.cause }
       if (event.name === 'CHANNEL_HANGUP_COMPLETE' || event.name === 'CHANNEL_DESTROY') one.gone.abort(new AppError('leg_gone', `leg ${leg.uuid} hung up`))
     }
+    lives.heard(event)
     watched.get(leg.uuid)?.(event)
     orphans.heard(event)
     if (event.name === 'CHANNEL_PARK') take(leg)
@@ -253,28 +223,6 @@ export function startExecutor(ports: Ports): Executor {
       await Promise.all([...sweeps, ...[...running.values()].map(one => one.done)])
       await records.close()
     },
-  }
-}
-
-async function act({ module, data }: FlowNode, call: Call): Promise<Outcome> {
-  if (data['skip_module'] === true) return next()
-  const action = actions.get(module)
-  if (action === undefined) {
-    call.log.warn('module_unknown', { module })
-    return next()
-  }
-  const { data: filled, faults } = fill(data, scopeOf(call))
-  if (faults.length > 0) {
-    for (const { path, expression, why } of faults) call.log.error('expression_failed', { module, path: ['data', ...path].join('.'), expression, why })
-    return next()
-  }
-  call.log.debug('action_started', { module })
-  try {
-    return await action(filled, call)
-  } catch (error) {
-    if (call.signal.aborted || isCode(error, 'leg_gone') || isCode(error, 'switch_down')) throw error
-    call.log.error('action_failed', { module, reason: reasonOf(error) })
-    return next()
   }
 }
 

@@ -27,10 +27,11 @@ export interface Found {
   to: Network
 }
 
-/** The call cannot be served: why, and what the caller is told. */
+/** The call cannot be served: why, what the caller is told, and what was known of it by then. */
 export interface Refused {
   refused: string
   cause: 'CALL_REJECTED' | 'UNALLOCATED_NUMBER'
+  known?: Pick<Found, 'accountId' | 'account' | 'device' | 'number' | 'from'>
 }
 
 const rejected = (refused: string): Refused => ({ refused, cause: 'CALL_REJECTED' })
@@ -87,10 +88,11 @@ export async function lookup(store: Store, leg: Dialling, log: Log): Promise<Fou
     unlessMissing(callflowsAt(store, db, [...numbers, NO_MATCH]), new Map<string, Doc>()),
   ])
   if (account === undefined || isDeleted(account)) return rejected('there is no such account')
-  if (isDisabled(account)) return rejected('the account is disabled')
   const device = live(phone, 'device')
-  if (deviceId !== '' && device === undefined) return rejected('there is no such device')
-  if (device !== undefined && isDisabled(device)) return rejected('the device is disabled')
+  const known = { accountId, account, device, number, from }
+  if (isDisabled(account)) return { ...rejected('the account is disabled'), known }
+  if (deviceId !== '' && device === undefined) return { ...rejected('there is no such device'), known }
+  if (device !== undefined && isDisabled(device)) return { ...rejected('the device is disabled'), known }
 
   const ownerId = text(device?.['owner_id'])
   const exact = numbers.map(one => numbered.get(one)).find(callflow => callflow !== undefined)
@@ -104,7 +106,7 @@ export async function lookup(store: Store, leg: Dialling, log: Log): Promise<Fou
   const fallback = from === 'onnet' && /^\+?\d+$/.test(number) ? numbered.get(NO_MATCH) : undefined
   const matched = exact ?? patterned?.found
   const callflow = matched ?? fallback
-  if (callflow === undefined) return unallocated('no callflow has this number')
+  if (callflow === undefined) return { ...unallocated('no callflow has this number'), known }
   const captures = exact === undefined ? (patterned?.captures ?? []) : []
   const before = live(preflow, 'callflow')
   if (preflowId !== '' && before === undefined) log.warn('preflow_not_found', { callflow_id: preflowId.slice(0, 100) })

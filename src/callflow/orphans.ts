@@ -11,6 +11,8 @@ import { bound, type LegEvent } from './call.ts'
 export interface Orphans {
   /** A leg with callrec_node that no flow here knows, as the switch tells of it now. */
   adopt(leg: Leg): void
+  /** Others took the leg out of its flow: it will be parked anew or bridged again, or is gone. */
+  moved(leg: Leg): void
   heard(event: LegEvent): void
   close(): void
 }
@@ -67,7 +69,8 @@ export function watchOrphans({ switches, clock, log }: { switches: Switches; clo
       )
   }
 
-  const about = (leg: Leg): Log => bound(log, { account_id: leg.variables['callrec_account_id'], leg: leg.uuid, node: leg.node })
+  const about = (leg: Leg): Log =>
+    bound(log, { account_id: leg.variables['callrec_account_id'], call_id: leg.uuid, leg: leg.uuid, sip_call_id: leg.sipCallId, node: leg.node })
 
   function forget(uuid: string): void {
     known.get(uuid)?.()
@@ -76,6 +79,13 @@ export function watchOrphans({ switches, clock, log }: { switches: Switches; clo
 
   return {
     adopt,
+    moved(leg) {
+      forget(leg.uuid)
+      known.set(
+        leg.uuid,
+        clock.after(PATIENCE, () => void again(leg, 'unknown')),
+      )
+    },
     heard({ name, leg }) {
       if (!known.has(leg.uuid)) return
       if (name === 'CHANNEL_BRIDGE') adopt(leg)

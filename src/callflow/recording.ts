@@ -40,7 +40,7 @@ const channelVars = (call: Call, device: Doc | undefined): Record<string, string
 /** From whom, to what. A leg that callrec made was itself called, so what its SIP says is the wrong way round. */
 function route(call: Call): Pick<CallFacts, 'from' | 'to' | 'request' | 'caller_id_name' | 'caller_id_number'> {
   const { leg, number } = call
-  const made = leg.variables['callrec_destination'] !== undefined
+  const made = leg.direction === 'outbound'
   const told = (sip: string, otherwise: string): string => (made || sip === '' ? address(otherwise, call) : sip)
   return {
     from: told(leg.sipFrom, leg.callerIdNumber),
@@ -99,9 +99,9 @@ async function start(call: Call, { settings, origin }: Decision, asked: Asked): 
   }
 }
 
-/** The call has just come: policy asks for its recording before the first action. */
-export const recordNewCaller = (call: Call, decision: Decision): Promise<boolean> =>
-  start(call, decision, { leg: call.leg, fresh: true, side: 'caller', by: 'policy', facts: callerFacts(call) })
+/** Policy asks for the recording of a call before its first action; `fresh`: nobody can have recorded the leg before. */
+export const recordNewCaller = (call: Call, decision: Decision, fresh: boolean): Promise<boolean> =>
+  start(call, decision, { leg: call.leg, fresh, side: 'caller', by: 'policy', facts: callerFacts(call) })
 
 /** What a `record_call` node calls its recording. */
 export const labelOf = (call: Pick<Call, 'callflow' | 'number'>, data: Fields): string => text(data['label']) || text(call.callflow['name']) || call.number

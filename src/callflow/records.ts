@@ -8,8 +8,11 @@ import { monthDb, monthOf } from '../store/modb.ts'
 import type { Store } from '../store/store.ts'
 import { type Cdr, cdrOf, type OverCall } from './cdr.ts'
 
+type Over = Omit<OverCall, 'recordings'>
+
 export interface Records {
-  write(call: Omit<OverCall, 'recordings'>, log: Log): void
+  /** `read` is asked again where it fails; undefined: there is nothing to write. */
+  write(read: () => Promise<Over | undefined>, log: Log): void
   close(): Promise<void>
 }
 
@@ -20,9 +23,11 @@ export function startRecords({ store, clock }: { store: Store; clock: Clock }): 
   const closed = new AbortController()
   const writing = new Set<Promise<void>>()
 
-  async function untilWritten(call: Omit<OverCall, 'recordings'>, log: Log): Promise<void> {
+  async function untilWritten(read: () => Promise<Over | undefined>, log: Log): Promise<void> {
     for (;;) {
       try {
+        const call = await read()
+        if (call === undefined) return
         const cdr = cdrOf({ ...call, recordings: await recordingsOf(call) })
         await put(cdr)
         return log.debug('cdr_written', { cdr_id: cdr._id, recordings: cdr.media_recordings.length })
@@ -36,7 +41,7 @@ export function startRecords({ store, clock }: { store: Store; clock: Clock }): 
   }
 
   /** A recording stands in the month it began, which may be the next one. */
-  async function recordingsOf({ accountId, leg, cameAt }: Omit<OverCall, 'recordings'>): Promise<string[]> {
+  async function recordingsOf({ accountId, leg, cameAt }: Over): Promise<string[]> {
     const key = `${monthOf(cameAt)}-${leg.uuid}`
     const months = [...new Set([monthOf(cameAt), monthOf(clock.now())])]
     const rows = await Promise.all(
@@ -76,8 +81,8 @@ export function startRecords({ store, clock }: { store: Store; clock: Clock }): 
     })
 
   return {
-    write(call, log) {
-      const one = untilWritten(call, log).finally(() => writing.delete(one))
+    write(read, log) {
+      const one = untilWritten(read, log).finally(() => writing.delete(one))
       writing.add(one)
     },
     async close() {

@@ -2,7 +2,7 @@
 // told to run one is hung up, as FreeSWITCH does with a name it does not know.
 
 import { answer, bridgeIds, hangup, join, play, preAnswer } from './call.ts'
-import { causeOf } from './causes.ts'
+import { type Cause, causeOf } from './causes.ts'
 import { dial, type Dialing } from './dialing.ts'
 import { playAndGetDigits } from './digits.ts'
 import { isUp, type Leg, setVariable, variable } from './leg.ts'
@@ -39,6 +39,8 @@ export const APPLICATIONS: Applications = {
   play_and_get_digits: { start: playAndGetDigits, needsMedia: true, everyDigit: true },
   park: { start: park, waits: true },
   bridge: { start: bridge },
+  // No application of FreeSWITCH: what the first leg of the api command of that name does. Its beginning is told as one, its end is not.
+  uuid_bridge: { start: together, untold: true },
 }
 
 function instant(act: (run: Run) => void): Application {
@@ -67,7 +69,7 @@ function assign({ exchange, leg, arg }: Run): string {
 function park(run: Run): void {
   run.exchange.fireLeg('CHANNEL_PARK', run.leg)
   run.onStop = why => {
-    if (why !== 'hangup') return
+    if (why === 'break') return
     run.exchange.fireLeg('CHANNEL_UNPARK', run.leg)
     run.done()
   }
@@ -123,7 +125,7 @@ function playback(run: Run): void {
     if (index >= sound.stretches.length && ++loop < sound.loops) index = 0
     if (stretch.ms < Number.POSITIVE_INFINITY) cancel = timeline.after(stretch.ms, next)
   }
-  run.onStop = why => end(why === 'hangup' ? 'PLAYBACK ERROR' : 'FILE PLAYED')
+  run.onStop = why => end(why === 'break' ? 'FILE PLAYED' : 'PLAYBACK ERROR')
   run.onDigit = digit => {
     setVariable(leg, 'playback_terminator_used', digit)
     end('FILE PLAYED')
@@ -134,7 +136,6 @@ function playback(run: Run): void {
 function bridge(run: Run): void {
   const { exchange, leg, arg } = run
   if (arg.trim() === '') return run.done()
-  let peer: Leg | undefined
   leg.phone.dialing()
   const dialing: Dialing = dial(exchange, {
     dialString: arg,
@@ -143,10 +144,9 @@ function bridge(run: Run): void {
     callerIdName: variable(leg, 'effective_caller_id_name') ?? leg.profile.callerIdName,
     callerIdNumber: variable(leg, 'effective_caller_id_number') ?? leg.profile.callerIdNumber,
     answered(b) {
-      peer = b
       disposition(leg, 'SUCCESS')
       setVariable(leg, 'sip_invite_failure_status', undefined)
-      b.onGone = cause => ended(cause)
+      untilEither(run, b)
       if (b.answerState === 'answered') answer(exchange, leg)
       else {
         b.onAnswer = () => answer(exchange, leg)
@@ -162,24 +162,39 @@ function bridge(run: Run): void {
       run.done()
     },
   })
+  run.onStop = why => {
+    if (why !== 'break') dialing.cancel()
+  }
+}
 
-  /** The far side hung up first. */
-  function ended(cause: string): void {
-    const b = peer
-    peer = undefined
-    setVariable(leg, 'last_bridge_hangup_cause', cause)
-    setVariable(leg, 'bridge_hangup_cause', cause)
-    if (b) exchange.fireLeg('CHANNEL_UNBRIDGE', leg, [], bridgeIds(leg, b))
-    if (isUp(leg) && isTrue(variable(leg, 'hangup_after_bridge'))) hangup(exchange, leg, causeOf(cause))
+/** A bridge ends with either of its legs, or when one of them is taken away. */
+function untilEither(run: Run, peer: Leg): void {
+  const { exchange, leg } = run
+  const ended = (cause?: Cause): void => {
+    peer.onGone = peer.onTaken = run.onStop = undefined
+    if (cause !== undefined) {
+      setVariable(leg, 'last_bridge_hangup_cause', cause)
+      setVariable(leg, 'bridge_hangup_cause', cause)
+    }
+    exchange.fireLeg('CHANNEL_UNBRIDGE', leg, [], bridgeIds(leg, peer))
+    if (isUp(leg) && isTrue(variable(leg, 'hangup_after_bridge'))) hangup(exchange, leg, cause ?? 'NORMAL_CLEARING')
     run.done()
   }
-
+  peer.onGone = ended
+  peer.onTaken = ended
   run.onStop = why => {
-    if (why !== 'hangup') return
-    dialing.cancel()
     // `ended` follows from it. The cause of the caller's end is not the callee's.
-    if (peer) hangup(exchange, peer, 'NORMAL_CLEARING')
+    if (why !== 'break') hangup(exchange, peer, 'NORMAL_CLEARING')
   }
+}
+
+/** With a leg that is there already. */
+function together(run: Run): void {
+  const peer = run.exchange.legs.get(run.arg)
+  if (!peer) return run.done()
+  run.leg.state = 'CS_SOFT_EXECUTE'
+  untilEither(run, peer)
+  join(run.exchange, run.leg, peer)
 }
 
 const DIALSTATUS: Readonly<Record<string, string>> = {

@@ -74,6 +74,7 @@ export function createLeg(exchange: Exchange, spec: LegSpec): Leg {
     state: 'CS_INIT',
     callState: 'DOWN',
     answerState: 'ringing',
+    next: undefined,
     hitDialplan: false,
     callUuid: originator?.uuid ?? uuid,
     cause: undefined,
@@ -100,6 +101,7 @@ export function createLeg(exchange: Exchange, spec: LegSpec): Leg {
     recordings: [],
     onAnswer: undefined,
     onGone: undefined,
+    onTaken: undefined,
   }
   const end = (cause: Cause): void => hangup(exchange, leg, cause)
   // Who calls in calls; of those the switch calls only a click-to-call's phone does (callrec_destination).
@@ -226,6 +228,16 @@ export function join(exchange: Exchange, a: Leg, b: Leg): void {
   b.runner.bridged()
 }
 
+/** They hear each other no more. */
+export function part(a: Leg, b: Leg): void {
+  settle(a)
+  settle(b)
+  for (const leg of [a, b]) {
+    setVariable(leg, 'bridge_to', undefined)
+    leg.partner = undefined
+  }
+}
+
 export const bridgeIds = (a: Leg, b: Leg): [string, string][] => [
   ['Bridge-A-Unique-ID', a.uuid],
   ['Bridge-B-Unique-ID', b.uuid],
@@ -241,13 +253,8 @@ export function hangup(exchange: Exchange, leg: Leg, cause: Cause): void {
   exchange.fireLeg('CHANNEL_HANGUP', leg)
   leg.profile.hangup = exchange.micros()
   leg.phone.gone()
-  setVariable(leg, 'bridge_to', undefined)
-  if (leg.partner) {
-    setVariable(leg.partner, 'bridge_to', undefined)
-    leg.partner.partner = undefined
-  }
+  if (leg.partner) part(leg, leg.partner)
   leg.runner.abort()
-  leg.partner = undefined
   leg.state = 'CS_HANGUP'
   stopAll(leg)
   leg.state = 'CS_REPORTING'

@@ -8,6 +8,7 @@ import { json, plain, arrayText } from './event.ts'
 import { dumpHeaders, type Exchange, VERSION } from './exchange.ts'
 import { hashCommand } from './hash.ts'
 import { hasMedia, type Leg, setVariable } from './leg.ts'
+import { bridgeLegs, transfer } from './moves.ts'
 import { originate, simulatorCall } from './originate.ts'
 import { uuidBuglist, uuidRecord } from './record-command.ts'
 import { showCommand, statusText } from './status.ts'
@@ -51,6 +52,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   uuid_record: uuidRecord,
   uuid_buglist: uuidBuglist,
   uuid_kill: kill,
+  uuid_transfer: transfer,
+  uuid_bridge: bridgeLegs,
   uuid_answer: (exchange, args) => {
     const leg = exchange.legs.get(args)
     if (leg) answer(exchange, leg)

@@ -10,6 +10,7 @@ import type { Runner } from './runner.ts'
 
 const STATES = {
   CS_INIT: 2,
+  CS_SOFT_EXECUTE: 3,
   CS_EXECUTE: 4,
   CS_EXCHANGE_MEDIA: 5,
   CS_CONSUME_MEDIA: 7,
@@ -19,6 +20,8 @@ const STATES = {
 
 /** The number is ahead of the name: decided to hang up, and destroyed (seen on FreeSWITCH 1.11.2). */
 const [HANGING_UP, DESTROYED] = [10, 12]
+/** … on its way to another dialplan, and to another leg. */
+export const [ROUTING, HIBERNATE] = [2, 8]
 
 /** Who calls whom, with the times of it in microseconds of the wall; 0 = not yet. */
 export interface Profile {
@@ -53,6 +56,8 @@ export interface Leg {
   state: keyof typeof STATES
   callState: 'DOWN' | 'RINGING' | 'EARLY' | 'ACTIVE' | 'HANGUP'
   answerState: 'ringing' | 'early' | 'answered' | 'hangup'
+  /** The state it was told to go to while it is still in `state`. */
+  next: number | undefined
   hitDialplan: boolean
   /** uuid of the call: the leg that made this one, or its own. */
   callUuid: string
@@ -75,6 +80,8 @@ export interface Leg {
   /** Told when it is answered, and when it is gone; whoever made it listens. */
   onAnswer: (() => void) | undefined
   onGone: ((cause: Cause) => void) | undefined
+  /** Taken out of the bridge it was called into; who bridged it listens. */
+  onTaken: (() => void) | undefined
 }
 
 export const hasMedia = (leg: Leg): boolean => leg.answerState === 'answered' || leg.answerState === 'early'
@@ -105,7 +112,7 @@ export function legHeaders(leg: Leg, first: readonly Header[] = [], last: readon
     ...first,
     ['Channel-State', leg.state],
     ['Channel-Call-State', leg.callState],
-    ['Channel-State-Number', String(leg.destroyed ? DESTROYED : isUp(leg) ? STATES[leg.state] : Math.max(HANGING_UP, STATES[leg.state]))],
+    ['Channel-State-Number', String(leg.destroyed ? DESTROYED : isUp(leg) ? (leg.next ?? STATES[leg.state]) : Math.max(HANGING_UP, STATES[leg.state]))],
     ['Channel-Name', leg.name],
     ['Unique-ID', leg.uuid],
     ['Call-Direction', leg.direction],

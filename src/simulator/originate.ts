@@ -43,11 +43,11 @@ export function originate(exchange: Exchange, args: string): string | Promise<st
 
 function enter(leg: Leg, extension: string, dialplan: string): void {
   const app = /^&([^(]+)(?:\(([^)]*)\)?)?/.exec(extension)
-  if (!app) flip(leg, extension, dialplan)
+  if (!app) reroute(leg, extension, dialplan)
   leg.runner.dialplan(app ? [{ app: app[1] ?? '', arg: app[2] ?? '' }] : actionsOf(extension, dialplan))
 }
 
-function actionsOf(extension: string, dialplan: string): readonly Action[] {
+export function actionsOf(extension: string, dialplan: string): readonly Action[] {
   if (dialplan !== 'inline') return STATIC_DIALPLAN
   return splitList(extension, ',').map(one => {
     const [, app = '', arg = ''] = /^([^:]*):?(.*)$/s.exec(one) ?? []
@@ -55,18 +55,22 @@ function actionsOf(extension: string, dialplan: string): readonly Action[] {
   })
 }
 
-/** A leg that was called and now calls on is its own caller from there: its ids change places (transcript 60). */
-function flip({ profile, variables }: Leg, extension: string, dialplan: string): void {
-  const [calleeName, calleeNumber] = [profile.calleeIdName, profile.calleeIdNumber]
-  variables.set('pre_transfer_caller_id_number', profile.callerIdNumber)
-  variables.set('channel_cid_flipped', 'yes')
-  profile.calleeIdName = profile.callerIdName
-  profile.calleeIdNumber = profile.callerIdNumber
-  profile.callerIdName = calleeName
-  profile.callerIdNumber = calleeNumber
+/** Where a leg goes from now on. One that was called is its own caller from there: its ids change places (transcript 60). */
+export function reroute({ uuid, direction, hitDialplan, profile, variables }: Leg, extension: string, dialplan: string): void {
+  if (direction === 'outbound' && !hitDialplan) {
+    const [calleeName, calleeNumber] = [profile.calleeIdName, profile.calleeIdNumber]
+    variables.set('pre_transfer_caller_id_number', profile.callerIdNumber)
+    variables.set('channel_cid_flipped', 'yes')
+    profile.calleeIdName = profile.callerIdName
+    profile.calleeIdNumber = profile.callerIdNumber
+    profile.callerIdName = calleeName
+    profile.callerIdNumber = calleeNumber
+  }
   profile.dialplan = dialplan
-  profile.index = 2
+  profile.index += 1
   if (dialplan !== 'inline') profile.destination = extension
+  // Not the time: two transfers within a second are two.
+  variables.set('transfer_source', `${uuid}:${profile.index}:bl_xfer:${extension}/default/${dialplan}`)
 }
 
 /** `{vars}<from-number> <to-number>` */

@@ -18,7 +18,7 @@ export interface Run {
   readonly arg: string
   /** Second calls do nothing. `response` is the Application-Response. */
   done(response?: string): void
-  onStop?: (why: 'break' | 'hangup') => void
+  onStop?: ((why: 'break' | 'hangup' | 'moved') => void) | undefined
   onDigit?: (digit: string) => void
 }
 
@@ -30,6 +30,8 @@ export interface Application {
   everyDigit?: boolean
   /** Takes messages while it runs (park). */
   waits?: boolean
+  /** Nobody is told that it ended. */
+  untold?: boolean
 }
 
 export type Applications = Readonly<Record<string, Application>>
@@ -60,6 +62,8 @@ export interface Runner {
   digit(digit: string): void
   /** The leg was hung up. */
   abort(): void
+  /** The leg goes elsewhere: what it is busy with ends, and the rest of its dialplan is forgotten. */
+  leave(): void
 }
 
 interface Running extends Run {
@@ -79,6 +83,8 @@ export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }
   const stack: Running[] = []
   const queue: Message[] = []
   let inBridge = false
+  /** Dialplans it has been given; only the latest goes on. */
+  let dialplans = 0
 
   function execute(action: Action, options: { uuid?: string | undefined; lock?: boolean }, then: () => void): void {
     const application = exchange.applications[action.app]
@@ -112,7 +118,7 @@ export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }
       complete() {
         // The response of an application inside is still there, and told again (park … FILE PLAYED).
         const response = variable(leg, 'current_application_response') ?? '_none_'
-        exchange.fireLeg('CHANNEL_EXECUTE_COMPLETE', leg, [...about, ['Application-Response', response], id])
+        if (application.untold !== true) exchange.fireLeg('CHANNEL_EXECUTE_COMPLETE', leg, [...about, ['Application-Response', response], id])
         completeWhatIsOver()
         then()
       },
@@ -154,14 +160,24 @@ export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }
     }
   }
 
+  function end(why: 'hangup' | 'moved'): void {
+    queue.length = 0
+    for (let top = stack.at(-1); top; top = stack.at(-1)) {
+      top.onStop?.(why)
+      top.done()
+    }
+  }
+
   return {
     dialplan(actions) {
       const left = [...actions]
+      const mine = ++dialplans
       leg.state = 'CS_EXECUTE'
+      leg.next = undefined
       leg.hitDialplan = true
       if (leg.answerState === 'answered') leg.callState = 'ACTIVE'
       const next = (): void => {
-        if (!isUp(leg)) return
+        if (!isUp(leg) || mine !== dialplans) return
         const action = left.shift()
         if (action) execute(action, {}, next)
         else hangup('NORMAL_CLEARING')
@@ -186,11 +202,12 @@ export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }
       if (terminators === 'any' || (terminators !== 'none' && terminators.includes(digit))) stack.at(-1)?.onDigit?.(digit)
     },
     abort() {
-      queue.length = 0
-      for (let top = stack.at(-1); top; top = stack.at(-1)) {
-        top.onStop?.('hangup')
-        top.done()
-      }
+      end('hangup')
+    },
+    leave() {
+      dialplans++
+      inBridge = false
+      end('moved')
     },
   }
 }

@@ -68,13 +68,15 @@ export function legOf(node: string, headers: EventHeaders): Leg | undefined {
   const uuid = header(headers, 'Unique-ID')
   if (uuid === '') return undefined
   const otherLeg = otherLegOf(headers, uuid)
+  // Microseconds.
   const created = Number(header(headers, 'Caller-Channel-Created-Time'))
+  const answered = Number(header(headers, 'Caller-Channel-Answered-Time'))
   return {
     node,
     uuid,
     direction: header(headers, 'Call-Direction') === 'outbound' ? 'outbound' : 'inbound',
     // Answer-State is `hangup` afterwards, whether or not it was answered.
-    answered: header(headers, 'Answer-State') === 'answered' || Number(header(headers, 'Caller-Channel-Answered-Time')) > 0,
+    answered: header(headers, 'Answer-State') === 'answered' || answered > 0,
     destination: header(headers, 'Caller-Destination-Number'),
     callerIdName: header(headers, 'Caller-Caller-ID-Name'),
     callerIdNumber: header(headers, 'Caller-Caller-ID-Number'),
@@ -85,8 +87,8 @@ export function legOf(node: string, headers: EventHeaders): Leg | undefined {
     sipRequest: header(headers, 'variable_sip_req_uri'),
     sipCallId: header(headers, 'variable_sip_call_id'),
     sampleRate: Number(header(headers, 'Channel-Read-Codec-Rate')) || 0,
-    // Microseconds.
     ...(created > 0 ? { createdAt: Math.floor(created / 1000) } : {}),
+    ...(answered > 0 ? { answeredAt: Math.floor(answered / 1000) } : {}),
     ...(otherLeg === '' ? {} : { otherLeg }),
     variables: variablesOf(headers),
   }

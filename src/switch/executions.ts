@@ -23,6 +23,15 @@ export interface Executions {
   size(): number
 }
 
+/** A leg that goes on in its dialplan is in CS_EXECUTE; every transfer and every bridge by others has changed its state by then. */
+const CS_EXECUTE = 4
+const CS_HANGUP = 10
+
+function taken(headers: EventHeaders): boolean {
+  const state = Number(header(headers, 'Channel-State-Number') || CS_EXECUTE)
+  return state !== CS_EXECUTE && state < CS_HANGUP
+}
+
 export function executions(node: string): Executions {
   const running = new Map<string, Execution>()
   const ofLeg = new Map<string, Set<string>>()
@@ -56,7 +65,7 @@ export function executions(node: string): Executions {
       const leg = legOf(node, headers)
       const hungUp = header(headers, 'Answer-State') === 'hangup' && execution.app !== 'hangup'
       if (hungUp || leg === undefined) execution.reject(gone(execution, header(headers, 'Hangup-Cause')))
-      else execution.resolve({ response: header(headers, 'Application-Response'), leg })
+      else execution.resolve({ response: header(headers, 'Application-Response'), leg, taken: taken(headers) })
     },
     legGone(uuid, cause) {
       for (const id of ofLeg.get(uuid) ?? []) {

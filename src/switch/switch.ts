@@ -22,6 +22,8 @@ export interface Leg {
   sipCallId: string
   /** Unix milliseconds by the switch's clock, where it said. */
   createdAt?: number
+  /** … and when it was answered. */
+  answeredAt?: number
   /** Hz of the leg's read codec; 0 before there is media. */
   sampleRate: number
   /** The leg it is bridged with, if any. */
@@ -44,6 +46,8 @@ export const READ_VARIABLES = [
   'RECORD_DISCARDED',
   // `park` of a leg nobody has taken: the sweep after a connect tells by it which calls wait.
   'current_application',
+  // Another one after each transfer of the leg: time, leg and where it went (switch_ivr.c, switch_ivr_session_transfer).
+  'transfer_source',
 ] as const
 
 interface About {
@@ -91,6 +95,8 @@ export interface ExecuteResult {
   response: string
   /** The leg as it was when the application ended. */
   leg: Leg
+  /** It did not end by itself: somebody else transferred the leg, or bridged it with another one. */
+  taken: boolean
 }
 
 export interface RecordOptions {

@@ -75,6 +75,52 @@ test('each call that is over has one record, whoever hung up', async t => {
   t.like(written[1], { call_id: second, hangup_cause: 'MEDIA_TIMEOUT', duration_seconds: 2 })
 })
 
+test('a call that is refused has a record, where its account is known', async t => {
+  const { dial, idle, written, fake } = world(t, documents(bob))
+  const refused = dial('4711')
+  await idle()
+  await until('a record', () => written.length === 1)
+  t.like(written[0], { call_id: refused, hangup_cause: 'UNALLOCATED_NUMBER', disposition: 'FAILED', callee_id_number: '4711', authorizing_id: ALICE_PHONE })
+  t.false('callflow_id' in (written[0] ?? {}))
+  fake.park({ variables: { callrec_account_id: 'b'.repeat(32) } })
+  await fake.until('hangup', 2)
+  await idle()
+  t.is(written.length, 1, 'there is no such account to keep it')
+})
+
+test('a call that another engine took has its record from what stands on its leg', async t => {
+  const { fake, written } = world(t, documents(bob))
+  const variables = {
+    callrec_account_id: ACCOUNT,
+    callrec_device_id: ALICE_PHONE,
+    callrec_callflow_id: FLOW,
+    callrec_node: '/',
+    callrec_number: '1000',
+    callrec_to: 'offnet',
+    callrec_came_at: String(CAME),
+    callrec_interaction_id: 'i1',
+  }
+  const of = (uuid: string, more: object = {}) =>
+    fake.waiting({ uuid, createdAt: CAME, answeredAt: CAME + 4000, answered: true, variables: { ...variables, callrec_call_id: uuid, ...more } })
+  for (const uuid of [of('leg-a'), of('its-callee', { callrec_call_id: 'leg-a' }), of('nobody’s', { callrec_account_id: 'b'.repeat(32) })])
+    fake.emit({ name: 'CHANNEL_HANGUP_COMPLETE', leg: fake.leg(uuid), at: CAME + 64_000, cause: 'NORMAL_CLEARING' })
+  await until('a record', () => written.length === 1)
+  t.like(written[0], {
+    _id: '202605-leg-a',
+    interaction_id: 'i1',
+    callee_id_number: '1000',
+    from_network: 'onnet',
+    to_network: 'offnet',
+    authorizing_id: ALICE_PHONE,
+    callflow_id: FLOW,
+    duration_seconds: 64,
+    ringing_seconds: 4,
+    billing_seconds: 60,
+  })
+  await until('all are looked at', () => fake.legs.size === 3)
+  t.is(written.length, 1)
+})
+
 test('account, call and SIP call id stand in every line of a call', async t => {
   const { dial, over, lines } = world(t, documents(bob))
   const leg = dial('1000', { sipCallId: 'abc@phone' })
@@ -107,9 +153,9 @@ function keeper(fail: () => AppError | undefined) {
 
 test('the first record of a month makes its database, and one that is written twice is there once', async t => {
   const { records, docs, log, lines } = keeper(() => undefined)
-  records.write(over, log)
+  records.write(() => Promise.resolve(over), log)
   await until('the first', () => lines.length === 1)
-  records.write(over, log)
+  records.write(() => Promise.resolve(over), log)
   await until('the second', () => lines.length === 2)
   t.is(docs.length, 1)
   t.deepEqual(
@@ -121,13 +167,13 @@ test('the first record of a month makes its database, and one that is written tw
 test('a store that is away is asked again, until the engine closes', async t => {
   let away: AppError | undefined = new AppError('datastore_unreachable', 'away')
   const { records, docs, clock, log, lines } = keeper(() => away)
-  records.write(over, log)
+  records.write(() => Promise.resolve(over), log)
   await until('the wait', () => clock.waits().length === 1)
   away = undefined
   clock.advance(5000)
   await until('the record', () => docs.length === 1)
   away = new AppError('datastore_unreachable', 'away')
-  records.write({ ...over, leg: { ...over.leg, uuid: 'leg-b' } }, log)
+  records.write(() => Promise.resolve({ ...over, leg: { ...over.leg, uuid: 'leg-b' } }), log)
   await until('the wait', () => clock.waits().length === 1)
   await records.close()
   t.is(docs.length, 1)

@@ -1,35 +1,16 @@
 // The executor on the embedded switch: real events, in a real order, over the real wire.
 
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import test, { type ExecutionContext } from 'ava'
-import { systemClock } from '../../src/clock.ts'
-import { silent } from '../../src/log.ts'
-import { startSimulator } from '../../src/simulator/simulator.ts'
+import test from 'ava'
 import type { Doc } from '../../src/store/store.ts'
-import { onSwitch } from './on-switch.ts'
+import { embedded } from './on-switch.ts'
 import { ACCOUNT, BOB, BOB_MOBILE, BOB_PHONE, device, documents, FLOW, type Node } from './world.ts'
-
-const SPEED = 20
 
 const play = (hz: number): Node => ({ module: 'play', data: { id: `tone_stream://%(200,0,${hz})` } })
 const bob: Node = { module: 'user', data: { id: BOB, timeout: 5 } }
 const recorded = (docs: Record<string, Doc>): Record<string, Doc> => ({ ...docs, bob: { ...docs['bob'], _id: BOB, record_call: true } })
-
-async function embedded(t: ExecutionContext, docs: Record<string, Doc>) {
-  const recordingDir = await mkdtemp(join(tmpdir(), 'callrec-callflow-'))
-  const password = 'ClueCon'
-  const simulator = await startSimulator({ host: '127.0.0.1', port: 0, password, recordingDir, speed: SPEED, idleExitMs: 100, log: silent })
-  t.teardown(async () => {
-    await simulator.close()
-    await rm(recordingDir, { recursive: true })
-  })
-  return onSwitch(t, { port: simulator.port, password, clock: systemClock(SPEED), caller: 'user/alice@acme.example' }, docs)
-}
 
 test('a call reaches the user it asked for, with the leg the recorder waits for', async t => {
   const { start, dial, over, recording, of, events } = await embedded(t, recorded(documents(bob)))

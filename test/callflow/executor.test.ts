@@ -24,6 +24,9 @@ test('a parked call keeps its leg, gets its place, runs its flow and is hung up'
   t.is(fake.sent[0]?.what, 'cancelScheduledHangup')
   t.deepEqual(fake.sent.find(({ what }) => what === 'setVariables')?.detail, {
     callrec_node: '/',
+    callrec_came_at: '1800000000000',
+    callrec_number: '1000',
+    callrec_to: 'onnet',
     callrec_callflow_id: FLOW,
     callrec_interaction_id: '1'.padStart(32, '0'),
     callrec_call_id: leg,

@@ -2,14 +2,19 @@
 // the recorder only notes.
 
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { type Executor, startExecutor } from '../../src/callflow/executor.ts'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { silent } from '../../src/log.ts'
+import { startSimulator } from '../../src/simulator/simulator.ts'
 import type { Doc } from '../../src/store/store.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import type { SwitchEvent } from '../../src/switch/switch.ts'
 import { tenantClient } from '../../src/net/client.ts'
+import { eslApi } from '../helpers/esl-client.ts'
 import { notedLog } from '../helpers/log.ts'
 import { PATIENCE } from '../helpers/wait.ts'
 import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notingRecorder } from './world.ts'
@@ -90,5 +95,21 @@ export async function onSwitch(t: ExecutionContext, { port, password, clock, cal
   }
 
   const of = (uuid: string): string[] => events.flatMap(event => ('leg' in event && event.leg.uuid === uuid ? [event.name] : []))
-  return { start, dial, over, until, of, events, lines, recording }
+  const api = (command: string): Promise<string> => eslApi(port, password, command)
+  return { start, dial, over, until, of, events, lines, recording, api }
+}
+
+/** Call time, to the wall's. */
+export const SPEED = 20
+
+/** … on an embedded switch of its own. */
+export async function embedded(t: ExecutionContext, docs: Record<string, Doc>) {
+  const recordingDir = await mkdtemp(join(tmpdir(), 'callrec-callflow-'))
+  const password = 'ClueCon'
+  const simulator = await startSimulator({ host: '127.0.0.1', port: 0, password, recordingDir, speed: SPEED, idleExitMs: 100, log: silent })
+  t.teardown(async () => {
+    await simulator.close()
+    await rm(recordingDir, { recursive: true })
+  })
+  return onSwitch(t, { port: simulator.port, password, clock: systemClock(SPEED), caller: 'user/alice@acme.example' }, docs)
 }

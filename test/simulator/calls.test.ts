@@ -505,6 +505,10 @@ test('api commands say what FreeSWITCH says of what is not there', async t => {
   const answers: Record<string, string> = {
     'uuid_kill nosuch': '-ERR No such channel!\n',
     uuid_kill: '-USAGE: <uuid> [cause]\n',
+    'uuid_transfer nosuch 1': '-ERR No such channel!\n',
+    uuid_transfer: '-USAGE: <uuid> [-bleg|-both] <dest-exten> [<dialplan>] [<context>]\n',
+    [`uuid_bridge ${A} nosuch`]: '-ERR Invalid uuid\n',
+    uuid_bridge: '-USAGE: <uuid> <other_uuid>\n',
     'uuid_dump nosuch json': '-ERR No such channel!\n',
     uuid_dump: '-USAGE: <uuid> [format]\n',
     'uuid_getvar x': '-USAGE: <uuid> <var>\n',
