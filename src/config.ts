@@ -26,6 +26,8 @@ export interface Config {
   password: string
   spool: { here: string; onSwitch: string; minFree: number }
   uploadAllowNetworks: readonly string[]
+  /** Seconds between two retention sweeps. */
+  retentionSweep: number
   /** Seconds. */
   maxTimeLimit: number
   logLevel: Level
@@ -138,6 +140,7 @@ export const NAMES = {
   XML_CURL_SECRET: 'what a FreeSWITCH asks for phones with (mod_xml_curl)',
   XML_CURL_ALLOW_NETWORKS: 'networks from which it may ask',
   SPOOL_MIN_FREE: 'below this much free disk no new recording starts',
+  RETENTION_SWEEP: 'seconds between two looks for recordings whose time is over',
   LOG_LEVEL: LEVELS.join(', '),
   SIMULATOR_SPEED: 'clock multiplier of the embedded switch',
 } as const
@@ -198,6 +201,7 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
     },
     uploadAllowNetworks: read('UPLOAD_ALLOW_NETWORKS', networks, embedded ? [...LOOPBACK] : []),
     maxTimeLimit: read('MAX_TIME_LIMIT', integer(5), 10_800),
+    retentionSweep: read('RETENTION_SWEEP', integer(1, 86_400), 3600),
     logLevel: read('LOG_LEVEL', oneOf(LEVELS), 'info'),
     simulatorSpeed: read('SIMULATOR_SPEED', speed, 1),
     warnings: list

@@ -24,6 +24,7 @@ export const ERRORS = {
   datastore_conflict: { status: 409, blame: 'client', retry: true },
   number_exists: { status: 409, blame: 'client', retry: false },
   account_has_descendants: { status: 409, blame: 'client', retry: false },
+  legal_hold: { status: 409, blame: 'client', retry: false },
   wrong_state: { status: 409, blame: 'client', retry: false },
   gone: { status: 410, blame: 'client', retry: false },
   precondition_failed: { status: 412, blame: 'client', retry: false },

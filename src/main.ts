@@ -20,8 +20,11 @@ import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { tenantClient } from './net/client.ts'
 import { startPreparation } from './preparation.ts'
+import { createAudit } from './recording/audit.ts'
 import { startDelivery } from './recording/delivery.ts'
+import { createErasure } from './recording/erasure.ts'
 import { startRecorder } from './recording/recorder.ts'
+import { startRetention } from './recording/retention.ts'
 import { openSpool } from './recording/spool.ts'
 import { packagePath } from './root.ts'
 import { embeddedSwitch } from './simulator/launch.ts'
@@ -78,10 +81,13 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const events = createEvents(log)
     const webhooks = own(startWebhooks({ store, http, clock: wall, log, metrics, random: Math.random, hex }))
     events.on(event => webhooks.tell(event))
-    const delivery = own(startDelivery({ store, spool, http, clock: wall, log, metrics, random: Math.random, events, nodes: () => nodes }))
+    const audit = createAudit({ store, clock: wall, log })
+    const delivery = own(startDelivery({ store, spool, http, audit, clock: wall, log, metrics, random: Math.random, events, nodes: () => nodes }))
     const recorder = own(
       startRecorder({ store, switches, spool, clock: callClock, log, metrics, random: hex, deliver: () => delivery.wake(), maxTimeLimit: config.maxTimeLimit }),
     )
+    const erasure = createErasure({ store, spool, audit, clock: wall, metrics, nodes: () => nodes, deliver: () => delivery.wake() })
+    own(startRetention({ store, erasure, clock: wall, log, every: config.retentionSweep }))
     const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
     const executor = own(
       startExecutor({ switches, store, recorder, clock: callClock, wall, http, checkFlow, log, random: hex, config: { maxTimeLimit: config.maxTimeLimit } }),
@@ -92,6 +98,8 @@ export async function start(config: Config, log: Log): Promise<Running> {
       store,
       switches,
       phones,
+      audit,
+      erasure,
       modules,
       clock: wall,
       log,

@@ -21,6 +21,7 @@ export const COUNTED = {
     help: 'Attempts to tell a webhook, by what became of them: told, later (there may be another) or refused',
     labels: ['outcome'],
   },
+  callrec_recordings_erased_total: { help: 'Recordings whose audio was destroyed, because their time was over or on request', labels: ['by'] },
   callrec_http_requests_total: { help: 'Requests answered by the API; a path that no route has is route "none"', labels: ['method', 'route', 'status'] },
 } as const
 

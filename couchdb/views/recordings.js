@@ -22,6 +22,19 @@ export default {
         emit([doc.endpoint_id, doc.pvt_created, doc._id], null)
       },
     },
+    held: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || doc.legal_hold !== true) return
+        emit(doc.owner_id || null, null)
+      },
+      reduce: '_count',
+    },
+    expiring: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || doc.legal_hold === true || !doc.retain_until) return
+        if (doc.state === 'stopped' || doc.state === 'discarded' || doc.state === 'failed') emit(doc.retain_until, null)
+      },
+    },
     listing_by_cdr: {
       map: function (doc) {
         if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || !doc.cdr_id) return

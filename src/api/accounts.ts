@@ -2,6 +2,7 @@
 // first, so that an account that can be read can be used.
 
 import { isDeepStrictEqual } from 'node:util'
+import { mustHoldNothing } from '../recording/hold.ts'
 import { accountDb } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { refuseWithDescendants } from './account-tree.ts'
@@ -45,7 +46,10 @@ export function accountRoutes(room: Room): Route[] {
     global: true,
     metaflows: true,
     settle: draft => settle(room, draft),
-    removable: ({ id }) => refuseWithDescendants(store, id),
+    removable: async ({ id }) => {
+      await refuseWithDescendants(store, id)
+      await mustHoldNothing(store, accountDb(id))
+    },
     changed: async change => {
       room.sessions.forget(change.after._id)
       await forgetPhones(room, change)

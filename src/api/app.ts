@@ -33,6 +33,7 @@ import { openApiRoutes } from './openapi.ts'
 import { phoneNumberRoutes } from './phone-numbers.ts'
 import { quickcallRoutes } from './quickcall.ts'
 import { recordingPolicyRoutes } from './recording-policy.ts'
+import { recordingChangeRoutes } from './recording-changes.ts'
 import { recordingRoutes } from './recordings.ts'
 import type { ApiPorts, Room, Route } from './route.ts'
 import { loadSchemas, schemaRoutes } from './schemas.ts'
@@ -66,6 +67,7 @@ export function routesOf(room: Room): Route[] {
     ...groupRoutes(room),
     ...phoneNumberRoutes(room),
     ...recordingRoutes(room),
+    ...recordingChangeRoutes(room),
     ...recordingPolicyRoutes(room),
     ...cdrRoutes(room),
     ...quickcallRoutes(room),

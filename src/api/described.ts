@@ -100,8 +100,21 @@ export const DESCRIBED: Table = {
   ...recordings(`${ACCOUNT}/users/{user}`, 'a user'),
   ...recordings(`${ACCOUNT}/devices/{device}`, 'a device'),
   [`GET ${ACCOUNT}/recordings/{recording}`]: { summary: 'Reads a recording, or hears it', gives: 'call_recordings', revision: true },
-  [`PATCH ${ACCOUNT}/recordings/{recording}`]: { summary: 'Notes `user_metadata` of a recording', gives: 'call_recordings', revision: true },
-  [`DELETE ${ACCOUNT}/recordings/{recording}`]: { summary: 'Destroys the sound of a recording and puts it away', gives: 'call_recordings', revision: true },
+  [`PATCH ${ACCOUNT}/recordings/{recording}`]: {
+    summary: 'Notes `user_metadata` of a recording, or holds it and releases it (`legal_hold`)',
+    gives: 'call_recordings',
+    revision: true,
+  },
+  [`DELETE ${ACCOUNT}/recordings/{recording}`]: {
+    summary: 'Destroys the sound of a recording and leaves a tombstone, with the `reason` of the query',
+    gives: 'call_recordings',
+    revision: true,
+  },
+  [`GET ${ACCOUNT}/recordings/{recording}/audit`]: {
+    summary: 'Tells who did what with a recording, as a chain of hashes',
+    gives: 'recording_audit',
+    lists: 'all',
+  },
 
   [`GET ${ACCOUNT}/recording_policy`]: { summary: 'Tells what would be recorded of a call `from` one device, user or number `to` another, and why' },
 

@@ -6,6 +6,8 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Meters } from '../metrics.ts'
+import type { Audit } from '../recording/audit.ts'
+import type { Erasure } from '../recording/erasure.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import type { Switches } from '../switch/switch.ts'
 import type { Sessions } from './auth.ts'
@@ -23,6 +25,8 @@ export interface ApiPorts {
   switches: Switches
   /** Told when what a phone registers with has changed. */
   phones: PhoneCache
+  audit: Audit
+  erasure: Erasure
   /** Callflow modules the executor can run. */
   modules: readonly string[]
   clock: Clock

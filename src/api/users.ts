@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../errors.ts'
+import { mustHoldNothing } from '../recording/hold.ts'
 import type { Doc, Store } from '../store/store.ts'
 import { type Credentials, credentialsOf } from './credentials.ts'
 import { accountResource } from './account-resource.ts'
@@ -28,6 +29,7 @@ export const userRoutes = (room: Room): Route[] =>
     param: 'user',
     metaflows: true,
     settle: draft => settle(room.store, draft),
+    removable: ({ db, id }) => mustHoldNothing(room.store, db, id),
     changed: async ({ before, after, account }) => {
       if (before !== undefined && !isDeepStrictEqual(standing(before), standing(after))) room.sessions.forget(account._id)
     },

@@ -94,7 +94,10 @@ export function judge(
 const ATTACH_TRIES = 5
 
 /** Whoever else writes the document meanwhile (the API, retention) wins the race; then it is attached to what they wrote. */
-async function attach({ recording, file, size }: Shipment, { store, spool }: ShippingPorts): Promise<Outcome> {
+export async function attach(
+  { recording, file, size }: Pick<Shipment, 'recording' | 'file' | 'size'>,
+  { store, spool }: Pick<ShippingPorts, 'store' | 'spool'>,
+): Promise<Outcome> {
   const db = recordingDbOf({ _id: recording._id, account_id: recording.pvt_account_id })
   let rev = recording._rev
   for (let tries = 1; ; tries++) {

@@ -69,6 +69,8 @@ export interface Recording extends Doc, CallFacts {
   /** Gregorian seconds. */
   pvt_created: number
   pvt_modified: number
+  /** The switch whose spool has its file while there is one. */
+  pvt_node?: string
   kind: 'file'
   state: State
   /** Why it was discarded or failed. */
@@ -98,6 +100,10 @@ export interface Recording extends Doc, CallFacts {
   size?: number
   sha256?: string
   delivery?: Delivery<string>
+  /** Gregorian seconds from which on it is not kept any more; absent: for ever. */
+  retain_until?: number
+  /** Nothing of it is destroyed while this is true. Written by the API alone. */
+  legal_hold?: boolean
 }
 
 /** What a successor needs to go on with a recording. Written by the recorder until `stopped`, then by delivery. */
@@ -132,6 +138,9 @@ export type StoredInFlight = Stored<InFlight>
 export const IN_FLIGHT = 'recordings_in_flight'
 
 export const recordingDbOf = (doc: { _id: string; account_id: string }): string => recordingDb(doc.account_id, doc._id)
+
+/** Seconds. */
+const DAY = 86_400
 
 export interface NewRecording {
   id: string
@@ -172,9 +181,10 @@ export function inFlightOf({ id, accountId, node, leg, side, settings, format, o
 }
 
 export function recordingOf(made: NewRecording): Recording {
-  const { id, accountId, leg, facts, settings, format, warnings, origins, groupId = id, state, sampleRate, before, now } = made
+  const { id, accountId, node, leg, facts, settings, format, warnings, origins, groupId = id, state, sampleRate, before, now } = made
   const url = settings.url?.value
   const stereo = settings.stereo?.value === true
+  const days = settings.retention_days?.value ?? 0
   return {
     ...facts,
     _id: id,
@@ -182,6 +192,7 @@ export function recordingOf(made: NewRecording): Recording {
     pvt_account_id: accountId,
     pvt_created: toGregorian(now),
     pvt_modified: toGregorian(now),
+    pvt_node: node,
     kind: 'file',
     state,
     // A second file of the same call must not overwrite the first where it is delivered.
@@ -202,6 +213,7 @@ export function recordingOf(made: NewRecording): Recording {
     channel_labels: stereo ? ['caller', 'callee'] : ['mixed'],
     sample_rate: sampleRate,
     policy: settings,
+    ...(days === 0 ? {} : { retain_until: toGregorian(now) + days * DAY }),
     ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
   }
 }

@@ -16,6 +16,8 @@ export const FORMATS = ['mp3', 'wav'] as const
 export const SAMPLE_RATES = [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000] as const
 /** Seconds; the upper end is MAX_TIME_LIMIT's default and the schema's (Kazoo: callflows.record_call.json). */
 export const TIME_LIMIT = { min: 5, max: 10_800 } as const
+/** A hundred years; the schema's. */
+export const RETENTION_DAYS = { min: 0, max: 36_500 } as const
 
 /** What a document or an action may say. `record_min_sec` and `time_limit` are seconds, `record_sample_rate` Hz, `url` the tenant's base URL. */
 export interface Settings {
@@ -29,6 +31,8 @@ export interface Settings {
   url?: string
   method?: 'put' | 'post'
   stereo?: boolean
+  /** After its start; 0 is for ever. */
+  retention_days?: number
 }
 export type Setting = keyof Settings
 
@@ -72,6 +76,7 @@ const READERS: { readonly [S in Setting]-?: Reader<NonNullable<Settings[S]>> } =
   url: value => (typeof value === 'string' && value !== '' ? value : undefined),
   method: oneOf(['put', 'post']),
   stereo: boolean,
+  retention_days: integer(RETENTION_DAYS.min, RETENTION_DAYS.max),
 }
 export const SETTINGS = Object.keys(READERS) as readonly Setting[]
 

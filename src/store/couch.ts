@@ -242,6 +242,11 @@ export async function couchStore({ url, times: given = {}, designs: own }: Couch
     },
     changes: (db, options) => changesOf(streamed, db, options),
 
+    async compact(db) {
+      checkDatabase(db)
+      await ask({ method: 'POST', db, path: '_compact', body: {} })
+    },
+
     async version() {
       const { couchdb, version } = await read<{ couchdb?: unknown; version?: unknown }>({})
       if (couchdb === undefined || typeof version !== 'string')

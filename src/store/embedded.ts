@@ -242,6 +242,7 @@ async function openStore(dir: string, designs: readonly Design[], unlock: () => 
 
     changes: (db, options) => changesOf(lmdb, () => catalog.find(db), { ...options, signal: AbortSignal.any([options.signal, closing.signal]) }),
 
+    compact: db => guarded(() => void catalog.find(db)),
     version: () => guarded(() => `${lmdbVersion.major}.${lmdbVersion.minor}.${lmdbVersion.patch}`),
     ping: () => guarded(() => void catalog.names()),
     close() {

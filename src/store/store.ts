@@ -116,6 +116,9 @@ export interface Store {
    */
   changes(db: string, options: { since?: string; includeDocs?: boolean; signal: AbortSignal }): AsyncIterable<Change>
 
+  /** Begins to let go of what deleted documents and old revisions still hold on its disk; the embedded store never keeps them. */
+  compact(db: string): Promise<void>
+
   /** Of the program behind it, as that calls itself: `3.5.0`. */
   version(): Promise<string>
   /** Rejects when the store cannot answer now. */

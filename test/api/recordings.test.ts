@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
+import { AppError } from '../../src/errors.ts'
 import { fromGregorian, monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import { anAccount, type Answered, asker, world, type World } from '../helpers/api.ts'
 import { digest } from '../../src/api/credentials.ts'
@@ -219,9 +220,9 @@ test('deleting a recording destroys its sound and takes it off every list', asyn
   t.is(deleted.status, 200)
   t.like(deleted.body.data, { id, _read_only: { deleted: true } })
   t.is(await world.store.getAttachment(monthDb(world.account, id.slice(0, 6)), id, `call_recording_${made}.wav`), undefined)
-  for (const query of ['', '?accept=audio/wav']) t.is((await world.ask('GET', `${world.at}/${id}${query}`)).status, 404)
+  for (const query of ['', '?accept=audio/wav']) t.is((await world.ask('GET', `${world.at}/${id}${query}`)).status, 410)
   t.deepEqual(ids(await world.ask('GET', world.at)), [])
-  t.is((await world.ask('DELETE', `${world.at}/${id}`)).status, 404)
+  t.is((await world.ask('DELETE', `${world.at}/${id}`)).status, 410)
 })
 
 test('a recording that is still being made or delivered is not deleted', async t => {
@@ -230,6 +231,100 @@ test('a recording that is still being made or delivered is not deleted', async t
   await world.store.put('recordings_in_flight', { _id: id, account_id: world.account })
   t.like(await world.ask('DELETE', `${world.at}/${id}`), { status: 409, body: { message: 'wrong_state', data: { state: 'recording' } } })
   t.is((await world.ask('GET', `${world.at}/${id}`)).status, 200)
+})
+
+test('who hears, downloads, changes or deletes a recording is in its trail with his address, an admin above like any other', async t => {
+  const world = await tenant(t)
+  const { base, alice } = await people(world)
+  const one = `${world.at}/${await aRecording(world, 1, { owner_id: alice.id }, SOUND)}`
+  await bytes(world, `${one}?accept=audio/wav&inline=true`)
+  await world.ask('GET', one)
+  await fetch(world.url + one, { headers: { 'x-auth-token': alice.token ?? '', accept: 'audio/wav' } }).then(response => response.arrayBuffer())
+  await world.ask('PATCH', one, { user_metadata: { case: 7 } })
+  await world.ask('DELETE', `${one}?reason=article%2017`)
+  const { body } = await world.ask<{ what: string; who: object; from: string; details?: object }[]>('GET', `${one}/audit`)
+  t.like(body, { intact: true, page_size: 5 })
+  t.deepEqual(
+    body.data.slice(1).map(({ what, who, details }) => [what, who, details]),
+    [
+      ['listened', { account_id: world.master.accountId }, undefined],
+      ['downloaded', { account_id: base.slice(-32), user_id: alice.id }, undefined],
+      ['changed', { account_id: world.master.accountId }, { fields: ['user_metadata'] }],
+      ['deleted', { account_id: world.master.accountId }, { reason: 'article 17' }],
+    ],
+  )
+  t.regex(body.data[1]?.from ?? '', /127\.0\.0\.1$/)
+})
+
+test('a sound whose hearing cannot be noted is not heard', async t => {
+  const world = await tenant(t)
+  const id = await aRecording(world, 1, {}, SOUND)
+  world.refuse.put = async (db, doc) => {
+    if (doc['pvt_type'] === 'recording_audit') throw new AppError('datastore_unreachable', 'away')
+    return world.base.put(db, doc)
+  }
+  t.is((await world.ask('GET', `${world.at}/${id}?accept=audio/wav`)).status, 503)
+  t.is((await world.ask('DELETE', `${world.at}/${id}`)).status, 503)
+  t.is((await world.ask('GET', `${world.at}/${id}`)).status, 200)
+})
+
+test('a trail that was tampered with says so and where', async t => {
+  const world = await tenant(t)
+  const id = await aRecording(world, 1, {}, SOUND)
+  await bytes(world, `${world.at}/${id}?accept=audio/wav`)
+  const db = monthDb(world.account, id.slice(0, 6))
+  await world.store.put(db, { ...(await world.store.get(db, `${id}.00000002`)), _id: `${id}.00000002`, from: '192.0.2.9' })
+  t.like((await world.ask('GET', `${world.at}/${id}/audit`)).body, { intact: false, broken_at: 2 })
+})
+
+test('what is gone answers with its tombstone and no name, also to its trail', async t => {
+  const world = await tenant(t)
+  const delivery = { state: 'stored', destination: 'https://a.example/', location: 'https://a.example/x.wav', stored_at: '2026-05-16T00:00:00.000Z' }
+  const id = await aRecording(world, 1, { from: '1001@acme', sha256: 'ab', delivery })
+  await world.ask('DELETE', `${world.at}/${id}?reason=done`)
+  const gone = await world.ask('GET', `${world.at}/${id}`)
+  t.like(gone, {
+    status: 410,
+    body: { message: 'gone', data: { id, sha256: 'ab', deleted: { reason: 'done', delivered: { to: 'https://a.example/x.wav' } } } },
+  })
+  t.notRegex(JSON.stringify(gone.body), /1001@acme|pvt_/)
+  for (const method of ['PATCH', 'DELETE'])
+    t.is((await world.ask(method, `${world.at}/${id}`, method === 'PATCH' ? { legal_hold: true } : undefined)).status, 410)
+  t.is((await world.ask('GET', `${world.at}/${id}/audit`)).status, 200)
+})
+
+test('a hold beats the deletion of the recording, its user and its account until it is released', async t => {
+  const world = await tenant(t)
+  const { base, alice, bob, alices } = await people(world)
+  const one = `${world.at}/${alices[0]}`
+  t.like(await world.ask('PATCH', one, { legal_hold: true }), { status: 200, body: { data: { legal_hold: true } } })
+  for (const path of [one, `${base}/users/${alice.id}`, base]) t.like(await world.ask('DELETE', path), { status: 409, body: { message: 'legal_hold' } }, path)
+  t.is((await bytes(world, `${one}?accept=audio/wav`)).response.status, 200)
+  t.is((await world.ask('DELETE', `${base}/users/${bob.id}`)).status, 200)
+  t.is((await world.ask('PATCH', one, { legal_hold: false })).status, 200)
+  for (const path of [one, `${base}/users/${alice.id}`, base]) t.is((await world.ask('DELETE', path)).status, 200, path)
+})
+
+test('a hold is put on what is still being made or delivered; a note is not', async t => {
+  const world = await tenant(t)
+  const id = await aRecording(world, 1, { state: 'recording' })
+  await world.store.put('recordings_in_flight', { _id: id, account_id: world.account })
+  t.is((await world.ask('PATCH', `${world.at}/${id}`, { user_metadata: { a: 1 } })).status, 409)
+  t.is((await world.ask('PATCH', `${world.at}/${id}`, { legal_hold: true })).status, 200)
+  t.is((await world.ask('PATCH', `${world.at}/${id}`, { legal_hold: 'perhaps' })).status, 400)
+  const { token } = (await people(world)).alice
+  t.is((await world.ask('PATCH', `${world.at}/${id}`, { legal_hold: false }, { token })).status, 403)
+})
+
+test('a recording whose delivery failed is deleted with its file', async t => {
+  const world = await tenant(t)
+  const id = await aRecording(world, 1)
+  const file = `fs1/${id.slice(0, 6)}/${id}.wav`
+  const item = { _id: id, account_id: world.account, node: 'fs1', state: 'stopped', file }
+  await world.store.put('recordings_in_flight', { ...item, delivery: { state: 'failed', destination: 'https://a.example/', attempts: 1 } })
+  t.is((await world.ask('DELETE', `${world.at}/${id}`)).status, 200)
+  t.deepEqual(world.removed, [file])
+  t.is(await world.store.get('recordings_in_flight', id), undefined)
 })
 
 test('nobody puts or posts a recording', async t => {
@@ -256,9 +351,18 @@ test('the schema of recordings has every field the recorder writes', t => {
     warnings: ['x'],
     origins: [origin] as const,
   }
-  const recording = recordingOf({ ...made, settings: { url: { value: 'http://x', from: 'user' } }, state: 'stopped', sampleRate: 8000, before: 0, now: 0 })
+  const recording = recordingOf({
+    ...made,
+    settings: { url: { value: 'http://x', from: 'user' }, retention_days: { value: 1, from: 'user' } },
+    state: 'stopped',
+    sampleRate: 8000,
+    before: 0,
+    now: 0,
+  })
   const sound = audioFields({ durationMs: 1, size: 1, sha256: '', sampleRate: 8000, channels: 2 })
   const { properties } = loadSchemas(10_800).get('call_recordings') as { properties: object }
-  const lost = Object.keys(publicFields({ ...recording, ...sound, delivery: {}, reason: '', user_metadata: {} })).filter(key => !(key in properties))
+  const lost = Object.keys(publicFields({ ...recording, ...sound, delivery: {}, reason: '', user_metadata: {}, legal_hold: true })).filter(
+    key => !(key in properties),
+  )
   t.deepEqual(lost, [])
 })

@@ -205,7 +205,15 @@ test('what a client notes of a recording is merged, and nothing else of it is a 
   const db = monthDb(id, month)
   const recording = `${month}-${'1'.repeat(32)}`
   await store.createDatabase(db, 'modb')
-  const doc = { _id: recording, pvt_type: 'call_recording', pvt_created: toGregorian(now) - 1, name: 'a.wav', content_type: 'audio/x-wav', state: 'stopped' }
+  const doc = {
+    _id: recording,
+    pvt_type: 'call_recording',
+    pvt_account_id: id,
+    pvt_created: toGregorian(now) - 1,
+    name: 'a.wav',
+    content_type: 'audio/x-wav',
+    state: 'stopped',
+  }
   const rev = await store.put(db, doc)
   await store.putAttachment(db, recording, rev, 'a.wav', { stream: Readable.from([Buffer.from('RIFF')]), length: 4, contentType: 'audio/x-wav' })
   const one = `${at}/recordings/${recording}`
@@ -236,7 +244,15 @@ test('a recording lives as in Kazoo’s own test: nothing, one, its document, it
   const recording = `${month}-${'a'.repeat(32)}`
   const sound = Buffer.from('RIFF, and then what was said')
   await store.createDatabase(monthDb(id, month), 'modb')
-  const doc = { _id: recording, pvt_type: 'call_recording', pvt_created: toGregorian(now) - 1, name: 'call.wav', content_type: 'audio/x-wav', state: 'stopped' }
+  const doc = {
+    _id: recording,
+    pvt_type: 'call_recording',
+    pvt_account_id: id,
+    pvt_created: toGregorian(now) - 1,
+    name: 'call.wav',
+    content_type: 'audio/x-wav',
+    state: 'stopped',
+  }
   const rev = await store.put(monthDb(id, month), doc)
   const body = { stream: Readable.from([sound]), length: sound.length, contentType: 'audio/x-wav' }
   await store.putAttachment(monthDb(id, month), recording, rev, doc.name, body)
@@ -258,5 +274,5 @@ test('a recording lives as in Kazoo’s own test: nothing, one, its document, it
 
   t.like(await ask('DELETE', one), { status: 200, body: { data: { id: recording, _read_only: { deleted: true } } } })
   t.deepEqual(list(await ask('GET', recordings)), [])
-  t.is((await ask('GET', one)).status, 404)
+  t.is((await ask('GET', one)).status, 410)
 })

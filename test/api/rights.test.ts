@@ -76,6 +76,7 @@ GET /v2/accounts/:account/recording_policy                                      
 GET /v2/accounts/:account/recordings                                            401 401 403 403 200 200 200 200
 DELETE /v2/accounts/:account/recordings/:recording                              401 401 403 403 403 403 412 403
 GET /v2/accounts/:account/recordings/:recording                                 401 401 403 403 403 200 200 200
+GET /v2/accounts/:account/recordings/:recording/audit                           401 401 403 403 403 403 200 200
 PATCH /v2/accounts/:account/recordings/:recording                               401 401 403 403 403 403 412 412
 GET /v2/accounts/:account/recordings/:recording?accept=audio/*                  401 401 403 403 403 200 200 403
 GET /v2/accounts/:account/recordings/:recording?accept=audio/*&inline=true      401 401 403 403 403 200 200 403

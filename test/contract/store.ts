@@ -130,6 +130,14 @@ export function storeContract({ title, open }: StoreContract): void {
     t.regex(await store.put(db, { _id: id }), /^1-/)
   })
 
+  promise('a compaction changes nothing that can be read, and a database that is not there is an error', async (t, store, db) => {
+    const id = hex()
+    await store.put(db, { _id: id, a: 2, _rev: await store.put(db, { _id: id, a: 1 }) })
+    await store.compact(db)
+    t.like(await store.get(db, id), { a: 2 })
+    await refused(t, 'datastore_missing', () => store.compact(`contract/${hex(8)}`))
+  })
+
   promise('a purged tombstone is forgotten', async (t, store, db) => {
     const id = hex()
     await store.remove(db, id, await store.put(db, { _id: id }))

@@ -12,6 +12,8 @@ import type { ApiConfig, Route } from '../../src/api/route.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { createAudit } from '../../src/recording/audit.ts'
+import { createErasure } from '../../src/recording/erasure.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Leg, NodeState, Originate, Phone, SwitchNode, Switches } from '../../src/switch/switch.ts'
@@ -67,20 +69,21 @@ export function fakeSwitch(): FakeSwitch {
   return { switches, originated, legs, state, outcome }
 }
 
-/** Names of the reads and writes since it was last emptied. */
-export function spied(store: Store): { store: Store; calls: string[] } {
+/** Names of the reads and writes since it was last emptied; `refuse` has what is done in place of the store. */
+export function spied(store: Store): { store: Store; calls: string[]; refuse: Partial<Store> } {
   const calls: string[] = []
+  const refuse: Partial<Store> = {}
   const handler: ProxyHandler<Store> = {
     get(target, name, receiver) {
       const value: unknown = Reflect.get(target, name, receiver)
       if (typeof value !== 'function') return value
       return (...args: unknown[]): unknown => {
         calls.push([name, ...args.filter(arg => typeof arg === 'string')].join(' '))
-        return (value as (...given: unknown[]) => unknown).apply(target, args)
+        return ((refuse[name as keyof Store] ?? value) as (...given: unknown[]) => unknown).apply(target, args)
       }
     },
   }
-  return { store: new Proxy(store, handler), calls }
+  return { store: new Proxy(store, handler), calls, refuse }
 }
 
 export interface Answered<D = Record<string, unknown>> {
@@ -113,9 +116,14 @@ export interface World extends FakeSwitch {
   store: Store
   /** See `spied`. */
   calls: string[]
+  refuse: Partial<Store>
+  /** Without the spy. */
+  base: Store
   lines: Line[]
   /** Phones that switches were told to forget. */
   forgotten: (Phone | 'all')[]
+  /** Files that were taken out of the spool. */
+  removed: string[]
   master: { accountId: string; apiKey: string }
   /** Of the master account. */
   token: string
@@ -132,7 +140,8 @@ export interface Wish {
 }
 
 export async function world(t: ExecutionContext, { config = {}, patience, modules = MODULES }: Wish = {}): Promise<World> {
-  const { store, calls } = spied(await aStore(t))
+  const base = await aStore(t)
+  const { store, calls, refuse } = spied(base)
   const { log, lines } = notedLog()
   const real = systemClock()
   const clock = { ...real, ahead: 0, now: () => real.now() + clock.ahead }
@@ -151,7 +160,11 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const standing = { prepared: true, operatorKey: master.apiKey }
   const forgotten: (Phone | 'all')[] = []
   const phones = { forget: async (phone?: Phone) => void forgotten.push(phone ?? 'all') }
-  const ports = { store, switches: fake.switches, phones, modules, clock, log, random, metrics, standing: () => standing }
+  const audit = createAudit({ store, clock, log })
+  const removed: string[] = []
+  const spool = { remove: async (file: string) => void removed.push(file) }
+  const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
+  const ports = { audit, erasure, store, switches: fake.switches, phones, modules, clock, log, random, metrics, standing: () => standing }
   const api = createApi({ ...ports, config: { ...standard, ...config } })
   const listening = await listen(api, { host: '127.0.0.1', port: 0, ...(patience === undefined ? {} : { patience }) })
   t.teardown(() => listening.close())
@@ -160,7 +173,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const { body } = await open('PUT', '/v2/api_auth', { api_key: master.apiKey })
   const token = body.auth_token ?? ''
   const ask: Ask = (method, path, data, asking = {}) => open(method, path, data, { token, ...asking })
-  return { ...fake, url, store, calls, lines, forgotten, master, token, ask, clock, routes: api.routes }
+  return { ...fake, base, refuse, removed, url, store, calls, lines, forgotten, master, token, ask, clock, routes: api.routes }
 }
 
 export function asker(url: string): Ask {

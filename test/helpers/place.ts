@@ -31,7 +31,15 @@ async function aRecording({ store }: World, account: string, owner: string): Pro
   const id = `${monthOf(now)}-${randomBytes(16).toString('hex')}`
   const db = monthDb(account, monthOf(now))
   await store.createDatabase(db, 'modb')
-  const doc = { pvt_type: 'call_recording', pvt_created: toGregorian(now), name: 'a.wav', content_type: 'audio/x-wav', owner_id: owner, state: 'stopped' }
+  const doc = {
+    pvt_type: 'call_recording',
+    pvt_account_id: account,
+    pvt_created: toGregorian(now),
+    name: 'a.wav',
+    content_type: 'audio/x-wav',
+    owner_id: owner,
+    state: 'stopped',
+  }
   const rev = await store.put(db, { _id: id, ...doc })
   await store.putAttachment(db, id, rev, doc.name, { stream: Readable.from([Buffer.from('RIFF')]), length: 4, contentType: doc.content_type })
   return id

@@ -7,6 +7,7 @@ import { AppError } from '../../src/errors.ts'
 import type { RecordingEvent } from '../../src/events.ts'
 import type { Log } from '../../src/log.ts'
 import { tenantClient } from '../../src/net/client.ts'
+import { createAudit } from '../../src/recording/audit.ts'
 import { type DeliveryRoom, startDelivery } from '../../src/recording/delivery.ts'
 import { destinationOf } from '../../src/recording/destinations.ts'
 import {
@@ -24,12 +25,14 @@ import { openSpool, type Spool } from '../../src/recording/spool.ts'
 import { recordingId } from '../../src/store/modb.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
+import { notedLog } from '../helpers/log.ts'
 import { type ManualClock, manualClock } from '../helpers/clock.ts'
 import { tally } from '../helpers/tally.ts'
 import { answer, answerEarly, hang, httpSink, reset, when } from '../helpers/http-sink.ts'
 import { until } from '../helpers/wait.ts'
 
 const ACCOUNT = 'a'.repeat(32)
+const silent = notedLog().log
 const AUDIO = randomBytes(20_000)
 const HASH = createHash('sha256').update(AUDIO).digest()
 
@@ -124,7 +127,18 @@ async function room(t: ExecutionContext): Promise<Room> {
     },
     open({ store: other = store, spool: files = spool, nodes = ['fs1'], allow = ['127.0.0.0/8'], random = 1 } = {}) {
       const http = tenantClient({ allow, clock })
-      const opened = startDelivery({ store: other, spool: files, http, clock, log, metrics, random: () => random, events: { tell }, nodes: () => nodes })
+      const opened = startDelivery({
+        store: other,
+        spool: files,
+        http,
+        audit: createAudit({ store: other, clock, log }),
+        clock,
+        log,
+        metrics,
+        random: () => random,
+        events: { tell },
+        nodes: () => nodes,
+      })
       t.teardown(async () => {
         await opened.close()
         await http.close()
@@ -241,6 +255,31 @@ test('a file without a url becomes an attachment of its recording document', asy
   t.false(await r.kept(id))
 })
 
+test('what is delivered elsewhere while it is held stays in the store as well, and what is not held does not', async t => {
+  const sink = await httpSink(t)
+  const r = await room(t)
+  const [held, free] = [await r.due({ url: sink.url }), await r.due({ url: sink.url })]
+  const db = recordingDbOf({ _id: held, account_id: ACCOUNT })
+  await r.store.put(db, { ...(await r.recording(held)), _id: held, legal_hold: true })
+  await r.open().idle()
+  t.is(sink.received.length, 2)
+  const { name = '', delivery } = (await r.recording(held)) ?? {}
+  t.like(delivery, { state: 'stored', destination: `${sink.url}/` })
+  t.deepEqual(Buffer.concat((await (await r.store.getAttachment(db, held, name))?.body.toArray()) ?? []), AUDIO)
+  t.is((await r.recording(free))?.['_attachments'], undefined)
+  t.false(await r.kept(held))
+})
+
+test('a delivery is in the audit trail, with where to', async t => {
+  const sink = await httpSink(t)
+  const r = await room(t)
+  const id = await r.due({ url: sink.url })
+  await r.open().idle()
+  const { entries, broken_at } = await createAudit({ store: r.store, clock: r.clock, log: silent }).read(ACCOUNT, id)
+  t.is(broken_at, undefined)
+  t.like(entries, [{ what: 'created', details: { sha256: HASH.toString('hex'), destination: `${sink.url}/` } }])
+})
+
 test('what others write into the recording document meanwhile is not lost', async t => {
   const r = await room(t)
   const id = await r.due()
@@ -248,7 +287,8 @@ test('what others write into the recording document meanwhile is not lost', asyn
   const raced = new Set<string>()
   const busy = faulty(r.store, async (method, [name, doc]) => {
     const step = `${method} ${method === 'put' ? (doc as Recording).delivery?.state : ''}`
-    if (name !== db || !method.startsWith('put') || raced.has(step)) return
+    const isAudit = method === 'put' && (doc as Recording).pvt_type !== 'call_recording'
+    if (name !== db || isAudit || !method.startsWith('put') || raced.has(step)) return
     raced.add(step)
     const current = await r.recording(id)
     await r.store.put(db, { ...current, _id: id, notes: [...raced] })
@@ -591,7 +631,10 @@ test('a file that cannot be removed does not stay in the queue, and the log says
   const id = await r.due({ url: sink.url })
   await r.open({ spool: { ...r.spool, remove: () => Promise.reject(new Error('permission denied')) } }).idle()
   t.is(await r.queued(id), undefined)
-  t.like(r.logged[0], { event: 'spool_file_not_removed', facts: { recording_id: id, file: `fs1/202605/${id}.wav` } })
+  t.like(
+    r.logged.find(({ event }) => event !== 'recording_audited'),
+    { event: 'spool_file_not_removed', facts: { recording_id: id, file: `fs1/202605/${id}.wav` } },
+  )
 })
 
 test('a disk that cannot be read now is read later', async t => {
