@@ -4,7 +4,7 @@
 import { reasonOf } from '../errors.ts'
 import type { CallFacts } from '../recording/document.ts'
 import { type Decision, decideCallerLeg } from '../recording/policy.ts'
-import type { StartRequest } from '../recording/recorder.ts'
+import type { StartRequest } from '../recording/starting.ts'
 import { sameFile } from '../recording/settings.ts'
 import { type Call, callerDocuments } from './call.ts'
 import { nameOf, sipUsername, text } from './documents.ts'

@@ -230,37 +230,25 @@ export function audioFields({ durationMs, size, sha256, sampleRate, channels }: 
   }
 }
 
+/** Keys of an object, because only those are checked to be all there are. */
+const CALL_FACTS = Object.keys({
+  interaction_id: 0,
+  cdr_id: 0,
+  direction: 0,
+  from: 0,
+  to: 0,
+  request: 0,
+  caller_id_name: 0,
+  caller_id_number: 0,
+  callee_id_name: 0,
+  callee_id_number: 0,
+  sip_call_id: 0,
+  owner_id: 0,
+  endpoint_id: 0,
+  label: 0,
+  custom_channel_vars: 0,
+} satisfies Record<keyof CallFacts, 0>) as (keyof CallFacts)[]
+
 /** What one part of a conversation knew of its call, for the next. */
-export const factsOf = ({
-  interaction_id,
-  cdr_id,
-  direction,
-  from,
-  to,
-  request,
-  caller_id_name,
-  caller_id_number,
-  callee_id_name,
-  callee_id_number,
-  sip_call_id,
-  owner_id,
-  endpoint_id,
-  label,
-  custom_channel_vars,
-}: Recording): CallFacts => ({
-  interaction_id,
-  cdr_id,
-  direction,
-  from,
-  to,
-  request,
-  caller_id_name,
-  caller_id_number,
-  callee_id_name,
-  callee_id_number,
-  sip_call_id,
-  ...(owner_id === undefined ? {} : { owner_id }),
-  ...(endpoint_id === undefined ? {} : { endpoint_id }),
-  ...(label === undefined ? {} : { label }),
-  custom_channel_vars,
-})
+export const factsOf = (recording: Recording): CallFacts =>
+  Object.fromEntries(CALL_FACTS.flatMap(key => (recording[key] === undefined ? [] : [[key, recording[key]]]))) as unknown as CallFacts

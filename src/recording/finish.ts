@@ -41,3 +41,13 @@ export function verdict({ file, minSeconds, cause, reason, ranMs = 0 }: Ended): 
   if (file.durationMs < minSeconds * 1000) return { state: 'discarded', reason: 'too_short' }
   return { state: 'stopped', audio: { ...file, durationMs: file.durationMs } }
 }
+
+/** Milliseconds a file may lack without a word: its start and end take their time on a busy switch. */
+const GAP = 2_000
+
+/** In words, what a file lacks of the time it was recorded: hold, and media that takes another way in mid-call, leave no other trace (both seen on 1.11). */
+export function missingFrom(durationMs: number, ranMs: number | undefined): string | undefined {
+  if (ranMs === undefined || ranMs - durationMs <= GAP) return undefined
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+  return `${seconds(ranMs - durationMs)} of ${seconds(ranMs)} are not in the file: it was on hold, or its media did not pass the switch`
+}

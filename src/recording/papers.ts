@@ -2,6 +2,7 @@
 
 import type { Clock } from '../clock.ts'
 import { isCode } from '../errors.ts'
+import type { Facts } from '../log.ts'
 import { toGregorian } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
 import { type Delivery, IN_FLIGHT, type InFlight, audioFields, type Origin, type Recording, recordingDbOf } from './document.ts'
@@ -27,6 +28,14 @@ export class Papers {
 
   get recording(): Readonly<Recording> {
     return this.#recording
+  }
+
+  /** What a line of the log says of it. */
+  get ids(): Facts {
+    const { _id, account_id, leg, node } = this.#inFlight
+    const { cdr_id, sip_call_id } = this.#recording
+    // Behind the month of the detail record stands the call.
+    return { account_id, call_id: cdr_id.slice('YYYYMM-'.length), sip_call_id, recording_id: _id, leg, node }
   }
 
   become(state: State, reason?: string): void {
@@ -66,6 +75,10 @@ export class Papers {
   async saveRecording(): Promise<void> {
     this.#recording = { ...this.#recording, pvt_modified: toGregorian(this.#clock.now()) }
     this.#recording = { ...this.#recording, _rev: await this.#put(recordingDbOf(this.#inFlight), this.#recording) }
+  }
+
+  async save(): Promise<void> {
+    await Promise.all([this.saveInFlight(), this.saveRecording()])
   }
 
   removeInFlight(): Promise<void> {

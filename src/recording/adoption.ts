@@ -1,0 +1,82 @@
+// After every connection to a switch: what the documents say is running on it, compared with what it
+// says. One after the other for each switch; again and again while the store is away, because nobody
+// else looks for what ran before.
+
+import type { Clock } from '../clock.ts'
+import { isCode, reasonOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import { IN_FLIGHT, type InFlight, type Recording, recordingDbOf } from './document.ts'
+import { isEnd } from './lifecycle.ts'
+import type { Roster } from './roster.ts'
+import type { Spool } from './spool.ts'
+
+export interface AdoptionPorts {
+  store: Store
+  spool: Spool
+  clock: Clock
+  log: Log
+}
+
+/** Milliseconds of call time until what could not be adopted is looked at again. */
+const ADOPT_AGAIN = 5_000
+
+export class Adoption {
+  readonly #ports: AdoptionPorts
+  readonly #roster: Roster
+  readonly #turns = new Map<string, Promise<void>>()
+  readonly #again = new Map<string, () => void>()
+  #closed = false
+
+  constructor(ports: AdoptionPorts, roster: Roster) {
+    this.#ports = ports
+    this.#roster = roster
+  }
+
+  /** Never rejects: what fails is logged and tried again. */
+  takeOver(node: string): void {
+    const { clock, log } = this.#ports
+    this.#again.get(node)?.()
+    const turn = (this.#turns.get(node) ?? Promise.resolve()).then(() => this.#adopt(node))
+    const settled = turn.catch((error: unknown) => {
+      log.error('recordings_not_adopted', { node, reason: reasonOf(error) })
+      // A switch that went is adopted when it is back.
+      if (this.#closed || isCode(error, 'switch_down')) return
+      this.#again.set(
+        node,
+        clock.after(ADOPT_AGAIN, () => this.takeOver(node)),
+      )
+    })
+    this.#turns.set(node, settled)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const cancel of this.#again.values()) cancel()
+  }
+
+  async #adopt(node: string): Promise<void> {
+    const { store, log } = this.#ports
+    const roster = this.#roster
+    if (this.#closed) return
+    const rows = await store.query(IN_FLIGHT, 'in_flight/by_node', { startKey: [node], endKey: [node, {}], includeDocs: true })
+    for (const { doc } of rows) {
+      const inFlight = doc as InFlight | undefined
+      if (inFlight === undefined || inFlight.delivery !== undefined || roster.get(inFlight._id) !== undefined) continue
+      const recording = await store.get<Recording>(recordingDbOf(inFlight), inFlight._id)
+      if (this.#closed) return
+      if (recording !== undefined && !isEnd(recording.state)) roster.watch(inFlight, recording)
+      else if (recording?.state === 'stopped') roster.watch(inFlight, { ...recording, state: inFlight.state })
+      else await this.#leaveBehind(inFlight, recording)
+    }
+    const found = roster.all().filter(one => one.node === node && !isEnd(one.state))
+    await Promise.all(found.map(one => one.reconcile()))
+    log.info('recordings_adopted', { node, recordings: found.length })
+  }
+
+  /** Cut off between its last two writes, or before the second of its first two: then the switch was never asked. */
+  async #leaveBehind(inFlight: InFlight, recording: Recording | undefined): Promise<void> {
+    if (recording?.state === 'discarded') await this.#ports.spool.remove(inFlight.file)
+    await this.#ports.store.purge(IN_FLIGHT, inFlight._id)
+  }
+}

@@ -1,0 +1,74 @@
+// What becomes of a recording that ended: its file is read, the verdict written into its documents,
+// and the file handed to delivery or destroyed. Every step may be repeated after a failure.
+
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { destinationOf } from './destinations.ts'
+import { missingFrom, verdict } from './finish.ts'
+import type { Papers } from './papers.ts'
+import type { Spool } from './spool.ts'
+
+export interface EndingPorts {
+  spool: Spool
+  log: Log
+  metrics: Metrics
+  /** A file became due. */
+  deliver: () => void
+}
+
+export interface Ended {
+  /** Record-Completion-Cause. */
+  cause?: string | undefined
+  /** Milliseconds between its start and its end; undefined where the end was not heard. */
+  ranMs?: number | undefined
+  /** Milliseconds since its start, by the clock of this process. */
+  sinceMs: number
+}
+
+export class Ending {
+  readonly #ports: EndingPorts
+  readonly #papers: Papers
+
+  constructor(ports: EndingPorts, papers: Papers) {
+    this.#ports = ports
+    this.#papers = papers
+  }
+
+  async finish({ cause, ranMs, sinceMs }: Ended): Promise<void> {
+    const { spool, log, metrics, deliver } = this.#ports
+    const papers = this.#papers
+    const { file, settings, reason } = papers.inFlight
+    const found = await spool.finish(file)
+    const end = verdict({ file: found, minSeconds: settings.record_min_sec?.value ?? 0, cause, reason, ranMs: ranMs ?? sinceMs })
+    if (end.state !== 'stopped') {
+      papers.become(end.state, end.reason)
+      return this.drop()
+    }
+    const { durationMs, size } = end.audio
+    papers.heard(end.audio)
+    const missing = missingFrom(durationMs, ranMs)
+    if (missing !== undefined) {
+      papers.warn(missing)
+      log.warn('recording_has_gaps', { ...papers.ids, duration_ms: durationMs, ran_ms: ranMs })
+    }
+    await papers.saveRecording()
+    // From here on the document is delivery's.
+    papers.due(destinationOf(settings.url?.value))
+    await papers.saveInFlight()
+    metrics.count('callrec_recordings_total', { outcome: 'stopped', reason: '' })
+    log.info('recording_stopped', { ...papers.ids, duration_ms: durationMs, size_bytes: size })
+    deliver()
+  }
+
+  /** No file is to be delivered. */
+  async drop(): Promise<void> {
+    const { spool, log, metrics } = this.#ports
+    const papers = this.#papers
+    const { state, reason, file } = papers.inFlight
+    await papers.saveRecording()
+    if (state === 'discarded') await spool.remove(file)
+    await papers.removeInFlight()
+    metrics.count('callrec_recordings_total', { outcome: state, reason: reason ?? '' })
+    log.info(`recording_${state}`, { ...papers.ids, reason })
+  }
+}

@@ -1,0 +1,63 @@
+// A conversation is longer than a file may be: the next part of it begins, and only when it runs does
+// the full one end, so that some milliseconds are heard twice and none is missing.
+
+import { reasonOf } from '../errors.ts'
+import { recordingId } from '../store/modb.ts'
+import { factsOf } from './document.ts'
+import type { Live } from './live.ts'
+import { recordingsBefore } from './ordinal.ts'
+import type { Roster } from './roster.ts'
+import type { StartingPorts } from './starting.ts'
+
+export async function goOn(ports: StartingPorts, roster: Roster, full: Live): Promise<void> {
+  if (full.state !== 'recording') return
+  const running = roster.ofLeg(full.leg).find(one => one !== full && one.state === 'recording' && isAfter(one, full))
+  const next = running ?? (await nextPart(ports, roster, full))
+  if (next?.state === 'recording') return full.tell('limit_reached')
+  const { inFlight, recording } = full
+  ports.log.error('recording_not_continued', {
+    account_id: inFlight.account_id,
+    recording_id: full.id,
+    leg: full.leg,
+    group_id: recording.group_id,
+  })
+}
+
+/** Undefined when it could not be written down. */
+async function nextPart(ports: StartingPorts, roster: Roster, { leg, settings, node, origins, inFlight, recording }: Live): Promise<Live | undefined> {
+  const { clock, log, random } = ports
+  const now = clock.now()
+  const [first, ...others] = origins
+  if (first === undefined) return undefined
+  const accountId = inFlight.account_id
+  const id = recordingId(now, random(16))
+  try {
+    const one = await roster.enter({
+      id,
+      accountId,
+      node,
+      leg,
+      side: inFlight.side,
+      facts: factsOf(recording),
+      settings,
+      format: recording.media_type,
+      warnings: recording.warnings ?? [],
+      origins: [first, ...others],
+      groupId: recording.group_id,
+      state: 'waiting',
+      sampleRate: recording.sample_rate,
+      before: await recordingsBefore(ports, roster, { accountId, leg, now }),
+      now,
+    })
+    await one.ask('begin')
+    await one.begun
+    return one
+  } catch (error) {
+    log.error('recording_not_started', { account_id: accountId, recording_id: id, leg, reason: reasonOf(error) })
+    return undefined
+  }
+}
+
+/** Is one the part that follows the other? After a restart both may be found running. */
+const isAfter = (one: Live, other: Live): boolean =>
+  one.recording.group_id === other.recording.group_id && (one.inFlight.started_at ?? 0) > (other.inFlight.started_at ?? 0)

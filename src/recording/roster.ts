@@ -1,0 +1,68 @@
+// The recordings that have not ended, as this process holds them: by id and by the leg they are of.
+
+import { type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
+import { isEnd } from './lifecycle.ts'
+import { Live, type LivePorts } from './live.ts'
+
+export class Roster {
+  readonly #ports: LivePorts
+  readonly #full: (one: Live) => Promise<void>
+  readonly #live = new Map<string, Live>()
+  readonly #byLeg = new Map<string, Live[]>()
+  /** The last of what was asked for on each leg. */
+  readonly #turns = new Map<string, Promise<unknown>>()
+
+  /** `full` is told when a file is as long as files may be. */
+  constructor(ports: LivePorts, full: (one: Live) => Promise<void>) {
+    this.#ports = ports
+    this.#full = full
+  }
+
+  get(id: string): Live | undefined {
+    return this.#live.get(id)
+  }
+
+  all(): Live[] {
+    return [...this.#live.values()]
+  }
+
+  ofLeg(leg: string): Live[] {
+    return (this.#byLeg.get(leg) ?? []).filter(one => !isEnd(one.state))
+  }
+
+  /** Starts on one leg are taken one at a time, so that equal ones meet. */
+  inTurn<T>(leg: string, run: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(leg) ?? Promise.resolve()).then(run)
+    const settled = turn.catch(() => {})
+    this.#turns.set(leg, settled)
+    void settled.then(() => this.#turns.get(leg) === settled && this.#turns.delete(leg))
+    return turn
+  }
+
+  /** A recording there are documents of, until it ends. */
+  watch(inFlight: InFlight, recording: Recording): Live {
+    const one = new Live(this.#ports, inFlight, recording, { end: () => this.#forget(one), full: () => this.#full(one) })
+    this.#live.set(one.id, one)
+    this.#byLeg.set(one.leg, [...(this.#byLeg.get(one.leg) ?? []), one])
+    return one
+  }
+
+  /** A new recording, once both its documents are written; when they cannot be there is none, and this rejects. */
+  async enter(made: NewRecording): Promise<Live> {
+    const one = this.watch(inFlightOf(made), recordingOf(made))
+    try {
+      await one.write()
+    } catch (error) {
+      this.#forget(one)
+      throw error
+    }
+    return one
+  }
+
+  #forget(one: Live): void {
+    this.#live.delete(one.id)
+    const left = (this.#byLeg.get(one.leg) ?? []).filter(other => other !== one)
+    if (left.length === 0) this.#byLeg.delete(one.leg)
+    else this.#byLeg.set(one.leg, left)
+  }
+}

@@ -1,0 +1,115 @@
+// A recording is asked for: it joins one that runs with the same settings, or gets documents of its
+// own and begins as soon as what it waits for has happened.
+
+import type { Clock } from '../clock.ts'
+import { AppError, reasonOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { recordingId } from '../store/modb.ts'
+import type { Store } from '../store/store.ts'
+import type { Leg, Switches } from '../switch/switch.ts'
+import { happened } from './awaited.ts'
+import type { By, CallFacts, NewRecording, Side } from './document.ts'
+import type { State } from './lifecycle.ts'
+import type { Live } from './live.ts'
+import { recordingsBefore } from './ordinal.ts'
+import type { Roster } from './roster.ts'
+import { type Effective, sameFile } from './settings.ts'
+
+export interface StartRequest {
+  accountId: string
+  /** The leg to record. One that is about to be rung need not exist yet: its uuid is chosen before the bridge. */
+  leg: Pick<Leg, 'node' | 'uuid' | 'answered' | 'otherLeg' | 'sampleRate'>
+  /** The leg has just come, or is about to: nobody but this recorder can have recorded it before, and the store need not be asked. */
+  fresh: boolean
+  side: Side
+  facts: CallFacts
+  /** With `record_on_answer` or `record_on_bridge` it waits for that, unless it has already happened. */
+  settings: Effective
+  origin: string
+  by: By
+}
+
+export interface Started {
+  id: string
+  state: State
+  /** The leg was already being recorded with the same settings: the origin was added to that recording. */
+  joined: boolean
+  reason?: string
+}
+
+export interface StartingPorts {
+  store: Store
+  switches: Switches
+  clock: Clock
+  log: Log
+  metrics: Metrics
+  /** Hex of so many bytes. */
+  random: (bytes: number) => string
+}
+
+/** Hz, where a leg has no media yet: what a phone network gives. */
+const USUAL_RATE = 8000
+
+export async function start(ports: StartingPorts, roster: Roster, request: StartRequest): Promise<Started> {
+  const { switches, clock, log, metrics, random } = ports
+  const { accountId, leg, fresh, side, facts, settings, origin, by } = request
+  const now = clock.now()
+  const asked = { origin, by, at: now }
+  const twin = roster.ofLeg(leg.uuid).find(one => one.state !== 'stopping' && sameFile(one.settings, settings))
+  if (twin !== undefined) {
+    // Policy is decided again at every turn of a call; an action that starts twice is to be stopped twice.
+    const known = by === 'policy' && twin.origins.some(one => one.by === 'policy' && one.origin === origin)
+    if (!known) await twin.addOrigin(asked)
+    return standing(twin, true)
+  }
+  const { format, warnings } = writable(settings, switches.node(leg.node).status().modules)
+  const made: NewRecording = {
+    id: recordingId(now, random(16)),
+    accountId,
+    node: leg.node,
+    leg: leg.uuid,
+    side,
+    facts,
+    settings,
+    format,
+    warnings,
+    origins: [asked],
+    state: 'waiting',
+    sampleRate: settings.record_sample_rate?.value ?? (leg.sampleRate || USUAL_RATE),
+    before: fresh ? roster.ofLeg(leg.uuid).length : await recordingsBefore(ports, roster, { accountId, leg: leg.uuid, now }),
+    now,
+  }
+  let one: Live
+  try {
+    one = await roster.enter(made)
+  } catch (error) {
+    const { id } = made
+    metrics.count('callrec_recordings_total', { outcome: 'failed', reason: error instanceof AppError ? error.code : 'unspecified_fault' })
+    log.error('recording_not_started', { account_id: accountId, recording_id: id, leg: leg.uuid, reason: reasonOf(error) })
+    return { id, state: 'failed', joined: false, reason: reasonOf(error) }
+  }
+  if (await alreadyHappened(ports, one, leg)) await one.ask('begin')
+  return standing(one, false)
+}
+
+export const standing = (one: Live, joined: boolean): Started => ({
+  id: one.id,
+  state: one.state,
+  joined,
+  ...(one.reason === undefined ? {} : { reason: one.reason }),
+})
+
+/** What of a switch that cannot be asked is not known is asked again when it is back. */
+const alreadyHappened = ({ switches, log }: StartingPorts, one: Live, leg: StartRequest['leg']): Promise<boolean> =>
+  happened(one.awaits, leg, switches.node(leg.node)).catch((error: unknown) => {
+    log.warn('recording_start_unconfirmed', { recording_id: one.id, leg: leg.uuid, reason: reasonOf(error) })
+    return false
+  })
+
+/** A recording is never lost to its format: mp3 asked of a switch that cannot write it becomes wav, and the document says so. */
+function writable(settings: Effective, modules: Readonly<Record<string, boolean>>): { format: 'mp3' | 'wav'; warnings: string[] } {
+  const asked = settings.format?.value
+  if (asked === 'wav' || modules.mod_shout === true) return { format: asked ?? 'mp3', warnings: [] }
+  return { format: 'wav', warnings: asked === 'mp3' ? ['the switch cannot write mp3 (mod_shout is not loaded): recorded as wav'] : [] }
+}

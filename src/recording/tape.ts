@@ -1,0 +1,85 @@
+// The file of one recording on its switch: what the switch is asked to do with it, and what it and
+// the disk say of it. Nothing here knows the state a recording is in.
+
+import type { SwitchNode } from '../switch/switch.ts'
+import type { InFlight } from './document.ts'
+import type { Effective } from './settings.ts'
+import type { Spool } from './spool.ts'
+
+export interface Limit {
+  seconds: number
+  /** Nobody set it: only the length of a file has one, and the recording goes on in a next part. */
+  goesOn: boolean
+}
+
+/** `maxTimeLimit` is in seconds. */
+export function limitOf({ time_limit }: Effective, maxTimeLimit: number): Limit {
+  return { seconds: Math.min(time_limit?.value ?? maxTimeLimit, maxTimeLimit), goesOn: time_limit === undefined }
+}
+
+/** What of a recording never changes. */
+export type Label = Pick<InFlight, '_id' | 'node' | 'leg' | 'side' | 'file' | 'settings'>
+
+export interface TapePorts {
+  spool: Spool
+  node: (name: string) => SwitchNode
+}
+
+/** Bytes of a WAV header with no audio behind it. */
+const EMPTY_FILE = 44
+
+export class Tape {
+  readonly #ports: TapePorts
+  readonly #label: Label
+  readonly #limit: Limit
+
+  constructor(ports: TapePorts, label: Label, limit: Limit) {
+    this.#ports = ports
+    this.#label = label
+    this.#limit = limit
+  }
+
+  /** As the switch sees it. */
+  get path(): string {
+    return this.#ports.spool.onSwitch(this.#label.file)
+  }
+
+  /** Throws what the spool and the switch throw. */
+  async start(): Promise<void> {
+    const { _id, leg, side, file, settings } = this.#label
+    const stereo = settings.stereo?.value === true
+    const minimum = settings.record_min_sec?.value ?? 0
+    const rate = settings.record_sample_rate?.value
+    await this.#ports.spool.check()
+    await this.#ports.spool.makeReady(file)
+    await this.#node.record(leg, this.path, {
+      // FreeSWITCH's own limit counts whole seconds of the clock and is up to one short; ours is the exact one. A recording that goes
+      // on in a next part has none there, so that nothing is cut while nobody is here to begin that part.
+      limit: this.#limit.goesOn ? 0 : this.#limit.seconds + 1,
+      variables: {
+        rec_id: _id,
+        RECORD_STEREO: String(stereo),
+        ...(stereo && side === 'callee' ? { RECORD_STEREO_SWAP: 'true' } : {}),
+        ...(minimum > 0 ? { RECORD_MIN_SEC: String(minimum) } : {}),
+        ...(rate === undefined ? {} : { record_sample_rate: String(rate) }),
+      },
+    })
+  }
+
+  stop(): Promise<void> {
+    return this.#node.stopRecording(this.#label.leg, this.path)
+  }
+
+  /** Does the switch write it now? */
+  async runs(): Promise<boolean> {
+    return (await this.#node.recordings(this.#label.leg)).includes(this.path)
+  }
+
+  async hasAudio(): Promise<boolean> {
+    return ((await this.#ports.spool.size(this.#label.file)) ?? 0) > EMPTY_FILE
+  }
+
+  get #node(): SwitchNode {
+    return this.#ports.node(this.#label.node)
+  }
+}
