@@ -4,12 +4,14 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { credentialsOf } from '../src/api/credentials.ts'
 import { type Client, signIn } from '../src/client.ts'
 import { readConfig } from '../src/config.ts'
 import { silent } from '../src/log.ts'
 import { start } from '../src/main.ts'
 import { couchStore } from '../src/store/couch.ts'
 import { embeddedStore } from '../src/store/embedded.ts'
+import { accountDb, toGregorian } from '../src/store/modb.ts'
 import type { Doc, Store } from '../src/store/store.ts'
 import { couchdbProgram, freePort, startCouchdb } from '../test/helpers/couchdb.ts'
 import { ms, type Row, times } from './row.ts'
@@ -45,11 +47,20 @@ async function overHttp(bare: Bare): Promise<{ bare: Bare; close: () => void }> 
   }
 }
 
+/** What the engine keeps of the same user, field by field, so that neither writes more. */
+async function likeTheEngines(accountId: string, id: string): Promise<Doc> {
+  const now = toGregorian(Date.now())
+  const said = { first_name: 'Ann', last_name: 'Bench', username: 'ann', enabled: true, priv_level: 'user', record_call: true }
+  const birth = { pvt_type: 'user', pvt_created: now, pvt_vsn: '1', pvt_account_id: accountId, pvt_account_db: accountDb(accountId) }
+  const marks = { pvt_modified: now, pvt_request_id: id, pvt_auth_account_id: accountId }
+  return { ...said, ...birth, ...(await credentialsOf(accountId, 'ann', 'secret-of-bench')), ...marks, _id: id }
+}
+
 async function row(kind: string, client: Client, store: Store): Promise<Row> {
   const path = `accounts/${client.accountId}/users`
   const { id } = await client.put<{ id: string }>(path, { first_name: 'Ann', last_name: 'Bench', username: 'ann', password: 'secret-of-bench' })
   await store.createDatabase(DB, 'account')
-  const user: Doc = { _id: id, pvt_type: 'user', first_name: 'Ann', last_name: 'Bench', username: 'ann', record_call: true }
+  const user = await likeTheEngines(client.accountId, id)
   await store.put(DB, user)
   const direct: Bare = async (_, change) => {
     const found = await store.get(DB, id)

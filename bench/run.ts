@@ -2,6 +2,7 @@
 // shared machine are noisy, so ratios within one run count for more than seconds. Words on the command
 // line choose measurements by name: `node build/bench/run.js load`.
 
+import { authRows } from './auth.ts'
 import { listRows } from './lists.ts'
 import { loadRows } from './load.ts'
 import { mergeRow } from './merge.ts'
@@ -28,6 +29,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   merge: () => Promise.resolve([mergeRow()]),
   reads: async () => [await readsRow()],
   patch: patchRows,
+  auth: authRows,
   lists: listRows,
   embedded: () => on(startEmbeddedSwitch(), startRows),
   freeswitch: () => on(startRealSwitch(), startRows),

@@ -51,7 +51,7 @@ export function accountRoutes(room: Room): Route[] {
       await mustHoldNothing(store, accountDb(id))
     },
     changed: async change => {
-      room.sessions.forget(change.after._id)
+      room.sessions.forget({ accountId: change.after._id })
       await forgetPhones(room, change)
     },
   }
@@ -88,7 +88,9 @@ async function settle({ store, random }: Room, { id, fields, before, account: pa
   // A realm once given stays; devices register with it.
   const given = fields['realm'] ?? before?.['realm']
   const realm = typeof given === 'string' ? given.toLowerCase() : newRealm(random)
-  refuse(join(await taken(store, 'name', 'listing_by_name', name, id), await taken(store, 'realm', 'listing_by_realm', realm, id)))
+  const byName = name === before?.['pvt_alphanum_name'] ? {} : await taken(store, 'name', 'listing_by_name', name, id)
+  const byRealm = realm === before?.['realm'] ? {} : await taken(store, 'realm', 'listing_by_realm', realm, id)
+  refuse(join(byName, byRealm))
   if (before === undefined) {
     await mustBeThere(store, parent)
     await store.createDatabase(accountDb(id), 'account')

@@ -33,7 +33,7 @@ export function apiKeyRoutes({ store, clock, random, inTurn, sessions }: Room): 
       if (account === undefined || account.pvt_deleted === true) throw noSuch('account', id)
       await store.put(ACCOUNTS, { ...account, ...withApiKey(key), pvt_modified: toGregorian(clock.now()) })
     })
-    sessions.forget(id)
+    sessions.forget({ accountId: id })
     return { status: 201, data: { api_key: key } }
   }
 

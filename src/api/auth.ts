@@ -28,8 +28,8 @@ export interface Session {
 export interface Sessions {
   /** Rejects with `invalid_credentials`. */
   of(token: string | undefined): Promise<Session>
-  /** Every session of the account is looked up anew. */
-  forget(accountId: string): void
+  /** Those of an account, of one of its users or of one token are looked up anew. */
+  forget(whose: Pick<Who, 'accountId'> & Partial<Pick<Who, 'ownerId' | 'token'>>): void
 }
 
 /** Milliseconds. */
@@ -65,9 +65,11 @@ export function createSessions(ports: Pick<ApiPorts, 'store' | 'clock'>): Sessio
       if (!fresh && before === forgotten) keep(token, session)
       return session
     },
-    forget(accountId) {
+    forget({ accountId, ownerId, token }) {
       forgotten += 1
-      for (const [token, { session }] of known) if (session.who.accountId === accountId) known.delete(token)
+      const isWhose = (who: Who): boolean =>
+        who.accountId === accountId && (ownerId === undefined || who.ownerId === ownerId) && (token === undefined || who.token === token)
+      for (const [key, { session }] of known) if (isWhose(session.who)) known.delete(key)
     },
   }
 }

@@ -51,8 +51,10 @@ async function settle(store: Store, draft: Draft): Promise<Settled> {
   return { fields: draft.fields }
 }
 
-async function taken(store: Store, { db, id, fields }: Draft, field: string, word: string, view: string): Promise<Problems> {
-  const keys = strings(fields[field])
+/** Only what it did not have before is looked for. */
+async function taken(store: Store, { db, id, before, fields }: Draft, field: string, word: string, view: string): Promise<Problems> {
+  const had = strings(before?.[field])
+  const keys = strings(fields[field]).filter(key => !had.includes(key))
   if (keys.length === 0) return {}
   const rows = await store.query(db, `callflows/${view}`, { keys })
   const other = rows.find(row => row.id !== id)

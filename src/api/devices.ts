@@ -50,20 +50,22 @@ async function settle(store: Store, draft: Draft): Promise<Settled> {
   return { fields: draft.fields }
 }
 
-async function ownerProblem(store: Store, { db, fields: { owner_id: owner } }: Draft): Promise<Problems> {
-  if (typeof owner !== 'string') return {}
+async function ownerProblem(store: Store, { db, before, fields: { owner_id: owner } }: Draft): Promise<Problems> {
+  if (typeof owner !== 'string' || owner === before?.['owner_id']) return {}
   const user = isId(owner) ? await store.get(db, owner) : undefined
   if (user !== undefined && user['pvt_type'] === 'user' && user['pvt_deleted'] !== true) return {}
   return problem('owner_id', 'not_found', { message: 'The owner is not a user of the account', cause: owner })
 }
 
-async function usernameProblem(store: Store, { db, id, fields }: Draft): Promise<Problems> {
-  const username = isObject(fields['sip']) ? fields['sip']['username'] : undefined
-  if (typeof username !== 'string') return {}
+async function usernameProblem(store: Store, { db, id, before, fields }: Draft): Promise<Problems> {
+  const username = usernameOf(fields)
+  if (typeof username !== 'string' || username === usernameOf(before ?? {})) return {}
   const rows = await store.query(db, 'devices/listing_by_username', { key: username.toLowerCase(), limit: 2 })
   if (rows.every(row => row.id === id)) return {}
   return problem('sip.username', 'unique', { message: 'SIP username must be unique within account', cause: username })
 }
+
+const usernameOf = ({ sip }: Fields): unknown => (isObject(sip) ? sip['username'] : undefined)
 
 /** What a phone registers with is no business of a user it does not belong to: it would let him call as that phone. */
 function withoutSecret(doc: Stored, { who }: Request): Fields {

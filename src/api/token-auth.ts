@@ -32,7 +32,7 @@ export function tokenRoutes({ store, clock, sessions }: Pick<Room, 'store' | 'cl
       access: 'user',
       run: async ({ who }) => {
         await store.purge(TOKENS, who.token)
-        sessions.forget(who.accountId)
+        sessions.forget(who)
         return { data: {}, token: null }
       },
     },

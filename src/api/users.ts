@@ -31,7 +31,7 @@ export const userRoutes = (room: Room): Route[] =>
     settle: draft => settle(room.store, draft),
     removable: ({ db, id }) => mustHoldNothing(room.store, db, id),
     changed: async ({ before, after, account }) => {
-      if (before !== undefined && !isDeepStrictEqual(standing(before), standing(after))) room.sessions.forget(account._id)
+      if (before !== undefined && !isDeepStrictEqual(standing(before), standing(after))) room.sessions.forget({ accountId: account._id, ownerId: after._id })
     },
     owner: async ({ param }) => param('user'),
   })

@@ -154,6 +154,31 @@ test('of two that want a username at the same time one gets it', async t => {
   )
 })
 
+test('a change costs the read and the write of its document, unless it takes a name, a number or an owner that it did not have', async t => {
+  const { ask, at, id, calls } = await tenant(t)
+  const one = async (path: string, data: object): Promise<string> => `${at}/${path}/${(await ask<Made>('PUT', `${at}/${path}`, data)).body.data.id}`
+  const user = await one('users', { ...ALICE, username: 'alice', password: 'a-secret-of-hers' })
+  const device = await one('devices', { name: 'phone', owner_id: user.slice(-32), sip: { username: 'phone', password: 'phone-secret' } })
+  const callflow = await one('callflows', { numbers: ['2001'], patterns: ['^3'], flow })
+  const cost = async (path: string, data: object): Promise<string[]> => {
+    await ask('GET', at)
+    calls.length = 0
+    t.is((await ask('PATCH', path, data)).status, 200)
+    return calls.map(call => call.split(' ')[0] ?? '')
+  }
+  // The account, because the token is of one above it, and the document.
+  const usual = ['get', 'get', 'put']
+  t.deepEqual(await cost(user, { username: 'Alice', record_call: true }), usual)
+  t.deepEqual(await cost(user, { username: 'alicia', password: 'another-secret' }), ['get', 'get', 'query', 'put'])
+  t.deepEqual(await cost(device, { record_call: true }), usual)
+  t.deepEqual(await cost(device, { owner_id: null, sip: { username: 'phone2' } }), ['get', 'get', 'query', 'put'])
+  t.deepEqual(await cost(callflow, { record_call: true }), usual)
+  t.deepEqual(await cost(callflow, { numbers: ['2001', '2002'] }), ['get', 'get', 'query', 'put'])
+  const account = `/v2/accounts/${id}`
+  await ask('PATCH', account, { record_call: true })
+  t.deepEqual(await cost(account, { record_call: false }), usual)
+})
+
 test('what a password leaves in the store is argon2 over both digests and a byte to find it by', async t => {
   const { ask, at, id, store } = await tenant(t)
   const { body } = await ask<Made>('PUT', `${at}/users`, { ...ALICE, username: 'alice', password: 'correct horse' })

@@ -4,7 +4,7 @@ import { createSessions } from '../../src/api/auth.ts'
 import { digest } from '../../src/api/credentials.ts'
 import { issueToken, proofOf } from '../../src/api/tokens.ts'
 import { accountDb } from '../../src/store/modb.ts'
-import { type Answered, aStore, asker, world } from '../helpers/api.ts'
+import { type Answered, type Asking, aStore, asker, world } from '../helpers/api.ts'
 import { aUser, type Column, COLUMNS, type Place, placeIn } from '../helpers/place.ts'
 
 /**
@@ -392,7 +392,7 @@ test('what a token means is kept for five seconds, in which it costs no read, an
   reads = 0
   await store.put(accountDb(account), { _id: user, _rev: rev, pvt_type: 'user', priv_level: 'user' })
   // The engine that made the change forgets, another one notices in time.
-  here.forget(account)
+  here.forget({ accountId: account })
   t.is((await here.of(token)).who.level, 'user')
   t.is(reads, 3)
   time.at += 4999
@@ -424,7 +424,7 @@ test('what was read before a change is not kept after it', async t => {
   }
   const first = sessions.of(token)
   const release = await asked()
-  sessions.forget(account)
+  sessions.forget({ accountId: account })
   release()
   await first
   const second = sessions.of(token)
@@ -432,4 +432,22 @@ test('what was read before a change is not kept after it', async t => {
   await second
   await sessions.of(token)
   t.is(held.length, 0)
+})
+
+test('a change of one user costs nobody else a read, and who is logged out once stays logged in elsewhere', async t => {
+  const { ask, as, at, ids, calls } = await place(t)
+  const [owner, elsewhere, other] = [await as('owner'), await as('owner'), await as('user')]
+  const reads = async (asking: Asking): Promise<number> => {
+    calls.length = 0
+    t.is((await ask('GET', '/v2/token_auth', undefined, asking)).status, 200)
+    return calls.filter(call => call.startsWith('get ') && !call.startsWith('get token_auth')).length
+  }
+  for (const asking of [owner, elsewhere, other]) t.true((await reads(asking)) > 0)
+  await ask('PATCH', `${at}/users/${ids['user']}`, { recording_rights: ['listen'] })
+  t.is(await reads(other), 0)
+  t.true((await reads(owner)) > 0)
+  t.true((await reads(elsewhere)) > 0)
+  await ask('DELETE', '/v2/token_auth', undefined, owner)
+  t.is((await ask('GET', '/v2/token_auth', undefined, owner)).status, 401)
+  t.is(await reads(elsewhere), 0)
 })
