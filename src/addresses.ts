@@ -17,7 +17,7 @@ export const parseNetworks = (cidrs: readonly string[]): Networks =>
     try {
       return ipaddr.parseCIDR(cidr)
     } catch (cause) {
-      throw new AppError('bad_configuration', `UPLOAD_ALLOW_NETWORKS: ${JSON.stringify(cidr)} is not a network such as 10.0.0.0/8`, {}, { cause })
+      throw new AppError('bad_configuration', `${JSON.stringify(cidr)} is not a network such as 10.0.0.0/8`, {}, { cause })
     }
   })
 
@@ -25,8 +25,11 @@ export const parseNetworks = (cidrs: readonly string[]): Networks =>
 export function isAllowed(address: string, exempt: Networks): boolean {
   if (!ipaddr.isValid(address)) return false
   const found = ipaddr.process(address)
-  return isPublic(found) || exempt.some(([network, bits]) => network.kind() === found.kind() && found.match(network, bits))
+  return isPublic(found) || isWithin(found, exempt)
 }
+
+export const isWithin = (address: Address, networks: Networks): boolean =>
+  networks.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits))
 
 const isPublic = (address: Address): boolean => address.range() === 'unicast' && (address.kind() === 'ipv4' || address.match(GLOBAL_UNICAST))
 

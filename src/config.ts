@@ -14,7 +14,7 @@ export interface SwitchAddress {
 }
 
 export interface Config {
-  api: { host: string; port: number; publicUrl: string; tokenTtl: number; masterApiKey: string | undefined }
+  api: { host: string; port: number; publicUrl: string; tokenTtl: number; masterApiKey: string | undefined; trustedProxies: readonly string[] }
   /** Who may ask for phones: with which secret (undefined: one is made, once) and from where. */
   xmlCurl: { secret: string | undefined; networks: readonly string[] }
   dataDir: string
@@ -137,6 +137,7 @@ export const NAMES = {
   TOKEN_TTL: 'seconds an auth token lives',
   MASTER_API_KEY: '64 hex; API key of the master account',
   PUBLIC_URL: 'how tenants reach the API',
+  TRUSTED_PROXIES: 'networks of proxies in front of the API, whose X-Forwarded-For is believed',
   XML_CURL_SECRET: 'what a FreeSWITCH asks for phones with (mod_xml_curl)',
   XML_CURL_ALLOW_NETWORKS: 'networks from which it may ask',
   SPOOL_MIN_FREE: 'below this much free disk no new recording starts',
@@ -185,6 +186,7 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
       publicUrl: read('PUBLIC_URL', httpUrl, `http://${host.includes(':') ? `[${host}]` : host}:${apiPort}`),
       tokenTtl: read('TOKEN_TTL', integer(1), 3600),
       masterApiKey: read('MASTER_API_KEY', hex64, undefined),
+      trustedProxies: read('TRUSTED_PROXIES', networks, []),
     },
     xmlCurl: {
       secret: read('XML_CURL_SECRET', secret, undefined),

@@ -113,6 +113,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         maxTimeLimit: config.maxTimeLimit,
         xmlCurl: { secret: await xmlCurlSecret(config), networks: config.xmlCurl.networks },
         uploadAllowNetworks: config.uploadAllowNetworks,
+        trustedProxies: config.api.trustedProxies,
         embedded: { store: config.couchdbUrl === undefined, switch: config.switches.length === 0 },
       },
     })

@@ -20,6 +20,7 @@ test('with nothing set both neighbours are embedded, on loopback, and loopback u
   t.deepEqual(config.switches, [])
   t.deepEqual([config.api.host, config.api.port], ['127.0.0.1', 8000])
   t.deepEqual(config.uploadAllowNetworks, ['127.0.0.0/8', '::1/128'])
+  t.deepEqual(config.api.trustedProxies, [])
   t.true(config.spool.here.endsWith('/data/recordings'))
   t.is(config.spool.onSwitch, config.spool.here)
 })
@@ -37,9 +38,17 @@ test('an argument beats the environment, which beats the default, and zero is a 
 })
 
 test('every problem is named in one message', t => {
-  const message = refusal({ API_PORT: '80a', MAX_TIME_LIMIT: '2', LOG_LEVEL: 'loud', SIMULATOR_SPEED: 'fast', UPLOAD_ALLOW_NETWORKS: 'home' })
-  for (const name of ['API_PORT', 'MAX_TIME_LIMIT', 'LOG_LEVEL', 'SIMULATOR_SPEED', 'UPLOAD_ALLOW_NETWORKS']) t.true(message.includes(name), name)
-  t.is(message.split('\n').length, 6)
+  const message = refusal({
+    API_PORT: '80a',
+    MAX_TIME_LIMIT: '2',
+    LOG_LEVEL: 'loud',
+    SIMULATOR_SPEED: 'fast',
+    UPLOAD_ALLOW_NETWORKS: 'home',
+    TRUSTED_PROXIES: '10.0.0.1',
+  })
+  for (const name of ['API_PORT', 'MAX_TIME_LIMIT', 'LOG_LEVEL', 'SIMULATOR_SPEED', 'UPLOAD_ALLOW_NETWORKS', 'TRUSTED_PROXIES'])
+    t.true(message.includes(name), name)
+  t.is(message.split('\n').length, 7)
 })
 
 test('a misspelt name is hinted at, a foreign one is not', t => {
@@ -97,9 +106,16 @@ test('sizes are read with their unit', t => {
 
 test('other values of each kind are accepted', t => {
   const key = 'ab'.repeat(32)
-  const config = readConfig({ MASTER_API_KEY: key, PUBLIC_URL: 'https://pbx.example/', API_HOST: '::1', UPLOAD_ALLOW_NETWORKS: '10.0.0.0/8, fd00::/8' })
+  const config = readConfig({
+    MASTER_API_KEY: key,
+    PUBLIC_URL: 'https://pbx.example/',
+    API_HOST: '::1',
+    UPLOAD_ALLOW_NETWORKS: '10.0.0.0/8, fd00::/8',
+    TRUSTED_PROXIES: '10.0.0.1/32',
+  })
   t.is(config.api.masterApiKey, key)
   t.is(config.api.publicUrl, 'https://pbx.example')
   t.deepEqual(config.uploadAllowNetworks, ['10.0.0.0/8', 'fd00::/8'])
+  t.deepEqual(config.api.trustedProxies, ['10.0.0.1/32'])
   t.is(readConfig({ API_HOST: '::1' }).api.publicUrl, 'http://[::1]:8000')
 })

@@ -88,6 +88,7 @@ export function createApi(ports: ApiPorts): Api {
     validator: createValidator(schemas, parseNetworks(ports.config.uploadAllowNetworks ?? [])),
     sessions: createSessions(ports),
     limits: createLimits(ports.config),
+    trustedProxies: parseNetworks(ports.config.trustedProxies ?? []),
     inTurn: createTurns(),
   }
   const routes = routesOf(room)

@@ -3,6 +3,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
+import type { Networks } from '../addresses.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Meters } from '../metrics.ts'
@@ -58,6 +59,8 @@ export interface ApiConfig {
   xmlCurl: { secret: string; networks: readonly string[] }
   /** CIDRs of private networks that tenants' URLs may lead to. */
   uploadAllowNetworks?: readonly string[]
+  /** CIDRs of the proxies whose X-Forwarded-For is believed. */
+  trustedProxies?: readonly string[]
   /** Attempts to log in, and failed ones, that one address has in a minute, and failed ones into one account. */
   loginsPerMinute?: { attempts?: number; failures?: number; ofAccount?: number }
   /** That one token has in ten seconds. */
@@ -70,6 +73,7 @@ export interface Room extends ApiPorts {
   validator: Validator
   sessions: Sessions
   limits: Limits
+  trustedProxies: Networks
   /** Runs one after the other what has the same key. */
   inTurn: <T>(key: string, run: () => Promise<T>) => Promise<T>
 }
@@ -105,7 +109,7 @@ export interface Who {
 
 export interface OpenRequest {
   id: string
-  /** Socket address of the client. */
+  /** Of the client, as far as it is known (proxies.ts). */
   address: string
   headers: IncomingHttpHeaders
   /** What the answer should be: the Accept header, or `accept` of the query or the envelope in its place. */

@@ -7,6 +7,7 @@ import { accountOf, type Session, tokenOf } from './auth.ts'
 import { dataOf, readEnvelope, textOf } from './body.ts'
 import type { Context } from './exchange.ts'
 import { checkedParams } from './params.ts'
+import { clientAddress } from './proxies.ts'
 import { obstacle, type Right } from './rights.ts'
 import type { Answer, Guarded, OpenRequest, Request, Room, Route } from './route.ts'
 import { asReadBy } from './secrets.ts'
@@ -23,7 +24,8 @@ export async function serve(room: Room, methods: Methods, ctx: Routed): Promise<
   const named = routeOf(methods, verb ?? ctx.method)
   if (named === undefined && !isOpen) throw notAllowed(methods)
   const param = checkedParams(ctx.params)
-  const unread = { id: ctx.state.requestId, address: ctx.ip, headers: ctx.headers, query, param }
+  const address = clientAddress(ctx.ip, ctx.get('x-forwarded-for'), room.trustedProxies)
+  const unread = { id: ctx.state.requestId, address, headers: ctx.headers, query, param }
   const session = isAnyones(methods) ? undefined : await identify(room, ctx, query)
   const enter = (route: Route): Promise<Entered> => admit(room, route, ctx, unread, session)
   const entered = isOpen || named === undefined ? undefined : await enter(named)

@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import test from 'ava'
 import { digest } from '../../src/api/credentials.ts'
+import { parseNetworks } from '../../src/addresses.ts'
 import { networkOf } from '../../src/api/limits.ts'
-import { type Answered, asker, tenantWorld, type TenantWorld, type World } from '../helpers/api.ts'
+import { clientAddress } from '../../src/api/proxies.ts'
+import { type Answered, asker, tenantWorld, type TenantWorld, type World, world } from '../helpers/api.ts'
 
 const seconds = ({ headers }: Answered): number => Number(headers.get('retry-after'))
 
@@ -48,6 +50,34 @@ test('what one customer of a provider has of IPv6 is one address', t => {
   t.is(networkOf('fe80::1%eth0'), networkOf('fe80::2'))
   t.not(networkOf('192.0.2.1'), networkOf('192.0.2.2'))
   t.not(networkOf('::ffff:192.0.2.1'), networkOf('::ffff:192.0.2.2'))
+})
+
+test('what X-Forwarded-For says counts as far as trusted proxies wrote it, and not at all without them', t => {
+  const trusted = parseNetworks(['10.0.0.0/8', 'fd00::/8'])
+  const [proxy, client, forged] = ['10.0.0.1', '192.0.2.1', '198.51.100.7']
+  t.is(clientAddress(proxy, client, []), proxy)
+  t.is(clientAddress(client, forged, trusted), client)
+  t.is(clientAddress(proxy, client, trusted), client)
+  t.is(clientAddress(proxy, `${forged}, ${client}`, trusted), client)
+  t.is(clientAddress(proxy, `${forged}, ${client}, 10.9.9.9`, trusted), client)
+  t.is(clientAddress('::ffff:10.0.0.1', client, trusted), client)
+  t.is(clientAddress('fd00::5', '2001:db8::1', trusted), '2001:db8::1')
+  t.is(clientAddress(proxy, `${client}:4711`, trusted), client)
+  t.is(clientAddress(proxy, '[2001:db8::1]:4711', trusted), '2001:db8::1')
+  t.is(clientAddress(proxy, `${client}, unknown`, trusted), proxy)
+  t.is(clientAddress(proxy, undefined, trusted), proxy)
+  t.is(clientAddress(proxy, '10.0.0.2', trusted), '10.0.0.2')
+})
+
+test('those behind a trusted proxy have limits of their own, and a forged header gives nobody another one', async t => {
+  const limits = { loginsPerMinute: { attempts: 100, failures: 1 } }
+  const login = async ({ url }: { url: string }, from: string): Promise<number> =>
+    (await asker(url)('PUT', '/v2/api_auth', { api_key: '0'.repeat(64) }, { headers: { 'x-forwarded-for': from } })).status
+  const behind = await world(t, { config: { ...limits, trustedProxies: ['127.0.0.0/8'] } })
+  t.deepEqual([await login(behind, '192.0.2.1'), await login(behind, '192.0.2.1'), await login(behind, '192.0.2.2')], [401, 429, 401])
+  t.is(await login(behind, '198.51.100.7, 192.0.2.1'), 429)
+  const open = await world(t, { config: limits })
+  t.deepEqual([await login(open, '192.0.2.1'), await login(open, '192.0.2.2')], [401, 429])
 })
 
 test('a body of very many values is refused before anything looks at it', async t => {
