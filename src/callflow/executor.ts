@@ -10,6 +10,7 @@ import { bound, type Call, type LegEvent, type Ports } from './call.ts'
 import { watchLives } from './lives.ts'
 import { dialledNumber, type Found, lookup } from './lookup.ts'
 import { watchOrphans } from './orphans.ts'
+import { watchPairs } from './pairs.ts'
 import { startRecords } from './records.ts'
 import { variablesOn } from './scope.ts'
 import { walk } from './walk.ts'
@@ -43,9 +44,16 @@ const HANGUP_GRACE = 5_000
 export function startExecutor(ports: Ports): Executor {
   const { switches, log } = ports
   const running = new Map<string, Running>()
-  const watched = new Map<string, (event: LegEvent) => void>()
+  /** Legs that flows ring. */
+  const watched = new Map<string, { caller: string; listener: (event: LegEvent) => void }>()
   const records = startRecords(ports)
   const lives = watchLives({ ...ports, records })
+  const pairs = watchPairs({
+    ...ports,
+    lives,
+    isRun: uuid => running.has(uuid),
+    isOwnBridge: (caller, callee) => watched.get(callee)?.caller === caller,
+  })
   const orphans = watchOrphans(ports)
   let closing = false
 
@@ -99,7 +107,7 @@ export function startExecutor(ports: Ports): Executor {
       const call = callOf(one, node, found, legLog)
       one.call = call
       lives.known(leg.uuid, call, call.log)
-      const cause = await walk(call)
+      const cause = await walk(call, pairs.partnerOf(leg.uuid))
       gone.signal.throwIfAborted()
       await hangup(node, leg.uuid, cause)
       await told(one)
@@ -167,7 +175,7 @@ export function startExecutor(ports: Ports): Executor {
       signal: gone.signal,
       log: bound(legLog, { account_id: accountId, number, callflow_id: callflow._id }),
       watch(uuid, listener) {
-        watched.set(uuid, listener)
+        watched.set(uuid, { caller: leg.uuid, listener })
         return () => watched.delete(uuid)
       },
     }
@@ -182,7 +190,8 @@ export function startExecutor(ports: Ports): Executor {
       if (event.name === 'CHANNEL_HANGUP_COMPLETE' || event.name === 'CHANNEL_DESTROY') one.gone.abort(new AppError('leg_gone', `leg ${leg.uuid} hung up`))
     }
     lives.heard(event)
-    watched.get(leg.uuid)?.(event)
+    watched.get(leg.uuid)?.listener(event)
+    pairs.heard(event)
     orphans.heard(event)
     if (event.name === 'CHANNEL_PARK') take(leg)
   }
@@ -190,11 +199,16 @@ export function startExecutor(ports: Ports): Executor {
   /** A call may have been parked while nobody listened, or its flow have been lost with the connection. */
   async function sweep(name: string): Promise<void> {
     try {
-      for (const leg of await switches.node(name).legs()) {
+      const legs = await switches.node(name).legs()
+      const ours = new Set<Leg>()
+      for (const leg of legs) {
         const inFlow = leg.variables['callrec_node'] !== undefined && leg.variables['callrec_account_id'] !== undefined
+        const parked = leg.variables['current_application'] === 'park'
+        if (inFlow || parked) ours.add(leg)
         if (inFlow && !running.has(leg.uuid)) orphans.adopt(leg)
-        else if (leg.variables['current_application'] === 'park') take(leg)
+        else if (parked) take(leg)
       }
+      pairs.found(name, legs, ours)
     } catch (error) {
       log.warn('sweep_failed', { node: name, reason: reasonOf(error) })
     }
@@ -221,6 +235,7 @@ export function startExecutor(ports: Ports): Executor {
       orphans.close()
       for (const { gone } of running.values()) gone.abort(new AppError('switch_down', 'the engine stops and leaves its calls to the switch'))
       await Promise.all([...sweeps, ...[...running.values()].map(one => one.done)])
+      await pairs.close()
       await records.close()
     },
   }

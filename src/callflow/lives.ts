@@ -18,6 +18,8 @@ export type About = Pick<OverCall, 'accountId' | 'account' | 'device' | 'dialled
 export interface Lives {
   /** Unix milliseconds when the leg came first. */
   came(leg: Leg): number
+  /** As `came`, but of a leg whose record is not ours to write. */
+  cameAt(leg: Leg): number
   /** It is this call; a transfer changes nothing of that. Kept as it is, so what its flow changes is told as it was in the end. */
   known(uuid: string, about: About, log: Log): void
   heard(event: LegEvent): void
@@ -74,12 +76,14 @@ export function watchLives({ store, clock, log, records }: { store: Store; clock
     }, about)
   }
 
+  const cameAtOf = (leg: Leg): number => lives.get(leg.uuid)?.cameAt ?? cameAtOn(leg) ?? clock.now()
+
   return {
+    cameAt: cameAtOf,
     came(leg) {
-      const known = lives.get(leg.uuid)
-      if (known !== undefined) return known.cameAt
+      const cameAt = cameAtOf(leg)
+      if (lives.has(leg.uuid)) return cameAt
       const began = clock.elapsed()
-      const cameAt = cameAtOn(leg) ?? clock.now()
       lives.set(leg.uuid, { cameAt, began, answered: leg.answered ? began : undefined, about: undefined })
       return cameAt
     },

@@ -6,11 +6,20 @@ import type { CallFacts } from '../recording/document.ts'
 import { type Decision, decideCallerLeg } from '../recording/policy.ts'
 import type { StartRequest } from '../recording/starting.ts'
 import { sameFile } from '../recording/settings.ts'
-import { type Call, callerDocuments } from './call.ts'
+import { type Call, callerDocuments, type Ports } from './call.ts'
 import { nameOf, sipUsername, text } from './documents.ts'
 import { cdrId } from '../store/modb.ts'
 import type { Fields } from './flow.ts'
 import type { Doc } from '../store/store.ts'
+import type { Leg } from '../switch/switch.ts'
+
+/** What is known of a conversation, from the side of who began it. */
+export type Talk = Pick<
+  Call,
+  'accountId' | 'account' | 'device' | 'user' | 'dialled' | 'callflow' | 'number' | 'interactionId' | 'cameAt' | 'way' | 'leg' | 'log'
+> & {
+  ports: Pick<Ports, 'recorder'>
+}
 
 /** A device that is about to be rung and the leg it will have. */
 export interface Callee {
@@ -19,8 +28,8 @@ export interface Callee {
   user: Doc | undefined
 }
 
-const realm = (call: Call): string => text(call.account['realm'])
-const address = (name: string, call: Call): string => `${name}@${realm(call)}`
+const realm = (call: Talk): string => text(call.account['realm'])
+const address = (name: string, call: Talk): string => `${name}@${realm(call)}`
 
 const owned = (device: Doc | undefined): Pick<CallFacts, 'owner_id' | 'endpoint_id'> => {
   const owner = text(device?.['owner_id'])
@@ -28,17 +37,17 @@ const owned = (device: Doc | undefined): Pick<CallFacts, 'owner_id' | 'endpoint_
 }
 
 /** Kazoo's names for what it keeps as channel variables of its own. */
-const channelVars = (call: Call, device: Doc | undefined): Record<string, string> => ({
+const channelVars = (call: Talk, device: Doc | undefined): Record<string, string> => ({
   account_id: call.accountId,
   call_interaction_id: call.interactionId,
-  callflow_id: call.callflow._id,
+  ...(call.callflow._id === '' ? {} : { callflow_id: call.callflow._id }),
   realm: realm(call),
   ...(device === undefined ? {} : { authorizing_id: device._id, authorizing_type: 'device', username: sipUsername(device) }),
   ...(text(device?.['owner_id']) === '' ? {} : { owner_id: text(device?.['owner_id']) }),
 })
 
 /** From whom, to what. A leg that callrec made was itself called, so what its SIP says is the wrong way round. */
-function route(call: Call): Pick<CallFacts, 'from' | 'to' | 'request' | 'caller_id_name' | 'caller_id_number'> {
+function route(call: Talk): Pick<CallFacts, 'from' | 'to' | 'request' | 'caller_id_name' | 'caller_id_number'> {
   const { leg, number } = call
   const made = leg.direction === 'outbound'
   const told = (sip: string, otherwise: string): string => (made || sip === '' ? address(otherwise, call) : sip)
@@ -51,7 +60,7 @@ function route(call: Call): Pick<CallFacts, 'from' | 'to' | 'request' | 'caller_
   }
 }
 
-export function callerFacts(call: Call, label?: string): CallFacts {
+export function callerFacts(call: Talk, label?: string): CallFacts {
   return {
     interaction_id: call.interactionId,
     cdr_id: cdrId(call.cameAt, call.leg.uuid),
@@ -66,7 +75,7 @@ export function callerFacts(call: Call, label?: string): CallFacts {
   }
 }
 
-export function calleeFacts(call: Call, { device, user }: Callee): CallFacts {
+export function calleeFacts(call: Talk, { device, user }: Callee): CallFacts {
   const rung = address(sipUsername(device), call)
   return {
     interaction_id: call.interactionId,
@@ -87,7 +96,7 @@ export function calleeFacts(call: Call, { device, user }: Callee): CallFacts {
 type Asked = Pick<StartRequest, 'leg' | 'fresh' | 'side' | 'by' | 'facts'>
 
 /** False when the recorder knows nothing of the leg. */
-async function start(call: Call, { settings, origin }: Decision, asked: Asked): Promise<boolean> {
+async function start(call: Talk, { settings, origin }: Decision, asked: Asked): Promise<boolean> {
   const about = { recorded_leg: asked.leg.uuid, origin }
   try {
     const started = await call.ports.recorder.start({ accountId: call.accountId, settings, origin, ...asked })
@@ -100,18 +109,35 @@ async function start(call: Call, { settings, origin }: Decision, asked: Asked): 
 }
 
 /** Policy asks for the recording of a call before its first action; `fresh`: nobody can have recorded the leg before. */
-export const recordNewCaller = (call: Call, decision: Decision, fresh: boolean): Promise<boolean> =>
+export const recordNewCaller = (call: Talk, decision: Decision, fresh: boolean): Promise<boolean> =>
   start(call, decision, { leg: call.leg, fresh, side: 'caller', by: 'policy', facts: callerFacts(call) })
 
 /** What a `record_call` node calls its recording. */
 export const labelOf = (call: Pick<Call, 'callflow' | 'number'>, data: Fields): string => text(data['label']) || text(call.callflow['name']) || call.number
 
 /** Policy is asked once more in the middle of a call: what it wants of the caller's leg begins, unless it runs already. */
-export async function recordAgain(call: Call): Promise<void> {
+export async function recordAgain(call: Talk): Promise<void> {
   const running = call.ports.recorder.running(call.leg.uuid)
   for (const decision of decideCallerLeg(callerDocuments(call), call.way)) {
     const runs = running.some(({ settings, origins }) => origins.includes(decision.origin) && sameFile(settings, decision.settings))
     if (decision.record && !runs) await start(call, decision, { leg: call.leg, fresh: false, side: 'caller', by: 'policy', facts: callerFacts(call) })
+  }
+}
+
+/**
+ * What was recorded of a leg that has left goes on with the one it talked to, as the next part of the same conversation; what of it
+ * does not follow transfers ends.
+ */
+export async function recordOn(
+  call: Talk,
+  left: string,
+  facts: CallFacts = callerFacts(call),
+  to: Pick<StartRequest, 'leg' | 'side'> = { leg: call.leg, side: 'caller' },
+): Promise<void> {
+  try {
+    await call.ports.recorder.follow(left, { accountId: call.accountId, facts, ...to })
+  } catch (error) {
+    call.log.error('recording_not_continued', { recorded_leg: left, surviving_leg: to.leg.uuid, reason: reasonOf(error) })
   }
 }
 
@@ -121,11 +147,11 @@ export async function recordLeaving(call: Call): Promise<void> {
   await recordAgain(call)
 }
 
-export const recordCaller = (call: Call, decision: Decision, label: string): Promise<boolean> =>
+export const recordCaller = (call: Talk, decision: Decision, label: string): Promise<boolean> =>
   start(call, decision, { leg: call.leg, fresh: false, side: 'caller', by: 'action', facts: callerFacts(call, label) })
 
-/** Before the bridge, so that the documents are there when it answers. */
-export function recordCallee(call: Call, callee: Callee, decision: Decision): Promise<boolean> {
-  const leg = { node: call.leg.node, uuid: callee.uuid, answered: false, sampleRate: 0 }
-  return start(call, decision, { leg, fresh: true, side: 'callee', by: 'policy', facts: calleeFacts(call, callee) })
+/** Before the bridge, so that the documents are there when it answers; `leg`: it is there already. */
+export function recordCallee(call: Talk, callee: Callee, decision: Decision, leg?: Leg): Promise<boolean> {
+  const asked = leg ?? { node: call.leg.node, uuid: callee.uuid, answered: false, sampleRate: 0 }
+  return start(call, decision, { leg: asked, fresh: leg === undefined, side: 'callee', by: 'policy', facts: calleeFacts(call, callee) })
 }

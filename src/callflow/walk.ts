@@ -8,14 +8,14 @@ import { type Call, callerDocuments } from './call.ts'
 import { fill } from './expressions.ts'
 import { begin, type FlowNode, follow, isEnd, next, type Outcome } from './flow.ts'
 import { startOf } from './lives.ts'
-import { recordNewCaller } from './recording.ts'
+import { recordNewCaller, recordOn } from './recording.ts'
 import { scopeOf } from './scope.ts'
 
 /** The place of a call in its flow when it begins. */
 const ROOT = '/'
 
-/** Answers the cause to hang up with. */
-export async function walk(call: Call): Promise<string> {
+/** Answers the cause to hang up with. `left`: the leg it talked with until it was transferred here. */
+export async function walk(call: Call, left: string | undefined): Promise<string> {
   const { leg, log } = call
   // A leg that was transferred here may be recorded already.
   const fresh = leg.variables['callrec_call_id'] === undefined
@@ -44,6 +44,7 @@ export async function walk(call: Call): Promise<string> {
     record: record.length > 0,
     why: decisions.map(one => one.why).join('; '),
   })
+  if (left !== undefined) await recordOn(call, left)
   for (const decision of record) await recordNewCaller(call, decision, fresh)
 
   let at = begin(call.dialled, call.preflow)

@@ -1,11 +1,12 @@
 // Starts and stops recordings on legs, and brings what the switch tells to the one it is about.
 
-import { reasonOf } from '../errors.ts'
+import { isCode, reasonOf } from '../errors.ts'
 import type { Facts } from '../log.ts'
 import type { Leg, SwitchEvent, Switches } from '../switch/switch.ts'
 import { Adoption } from './adoption.ts'
 import type { State } from './lifecycle.ts'
 import type { Live, LivePorts } from './live.ts'
+import { Following, type Survivor } from './following.ts'
 import { goOn } from './next-part.ts'
 import { Roster } from './roster.ts'
 import type { Effective } from './settings.ts'
@@ -17,6 +18,11 @@ export interface Recorder {
    * switch or the store is `state: failed` with the reason, not a throw: a call is never cut off because it cannot be recorded.
    */
   start(request: StartRequest): Promise<Started>
+  /**
+   * A leg has left its conversation by a transfer: its recordings end, and those that follow transfers go on as next parts on the leg it
+   * talked to, joined with equal ones there.
+   */
+  follow(left: string, to: Survivor): Promise<void>
   /** Takes the latest origin an action made off a leg; the recording ends with its last origin. Undefined when there is none to stop. */
   stopLatest(leg: string): Promise<Started | undefined>
   /** Every recording of a leg that has not ended. */
@@ -33,12 +39,18 @@ export interface RecorderPorts extends Omit<LivePorts, 'node'> {
   random: (bytes: number) => string
 }
 
+/** It ends by itself meanwhile. */
+function unlessOver(error: unknown): void {
+  if (!isCode(error, 'wrong_state')) throw error
+}
+
 export function startRecorder(ports: RecorderPorts): Recorder {
   const { switches, log } = ports
   let closed = false
   const roster: Roster = new Roster({ ...ports, node: name => switches.node(name) }, one =>
     roster.inTurn(one.leg, async () => (closed ? undefined : goOn(ports, roster, one))),
   )
+  const following = new Following(ports.clock)
   const adoption = new Adoption(ports, roster)
 
   const told = (leg: string, tell: (one: Live) => Promise<void>): void => {
@@ -73,10 +85,16 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       case 'RECORD_START':
         return meant(event, one => one.tell('RECORD_START', { at: event.at }))
       case 'RECORD_STOP':
-        return meant(event, one => one.tell('RECORD_STOP', { at: event.at, cause: event.cause }))
+        return meant(event, one => {
+          following.leaving(one)
+          return one.tell('RECORD_STOP', { at: event.at, cause: event.cause })
+        })
       case 'CHANNEL_HANGUP_COMPLETE':
       case 'CHANNEL_DESTROY':
-        return told(event.leg.uuid, one => one.tell('leg_gone'))
+        return told(event.leg.uuid, one => {
+          following.leaving(one)
+          return one.tell('leg_gone')
+        })
       case 'node_up':
         return adoption.takeOver(event.node)
       case 'CHANNEL_PARK':
@@ -89,6 +107,14 @@ export function startRecorder(ports: RecorderPorts): Recorder {
 
   return {
     start: request => roster.inTurn(request.leg.uuid, () => start(ports, roster, request)),
+
+    async follow(left, to) {
+      const live = roster.ofLeg(left)
+      const requests = following.requests(left, live, to)
+      // Begun before the others end, so that nothing said meanwhile is missing.
+      for (const request of requests) await roster.inTurn(to.leg.uuid, () => start(ports, roster, request))
+      await Promise.all(live.map(one => one.ask('stop').catch(unlessOver)))
+    },
 
     async stopLatest(leg) {
       const asked = roster

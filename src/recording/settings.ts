@@ -33,6 +33,7 @@ export interface Settings {
   stereo?: boolean
   /** After its start; 0 is for ever. */
   retention_days?: number
+  should_follow_transfer?: boolean
 }
 export type Setting = keyof Settings
 
@@ -77,6 +78,7 @@ const READERS: { readonly [S in Setting]-?: Reader<NonNullable<Settings[S]>> } =
   method: oneOf(['put', 'post']),
   stereo: boolean,
   retention_days: integer(RETENTION_DAYS.min, RETENTION_DAYS.max),
+  should_follow_transfer: boolean,
 }
 export const SETTINGS = Object.keys(READERS) as readonly Setting[]
 
@@ -147,10 +149,13 @@ export const isEnabled = (settings: Effective): boolean => settings.enabled?.val
 export const valuesOf = (settings: Effective): Settings =>
   Object.fromEntries(Object.entries(settings).map(([setting, { value }]) => [setting, value])) as Settings
 
-/** Would they make the same file? Who said it is no part of that. */
-export const sameFile = (one: Effective, other: Effective): boolean => SETTINGS.every(setting => one[setting]?.value === other[setting]?.value)
+/** What is in the file, and where it goes; whether it is continued elsewhere is neither. */
+const OF_A_FILE = SETTINGS.filter(setting => setting !== 'should_follow_transfer')
 
-const COMMON: Settings = { record_min_sec: 0, stereo: true, method: 'put' }
+/** Would they make the same file? Who said it is no part of that. */
+export const sameFile = (one: Effective, other: Effective): boolean => OF_A_FILE.every(setting => one[setting]?.value === other[setting]?.value)
+
+const COMMON: Settings = { record_min_sec: 0, stereo: true, method: 'put', should_follow_transfer: true }
 
 /** What holds when no document says otherwise, for recordings that policy starts: an unanswered leg would be pre-answered by uuid_record. */
 export const POLICY_DEFAULTS: Settings = { ...COMMON, record_on_answer: true }

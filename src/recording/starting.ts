@@ -28,6 +28,8 @@ export interface StartRequest {
   settings: Effective
   origin: string
   by: By
+  /** Of the recording it goes on from. */
+  groupId?: string
 }
 
 export interface Started {
@@ -53,7 +55,7 @@ const USUAL_RATE = 8000
 
 export async function start(ports: StartingPorts, roster: Roster, request: StartRequest): Promise<Started> {
   const { switches, clock, log, metrics, random } = ports
-  const { accountId, leg, fresh, side, facts, settings, origin, by } = request
+  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId } = request
   const now = clock.now()
   const asked = { origin, by, at: now }
   const twin = roster.ofLeg(leg.uuid).find(one => one.state !== 'stopping' && sameFile(one.settings, settings))
@@ -75,6 +77,7 @@ export async function start(ports: StartingPorts, roster: Roster, request: Start
     format,
     warnings,
     origins: [asked],
+    ...(groupId === undefined ? {} : { groupId }),
     state: 'waiting',
     sampleRate: settings.record_sample_rate?.value ?? (leg.sampleRate || USUAL_RATE),
     before: fresh ? roster.ofLeg(leg.uuid).length : await recordingsBefore(ports, roster, { accountId, leg: leg.uuid, now }),

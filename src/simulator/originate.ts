@@ -73,11 +73,11 @@ export function reroute({ uuid, direction, hitDialplan, profile, variables }: Le
   variables.set('transfer_source', `${uuid}:${profile.index}:bl_xfer:${extension}/default/${dialplan}`)
 }
 
-/** `{vars}<from-number> <to-number>` */
+/** `{vars}<from-number> <to-number> [<actions> inline]`: with actions it meets a dialplan that is not callrec's. */
 export function simulatorCall(exchange: Exchange, args: string): string {
   const { variables, rest } = takeVariables(args, '{')
-  const [from = '', to = ''] = splitWords(rest, 3)
-  if (from === '' || to === '') return '-USAGE: {<var>=<value>,...}<from-number> <to-number>\n'
+  const [from = '', to = '', actions = '', dialplan = 'XML'] = splitWords(rest, 5)
+  if (from === '' || to === '') return '-USAGE: {<var>=<value>,...}<from-number> <to-number> [<actions> inline]\n'
   const leg = createLeg(exchange, {
     direction: 'inbound',
     user: from,
@@ -89,6 +89,6 @@ export function simulatorCall(exchange: Exchange, args: string): string {
     variables,
   })
   // On the next turn of call time, so that the uuid is known before its first events.
-  exchange.timeline.after(0, () => leg.runner.dialplan(STATIC_DIALPLAN))
+  exchange.timeline.after(0, () => leg.runner.dialplan(actionsOf(actions, dialplan)))
   return `+OK ${leg.uuid}\n`
 }

@@ -50,6 +50,7 @@ test('a caller whom the called phone sends elsewhere goes on there, as a call of
     ],
   )
   t.is(events.filter(event => event.name === 'CHANNEL_BRIDGE' && event.leg.uuid === alice).length, 2)
+  t.deepEqual(recording.followed, [{ left: bobsLeg, leg: alice, side: 'caller' }])
 })
 
 test('a called phone that its caller sends elsewhere is a caller from then on, and the other one is let go', async t => {
@@ -68,6 +69,7 @@ test('a called phone that its caller sends elsewhere is a caller from then on, a
   )
   const interactions = new Set(recording.started.map(({ facts }) => facts.interaction_id))
   t.is(interactions.size, 1, 'it is one interaction')
+  t.deepEqual(recording.followed, [{ left: alice, leg: bobsLeg, side: 'caller' }])
   t.deepEqual(
     lines.filter(({ level }) => level === 'error' || level === 'warn'),
     [],
@@ -76,8 +78,8 @@ test('a called phone that its caller sends elsewhere is a caller from then on, a
   await over(bobsLeg)
 })
 
-test('two callers whose second phone connects them talk on, and end together', async t => {
-  const { call, api, until, over, of } = await talking(t, three())
+test('two callers whom the phone between them connects talk on, policy is decided for both, and they end together', async t => {
+  const { call, api, until, over, of, recording } = await talking(t, recorded(three(), 'carol'))
   const [alice, bobsLeg] = await call('1000')
   const [asks, carol] = await call('1003')
   t.is(await api(`uuid_bridge ${alice} ${carol}`), `+OK ${carol}\n`)
@@ -86,6 +88,18 @@ test('two callers whose second phone connects them talk on, and end together', a
   await until(event => event.name === 'CHANNEL_HANGUP_COMPLETE' && event.leg.uuid === bobsLeg)
   t.false(of(alice).includes('CHANNEL_HANGUP_COMPLETE'))
   t.false(of(carol).includes('CHANNEL_HANGUP_COMPLETE'))
+  await eventually('the decision', () => recording.started.length === 2)
+  t.deepEqual(
+    recording.started.map(({ leg, side, fresh, facts }) => [leg.uuid, side, fresh, facts.cdr_id.slice(7)]),
+    [
+      [carol, 'callee', true, asks],
+      [carol, 'callee', false, alice],
+    ],
+  )
+  t.deepEqual(recording.followed, [
+    { left: bobsLeg, leg: alice, side: 'caller' },
+    { left: asks, leg: carol, side: 'callee' },
+  ])
   await api(`uuid_kill ${carol}`)
   t.like(await over(alice), { cause: 'NORMAL_CLEARING' })
 })

@@ -97,6 +97,7 @@ export function notingRecorder() {
   const started: StartRequest[] = []
   const ended = new Set<StartRequest>()
   const stopped: string[] = []
+  const followed: { left: string; leg: string; side: string }[] = []
   const neverCame: string[] = []
   const failing: { with?: Error; refuse?: string } = {}
   const recorder: Recorder = {
@@ -109,6 +110,10 @@ export function notingRecorder() {
         joined: false,
         ...(failing.refuse === undefined ? {} : { reason: failing.refuse }),
       }
+    },
+    async follow(left, { leg, side }) {
+      if (failing.with !== undefined) throw failing.with
+      followed.push({ left, leg: leg.uuid, side })
     },
     async stopLatest(leg) {
       if (failing.with !== undefined) throw failing.with
@@ -124,7 +129,7 @@ export function notingRecorder() {
     legNeverCame: leg => void neverCame.push(leg),
     close: () => Promise.resolve(),
   }
-  return { recorder, started, stopped, neverCame, failing }
+  return { recorder, started, followed, stopped, neverCame, failing }
 }
 
 /** No server of a tenant is there. */

@@ -24,6 +24,7 @@ const settings = fc.record(
     record_sample_rate: fc.constantFrom(8000, 16_000, 12_345),
     url: fc.constantFrom('https://a/r', '', null),
     stereo: fc.boolean(),
+    should_follow_transfer: fc.boolean(),
     nonsense: fc.anything(),
   },
   { requiredKeys: [] },
@@ -162,4 +163,5 @@ test('two recordings are the same file whoever asked for it, and different when 
   const one = everywhere('user', { enabled: true, format: 'wav' }).inbound.onnet
   t.true(sameFile(one, everywhere('account', { enabled: true, format: 'wav' }).inbound.onnet))
   t.false(sameFile(one, everywhere('user', { enabled: true, format: 'wav', time_limit: 60 }).inbound.onnet))
+  t.true(sameFile(one, everywhere('user', { enabled: true, format: 'wav', should_follow_transfer: false }).inbound.onnet), 'what comes after is no part of it')
 })
