@@ -127,6 +127,7 @@ test('a leg says how it was dialled, what it hears at, and after the hangup stil
     uuid: 'dbccef22-2073-41d2-aa87-59c54c3888cc',
     direction: 'inbound',
     createdAt: 1_795_223_603_386,
+    answeredAt: 1_795_223_603_386,
     answered: true,
     destination: 'tone440',
     callerIdName: '0000000000',
