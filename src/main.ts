@@ -84,7 +84,18 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const audit = createAudit({ store, clock: wall, log })
     const delivery = own(startDelivery({ store, spool, http, audit, clock: wall, log, metrics, random: Math.random, events, nodes: () => nodes }))
     const recorder = own(
-      startRecorder({ store, switches, spool, clock: callClock, log, metrics, random: hex, deliver: () => delivery.wake(), maxTimeLimit: config.maxTimeLimit }),
+      startRecorder({
+        store,
+        switches,
+        spool,
+        clock: callClock,
+        log,
+        metrics,
+        events,
+        random: hex,
+        deliver: () => delivery.wake(),
+        maxTimeLimit: config.maxTimeLimit,
+      }),
     )
     const erasure = createErasure({ store, spool, audit, clock: wall, metrics, nodes: () => nodes, deliver: () => delivery.wake() })
     own(startRetention({ store, erasure, clock: wall, log, every: config.retentionSweep }))

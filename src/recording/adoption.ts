@@ -7,6 +7,7 @@ import { isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { IN_FLIGHT, type InFlight, type Recording, recordingDbOf } from './document.ts'
+import type { CallCovers } from './cover-call.ts'
 import { isEnd } from './lifecycle.ts'
 import type { Roster } from './roster.ts'
 import type { Spool } from './spool.ts'
@@ -24,12 +25,14 @@ const ADOPT_AGAIN = 5_000
 export class Adoption {
   readonly #ports: AdoptionPorts
   readonly #roster: Roster
+  readonly #covers: Pick<CallCovers, 'load' | 'forgetIfOver'>
   readonly #turns = new Map<string, Promise<void>>()
   readonly #again = new Map<string, () => void>()
   #closed = false
 
-  constructor(ports: AdoptionPorts, roster: Roster) {
+  constructor(ports: AdoptionPorts, roster: Roster, covers: Pick<CallCovers, 'load' | 'forgetIfOver'>) {
     this.#ports = ports
+    this.#covers = covers
     this.#roster = roster
   }
 
@@ -59,6 +62,7 @@ export class Adoption {
     const { store, log } = this.#ports
     const roster = this.#roster
     if (this.#closed) return
+    const covered = await this.#covers.load(node)
     const rows = await store.query(IN_FLIGHT, 'in_flight/by_node', { startKey: [node], endKey: [node, {}], includeDocs: true })
     for (const { doc } of rows) {
       const inFlight = doc as InFlight | undefined
@@ -71,6 +75,7 @@ export class Adoption {
     }
     const found = roster.all().filter(one => one.node === node && !isEnd(one.state))
     await Promise.all(found.map(one => one.reconcile()))
+    await Promise.all(covered.map(interactionId => this.#covers.forgetIfOver(node, interactionId)))
     log.info('recordings_adopted', { node, recordings: found.length })
   }
 

@@ -11,6 +11,8 @@ export interface Wav extends Sound {
   /** Offset of the audio, and how much of it there is. */
   dataAt: number
   dataBytes: number
+  /** Bytes of one sample of every channel. */
+  frame: number
   /** The header does not tell what there is: the writer never came back to it. */
   unfinished: boolean
 }
@@ -43,7 +45,7 @@ function described(format: { channels: number; sampleRate: number; frame: number
   const there = Math.max(0, size - dataAt)
   const unfinished = there > 0 && (said === 0 || said === UNKNOWN || said > there)
   const frames = Math.floor((unfinished ? there : Math.min(said, there)) / frame)
-  return { channels, sampleRate, dataAt, dataBytes: frames * frame, durationMs: Math.round((frames * 1000) / sampleRate), unfinished }
+  return { channels, sampleRate, dataAt, dataBytes: frames * frame, frame, durationMs: Math.round((frames * 1000) / sampleRate), unfinished }
 }
 
 /** What to write where so that an unfinished header tells the truth: 32 bit little-endian numbers. */

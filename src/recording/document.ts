@@ -6,6 +6,7 @@ import { monthOf, recordingDb, toGregorian } from '../store/modb.ts'
 import type { Doc, Stored } from '../store/store.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
+import type { Gaps, Segment } from './segments.ts'
 import type { Effective } from './settings.ts'
 
 /** Who asked for a recording; what policy asked for, no callflow and no key may end. */
@@ -97,6 +98,11 @@ export interface Recording extends Doc, CallFacts {
   /** Each setting it was started with and the layer that said so. */
   policy: Effective
   warnings?: string[]
+  /** What cannot be heard in it, and who wanted it so. */
+  segments?: Segment[]
+  /** Whether every masked stretch is silent in the file; null where that could not be told. Absent where nothing was masked. */
+  verified?: boolean | null
+  verified_reason?: string
   size?: number
   sha256?: string
   delivery?: Delivery<string>
@@ -122,6 +128,7 @@ export interface InFlight extends Doc {
   origins: Origin[]
   /** Unix milliseconds when the switch confirmed the start. */
   started_at?: number
+  gaps?: Gaps
   delivery?: Delivery
 }
 

@@ -3,16 +3,20 @@
 
 import { AppError } from '../errors.ts'
 
-export const STATES = ['waiting', 'starting', 'recording', 'stopping', 'stopped', 'discarded', 'failed'] as const
+export const STATES = ['waiting', 'starting', 'recording', 'masked', 'paused', 'masked_paused', 'stopping', 'stopped', 'discarded', 'failed'] as const
 export type State = (typeof STATES)[number]
 
 /** Commands come from policy, callflows and the API; facts from the switch or the clock. */
-export type Command = 'begin' | 'stop'
-export type Fact = 'RECORD_START' | 'start_refused' | 'no_media' | 'limit_reached' | 'RECORD_STOP' | 'leg_gone' | 'switch_lost'
+export type Command = 'begin' | 'stop' | Cover
+/** What hides a stretch of the call: `mask` writes silence and keeps the time, `pause` leaves the time out. */
+export type Cover = 'mask' | 'unmask' | 'pause' | 'resume'
+/** `unconfirmed`: the switch did not show that it covers what it was to cover. */
+export type Fact = 'RECORD_START' | 'unconfirmed' | 'start_refused' | 'no_media' | 'limit_reached' | 'RECORD_STOP' | 'leg_gone' | 'switch_lost'
 export type Input = Command | Fact
 
 /** What is to be done on the way: `save` writes both documents, `finish` reads the file and decides what becomes of it. */
-export type Effect = 'send_start' | 'send_stop' | 'start_timers' | 'await_stop' | 'save' | 'finish' | 'drop'
+export type Effect = 'send_start' | 'send_stop' | SendCover | 'start_timers' | 'await_stop' | 'save' | 'finish' | 'drop'
+export type SendCover = `send_${Cover}`
 
 type Row = readonly [State, ...Effect[]]
 
@@ -21,16 +25,36 @@ export interface Step {
   effects: readonly Effect[]
 }
 
-// `starting` knows every end: RECORD_STOP can overtake the +OK that caused it, and a leg can go in between.
+/** However much of the call is covered, a recording that runs ends in the same ways. */
+const ENDS: Readonly<Partial<Record<Input, Row>>> = {
+  stop: ['stopping', 'send_stop', 'await_stop', 'save'],
+  limit_reached: ['stopping', 'send_stop', 'await_stop', 'save'],
+  unconfirmed: ['stopping', 'send_stop', 'await_stop', 'save'],
+  RECORD_STOP: ['stopped', 'finish'],
+  leg_gone: ['stopping', 'await_stop'],
+  switch_lost: ['stopped', 'finish'],
+}
+const NO_MEDIA: Row = ['stopping', 'send_stop', 'await_stop', 'save']
+
+// What covers may be asked for again, and is then sent and confirmed again; what uncovers may not. Asked of a recording that has not
+// begun, either is kept for its beginning. A file that is paused need not grow, so `no_media` says nothing of it. `starting` knows every end: RECORD_STOP can overtake the +OK that caused it, and a leg can go in between.
 export const TABLE: Readonly<Record<State, Readonly<Partial<Record<Input, Row>>>>> = {
   waiting: {
     begin: ['starting', 'send_start'],
+    mask: ['waiting'],
+    unmask: ['waiting'],
+    pause: ['waiting'],
+    resume: ['waiting'],
     stop: ['discarded', 'drop'],
     leg_gone: ['discarded', 'drop'],
     switch_lost: ['failed', 'drop'],
   },
   starting: {
     RECORD_START: ['recording', 'start_timers', 'save'],
+    mask: ['starting'],
+    unmask: ['starting'],
+    pause: ['starting'],
+    resume: ['starting'],
     start_refused: ['failed', 'drop'],
     stop: ['stopping', 'send_stop', 'await_stop', 'save'],
     limit_reached: ['stopping', 'send_stop', 'await_stop', 'save'],
@@ -39,12 +63,30 @@ export const TABLE: Readonly<Record<State, Readonly<Partial<Record<Input, Row>>>
     switch_lost: ['stopped', 'finish'],
   },
   recording: {
-    stop: ['stopping', 'send_stop', 'await_stop', 'save'],
-    limit_reached: ['stopping', 'send_stop', 'await_stop', 'save'],
-    no_media: ['stopping', 'send_stop', 'await_stop', 'save'],
-    RECORD_STOP: ['stopped', 'finish'],
-    leg_gone: ['stopping', 'await_stop'],
-    switch_lost: ['stopped', 'finish'],
+    ...ENDS,
+    no_media: NO_MEDIA,
+    mask: ['masked', 'send_mask', 'save'],
+    pause: ['paused', 'send_pause', 'save'],
+  },
+  masked: {
+    ...ENDS,
+    no_media: NO_MEDIA,
+    mask: ['masked', 'send_mask'],
+    unmask: ['recording', 'send_unmask', 'save'],
+    pause: ['masked_paused', 'send_pause', 'save'],
+  },
+  paused: {
+    ...ENDS,
+    mask: ['masked_paused', 'send_mask', 'save'],
+    pause: ['paused', 'send_pause'],
+    resume: ['recording', 'send_resume', 'save'],
+  },
+  masked_paused: {
+    ...ENDS,
+    mask: ['masked_paused', 'send_mask'],
+    unmask: ['paused', 'send_unmask', 'save'],
+    pause: ['masked_paused', 'send_pause'],
+    resume: ['masked', 'send_resume', 'save'],
   },
   stopping: {
     RECORD_START: ['stopping', 'send_stop'],
@@ -56,6 +98,9 @@ export const TABLE: Readonly<Record<State, Readonly<Partial<Record<Input, Row>>>
   discarded: {},
   failed: {},
 }
+
+/** The switch records now, whatever of it is covered. */
+export const runs = (state: State): boolean => state === 'recording' || state === 'masked' || state === 'paused' || state === 'masked_paused'
 
 export const isEnd = (state: State): boolean => Object.keys(TABLE[state]).length === 0
 

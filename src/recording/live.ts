@@ -4,18 +4,22 @@
 
 import type { Clock } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
+import type { Events, RecordingEventName } from '../events.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Store } from '../store/store.ts'
 import type { SwitchNode } from '../switch/switch.ts'
 import { type Awaited, awaitedBy, happened } from './awaited.ts'
+import { Covering } from './covering.ts'
+import { hides, type Wish } from './covers.ts'
 import type { InFlight, Origin, Recording } from './document.ts'
 import { Ending } from './ending.ts'
 import { UNHEARD } from './finish.ts'
-import { type Command, command, type Effect, type Fact, type State, type Step, step } from './lifecycle.ts'
+import { type Command, type Cover, command, type Effect, type Fact, type State, runs, type Step, step } from './lifecycle.ts'
 import { Papers } from './papers.ts'
 import type { Spool } from './spool.ts'
 import { type Limit, limitOf, Tape } from './tape.ts'
+import { toldOf } from './told.ts'
 import { Watchdog } from './watchdog.ts'
 
 export interface LivePorts {
@@ -25,6 +29,7 @@ export interface LivePorts {
   clock: Clock
   log: Log
   metrics: Metrics
+  events: Pick<Events, 'tell'>
   /** A file became due. */
   deliver: () => void
   /** Seconds. */
@@ -45,6 +50,8 @@ export interface LiveEvents {
   end: () => void
   /** The longest file there may be is full, and nobody asked for the recording to end there. */
   full: () => Promise<void>
+  /** What its call is to be covered with now. */
+  wish: () => Wish
 }
 
 export class Live {
@@ -55,6 +62,7 @@ export class Live {
   readonly #tape: Tape
   readonly #ending: Ending
   readonly #watchdog: Watchdog
+  readonly #covering: Covering
   #inputs: Promise<unknown> = Promise.resolve()
   #cause: string | undefined
   #settled: () => void = () => {}
@@ -71,6 +79,7 @@ export class Live {
     this.#papers = new Papers(ports.store, ports.clock, inFlight, recording)
     this.#tape = new Tape(ports, inFlight, this.#limit)
     this.#ending = new Ending(ports, this.#papers)
+    this.#covering = new Covering(ports.clock, this.#papers, this.#tape)
     this.#watchdog = new Watchdog(ports, this.#limit, this.#tape, {
       ids: this.#papers.ids,
       tell: (fact, told) => this.tell(fact, told),
@@ -124,18 +133,29 @@ export class Live {
   }
 
   tell(fact: Fact, told: Told = {}): Promise<void> {
+    const heardAt = this.#ports.clock.elapsed()
     return this.#next(async () => {
       const next = step(this.state, fact)
       if (next === undefined) {
         this.#ports.metrics.count('callrec_recording_facts_repeated_total', { fact })
         return this.#ports.log.debug('recording_fact_ignored', { ...this.#papers.ids, fact, state: this.state })
       }
-      if (fact === 'RECORD_START' && this.state === 'starting') this.#started(told.at ?? this.#ports.clock.now())
+      const begins = fact === 'RECORD_START' && this.state === 'starting'
+      if (begins) this.#started(told.at ?? this.#ports.clock.now(), heardAt)
       if (fact === 'RECORD_STOP') this.#stopped(told)
       if (told.cause !== undefined) this.#cause = told.cause
       const neverAnswered = fact === 'leg_gone' && next.state === 'discarded'
       await this.#go(next, neverAnswered ? 'never_answered' : told.reason)
+      if (begins) await this.#coverAsWished()
     })
+  }
+
+  /**
+   * Masks, pauses, or ends that. What hides and cannot be confirmed ends the recording: resolves then, too, and the state says so. Rejects
+   * with `wrong_state`, `switch_down` (the wish is sent again when it is back), or where what was hidden stays hidden.
+   */
+  cover(what: Cover, by: string): Promise<void> {
+    return this.#next(() => this.#cover(what, by))
   }
 
   /** Throws `wrong_state` when it is not possible now. */
@@ -177,7 +197,10 @@ export class Live {
       if (this.state === 'waiting') await this.#next(async () => this.#papers.become('starting'))
       if (this.state === 'stopping') return this.#next(() => this.#perform('send_stop'))
       if (this.state === 'starting') return this.tell('RECORD_START', { at: this.#ports.clock.now() })
-      return this.#next(() => this.#perform('start_timers'))
+      return this.#next(async () => {
+        await this.#perform('start_timers')
+        await this.#coverAsWished()
+      })
     }
     if (this.state !== 'waiting') return this.tell('RECORD_STOP')
     if (await happened(this.awaits, leg, node)) return this.ask('begin')
@@ -200,13 +223,54 @@ export class Live {
     await this.#go(next, next.state === 'discarded' ? 'never_answered' : undefined)
   }
 
-  async #go({ state, effects }: Step, reason?: string): Promise<void> {
-    this.#papers.become(state, reason)
-    for (const effect of effects) await this.#perform(effect)
+  async #cover(what: Cover, by: string): Promise<void> {
+    const before = this.state
+    const next = command(before, what)
+    try {
+      await this.#go(next, undefined, by)
+    } catch (error) {
+      this.#papers.become(before)
+      // Then nothing is recorded any more.
+      if (isCode(error, 'leg_gone')) return
+      if (!hides(what) || isCode(error, 'switch_down')) throw error
+      return this.#uncovered(what, error)
+    }
+    if (next.state !== before) this.#told(TOLD[what])
   }
 
-  async #perform(effect: Effect): Promise<void> {
+  /** Rather no recording than one of what was to be hidden. */
+  async #uncovered(what: Cover, error: unknown): Promise<void> {
+    this.#ports.log.error('recording_not_covered', { ...this.#papers.ids, cover: what, reason: reasonOf(error) })
+    this.#papers.warn(`${what} could not be confirmed at the switch, so it was ended there`)
+    const next = step(this.state, 'unconfirmed')
+    if (next !== undefined) await this.#go(next)
+  }
+
+  async #coverAsWished(): Promise<void> {
+    const { mask, pause } = this.#on.wish()
+    if (mask !== undefined && runs(this.state)) await this.#cover('mask', mask.by)
+    if (pause !== undefined && runs(this.state)) await this.#cover('pause', pause.by)
+  }
+
+  #told(event: RecordingEventName): void {
+    void this.#ports.events.tell(toldOf(event, this.#papers.recording, this.#ports.clock.now()))
+  }
+
+  async #go({ state, effects }: Step, reason?: string, by = ''): Promise<void> {
+    this.#papers.become(state, reason)
+    for (const effect of effects) await this.#perform(effect, by)
+  }
+
+  async #perform(effect: Effect, by = ''): Promise<void> {
     switch (effect) {
+      case 'send_mask':
+        return this.#covering.send('mask', by)
+      case 'send_unmask':
+        return this.#covering.send('unmask', by)
+      case 'send_pause':
+        return this.#covering.send('pause', by)
+      case 'send_resume':
+        return this.#covering.send('resume', by)
       case 'send_start':
         return this.#sendStart()
       case 'send_stop':
@@ -230,6 +294,8 @@ export class Live {
     this.#watchdog.startSent()
     try {
       await this.#tape.start()
+      // As early as can be; it is confirmed once it runs.
+      if (this.#on.wish().mask !== undefined) await this.#tape.cover('mask').catch(() => undefined)
     } catch (error) {
       // Whether it started is not known: the documents stay, and the next connection to the switch tells.
       if (isCode(error, 'switch_down') || isCode(error, 'switch_timeout'))
@@ -249,11 +315,13 @@ export class Live {
     }
   }
 
-  #started(at: number): void {
+  #started(at: number, heardAt: number): void {
     this.#papers.started(at)
+    this.#covering.began(heardAt)
     this.#settled()
     this.#ports.metrics.count('callrec_recordings_total', { outcome: 'started', reason: '' })
     this.#ports.log.info('recording_started', { ...this.#papers.ids, origins: this.origins.map(one => one.origin) })
+    this.#told('recording.started')
   }
 
   /** Milliseconds since it began. */
@@ -266,7 +334,8 @@ export class Live {
   #stopped({ at, cause }: Told): void {
     // Undefined where it ended while nobody listened.
     this.#endedAt = at
-    if (this.state !== 'recording' || cause !== 'success-maxtime' || this.#ran(at) >= (this.#limit.seconds - 1) * 1000) return
+    this.#covering.end()
+    if (!runs(this.state) || cause !== 'success-maxtime' || this.#ran(at) >= (this.#limit.seconds - 1) * 1000) return
     this.#papers.warn('the switch ended it before the call was over')
     this.#ports.log.warn('recording_ended_by_switch', this.#papers.ids)
   }
@@ -287,4 +356,11 @@ export class Live {
     this.#settled()
     this.#on.end()
   }
+}
+
+const TOLD: Readonly<Record<Cover, RecordingEventName>> = {
+  mask: 'recording.masked',
+  unmask: 'recording.unmasked',
+  pause: 'recording.paused',
+  resume: 'recording.resumed',
 }

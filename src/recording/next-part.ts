@@ -4,16 +4,17 @@
 import { reasonOf } from '../errors.ts'
 import { recordingId } from '../store/modb.ts'
 import { factsOf } from './document.ts'
+import { runs } from './lifecycle.ts'
 import type { Live } from './live.ts'
 import { recordingsBefore } from './ordinal.ts'
 import type { Roster } from './roster.ts'
 import type { StartingPorts } from './starting.ts'
 
 export async function goOn(ports: StartingPorts, roster: Roster, full: Live): Promise<void> {
-  if (full.state !== 'recording') return
-  const running = roster.ofLeg(full.leg).find(one => one !== full && one.state === 'recording' && isAfter(one, full))
+  if (!runs(full.state)) return
+  const running = roster.ofLeg(full.leg).find(one => one !== full && runs(one.state) && isAfter(one, full))
   const next = running ?? (await nextPart(ports, roster, full))
-  if (next?.state === 'recording') return full.tell('limit_reached')
+  if (next !== undefined && runs(next.state)) return full.tell('limit_reached')
   const { inFlight, recording } = full
   ports.log.error('recording_not_continued', {
     account_id: inFlight.account_id,

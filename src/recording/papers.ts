@@ -8,6 +8,8 @@ import type { Doc, Store } from '../store/store.ts'
 import { type Delivery, IN_FLIGHT, type InFlight, audioFields, type Origin, type Recording, recordingDbOf } from './document.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
+import { type Gaps, shownGaps } from './segments.ts'
+import type { Verification } from './silence.ts'
 
 export class Papers {
   readonly #store: Store
@@ -53,6 +55,19 @@ export class Papers {
   askedBy(origins: Origin[]): void {
     this.#inFlight = { ...this.#inFlight, origins }
     this.#recording = { ...this.#recording, origins: origins.map(one => one.origin) }
+  }
+
+  get gaps(): Gaps {
+    return this.#inFlight.gaps ?? []
+  }
+
+  gapsBecome(gaps: Gaps): void {
+    this.#inFlight = { ...this.#inFlight, gaps }
+    this.#recording = { ...this.#recording, segments: shownGaps(gaps) }
+  }
+
+  verified(found: Verification): void {
+    this.#recording = { ...this.#recording, ...found }
   }
 
   warn(text: string): void {

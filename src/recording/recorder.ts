@@ -4,6 +4,8 @@ import { isCode, reasonOf } from '../errors.ts'
 import type { Facts } from '../log.ts'
 import type { Leg, SwitchEvent, Switches } from '../switch/switch.ts'
 import { Adoption } from './adoption.ts'
+import { type AlsoCovered, CallCovers, type Covered, type CoverRequest } from './cover-call.ts'
+import { createCovers, type Wish } from './covers.ts'
 import type { State } from './lifecycle.ts'
 import type { Live, LivePorts } from './live.ts'
 import { Following, type Survivor } from './following.ts'
@@ -27,6 +29,14 @@ export interface Recorder {
   stopLatest(leg: string): Promise<Started | undefined>
   /** Every recording of a leg that has not ended. */
   running(leg: string): readonly { id: string; settings: Effective; state: State; origins: readonly string[] }[]
+  /** Masks or pauses all that records a call, or ends that; see CallCovers. */
+  cover(request: CoverRequest): Promise<Covered[]>
+  /** What a call is to be covered with now: whatever else begins to record it begins so. */
+  wishOf(interactionId: string): Wish
+  /** Something else that records calls wants to be covered with them; the answer takes it back. */
+  alsoCovers(other: AlsoCovered): () => void
+  /** Once audio runs, or it is known that it never will: how a recording stands. Undefined where it is over, or was never there. */
+  begun(id: string): Promise<Started | undefined>
   /** A leg that was to be rung was never made. */
   legNeverCame(leg: string): void
   /** The switch goes on recording; whoever connects to it next finds the recordings by their documents. */
@@ -47,11 +57,15 @@ function unlessOver(error: unknown): void {
 export function startRecorder(ports: RecorderPorts): Recorder {
   const { switches, log } = ports
   let closed = false
-  const roster: Roster = new Roster({ ...ports, node: name => switches.node(name) }, one =>
-    roster.inTurn(one.leg, async () => (closed ? undefined : goOn(ports, roster, one))),
+  const covers = createCovers(ports.store)
+  const roster: Roster = new Roster(
+    { ...ports, node: name => switches.node(name) },
+    one => roster.inTurn(one.leg, async () => (closed ? undefined : goOn(ports, roster, one))),
+    interactionId => covers.of(interactionId),
   )
   const following = new Following(ports.clock)
-  const adoption = new Adoption(ports, roster)
+  const callCovers = new CallCovers(ports, roster, covers)
+  const adoption = new Adoption(ports, roster, callCovers)
 
   const told = (leg: string, tell: (one: Live) => Promise<void>): void => {
     for (const one of roster.ofLeg(leg)) quietly(tell(one), { recording_id: one.id, leg })
@@ -91,6 +105,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
         })
       case 'CHANNEL_HANGUP_COMPLETE':
       case 'CHANNEL_DESTROY':
+        callCovers.ended(event.leg)
         return told(event.leg.uuid, one => {
           following.leaving(one)
           return one.tell('leg_gone')
@@ -99,6 +114,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
         return adoption.takeOver(event.node)
       case 'CHANNEL_PARK':
       case 'CHANNEL_UNBRIDGE':
+      case 'DTMF':
       case 'node_down':
     }
   }
@@ -130,12 +146,23 @@ export function startRecorder(ports: RecorderPorts): Recorder {
 
     running: leg => roster.ofLeg(leg).map(one => ({ id: one.id, settings: one.settings, state: one.state, origins: one.origins.map(({ origin }) => origin) })),
 
+    cover: request => callCovers.cover(request),
+    wishOf: interactionId => callCovers.wishOf(interactionId),
+    alsoCovers: other => callCovers.alsoCovers(other),
+
+    async begun(id) {
+      const one = roster.get(id)
+      await one?.begun
+      return one === undefined ? undefined : standing(one, false)
+    },
+
     legNeverCame: leg => told(leg, one => one.tell('leg_gone')),
 
     async close() {
       closed = true
       unsubscribe()
       adoption.close()
+      callCovers.close()
       await Promise.all(roster.all().map(one => one.close()))
     },
   }

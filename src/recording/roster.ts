@@ -1,5 +1,6 @@
 // The recordings that have not ended, as this process holds them: by id and by the leg they are of.
 
+import type { Wish } from './covers.ts'
 import { type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
 import { isEnd } from './lifecycle.ts'
 import { Live, type LivePorts } from './live.ts'
@@ -7,15 +8,17 @@ import { Live, type LivePorts } from './live.ts'
 export class Roster {
   readonly #ports: LivePorts
   readonly #full: (one: Live) => Promise<void>
+  readonly #wishOf: (interactionId: string) => Wish
   readonly #live = new Map<string, Live>()
   readonly #byLeg = new Map<string, Live[]>()
   /** The last of what was asked for on each leg. */
   readonly #turns = new Map<string, Promise<unknown>>()
 
-  /** `full` is told when a file is as long as files may be. */
-  constructor(ports: LivePorts, full: (one: Live) => Promise<void>) {
+  /** `full` is told when a file is as long as files may be; `wishOf` says what a call is to be covered with. */
+  constructor(ports: LivePorts, full: (one: Live) => Promise<void>, wishOf: (interactionId: string) => Wish) {
     this.#ports = ports
     this.#full = full
+    this.#wishOf = wishOf
   }
 
   get(id: string): Live | undefined {
@@ -24,6 +27,10 @@ export class Roster {
 
   all(): Live[] {
     return [...this.#live.values()]
+  }
+
+  running(): Live[] {
+    return this.all().filter(one => !isEnd(one.state))
   }
 
   ofLeg(leg: string): Live[] {
@@ -41,7 +48,11 @@ export class Roster {
 
   /** A recording there are documents of, until it ends. */
   watch(inFlight: InFlight, recording: Recording): Live {
-    const one = new Live(this.#ports, inFlight, recording, { end: () => this.#forget(one), full: () => this.#full(one) })
+    const one = new Live(this.#ports, inFlight, recording, {
+      end: () => this.#forget(one),
+      full: () => this.#full(one),
+      wish: () => this.#wishOf(recording.interaction_id),
+    })
     this.#live.set(one.id, one)
     this.#byLeg.set(one.leg, [...(this.#byLeg.get(one.leg) ?? []), one])
     return one

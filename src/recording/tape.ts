@@ -1,8 +1,11 @@
 // The file of one recording on its switch: what the switch is asked to do with it, and what it and
 // the disk say of it. Nothing here knows the state a recording is in.
 
+import { AppError } from '../errors.ts'
 import type { SwitchNode } from '../switch/switch.ts'
+import { hides } from './covers.ts'
 import type { InFlight } from './document.ts'
+import type { Cover } from './lifecycle.ts'
 import type { Effective } from './settings.ts'
 import type { Spool } from './spool.ts'
 
@@ -68,6 +71,16 @@ export class Tape {
 
   stop(): Promise<void> {
     return this.#node.stopRecording(this.#label.leg, this.path)
+  }
+
+  /**
+   * After a transfer the leg that was recorded answers +OK to a mask and does nothing (reference: seen on 1.11), so what hides something
+   * is done only when the leg shows the recording; asked together, both answers are there after one round.
+   */
+  async cover(what: Cover): Promise<void> {
+    const done = this.#node[what](this.#label.leg, this.path)
+    const [, shown] = await Promise.all([done, hides(what) ? this.runs() : true])
+    if (!shown) throw new AppError('switch_refused', `${this.#label.node}: +OK to ${what}, but leg ${this.#label.leg} has no such recording`)
   }
 
   /** Does the switch write it now? */

@@ -17,6 +17,7 @@ export const SUBSCRIPTION = [
   'CHANNEL_DESTROY',
   'RECORD_START',
   'RECORD_STOP',
+  'DTMF',
   'CHANNEL_EXECUTE_COMPLETE',
   'BACKGROUND_JOB',
   'HEARTBEAT',
@@ -111,6 +112,8 @@ export function eventOf(node: string, headers: EventHeaders, received: number): 
       return { name, ...about, otherLeg: leg.otherLeg ?? '' }
     case 'CHANNEL_HANGUP_COMPLETE':
       return { name, ...about, cause: header(headers, 'Hangup-Cause') }
+    case 'DTMF':
+      return { name, ...about, digit: header(headers, 'DTMF-Digit') }
     case 'RECORD_START':
     case 'RECORD_STOP': {
       const recording = { ...about, path: header(headers, 'Record-File-Path'), variables: withPrefix(headers, RECORDING, RECORDING) }

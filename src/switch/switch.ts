@@ -63,6 +63,8 @@ export type SwitchEvent =
   | (About & { name: 'CHANNEL_UNBRIDGE' })
   | (About & { name: 'CHANNEL_HANGUP_COMPLETE'; cause: string })
   | (About & { name: 'CHANNEL_DESTROY' })
+  /** A key was pressed by whoever is at the far end of the leg. While a recording is masked it may be part of a card's number: never log it. */
+  | (About & { name: 'DTMF'; digit: string })
   | (About & { name: 'RECORD_START'; path: string; variables: Readonly<Record<string, string>> })
   | (About & {
       name: 'RECORD_STOP'

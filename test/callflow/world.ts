@@ -126,6 +126,10 @@ export function notingRecorder() {
       started
         .filter(one => one.leg.uuid === leg && !ended.has(one))
         .map(({ settings, origin }) => ({ id: '', settings, state: 'waiting' as const, origins: [origin] })),
+    cover: () => Promise.resolve([]),
+    wishOf: () => ({}),
+    alsoCovers: () => () => {},
+    begun: () => Promise.resolve(undefined),
     legNeverCame: leg => void neverCame.push(leg),
     close: () => Promise.resolve(),
   }

@@ -8,6 +8,7 @@ import { CREATED, FILTERS } from '../../src/api/filter.ts'
 import { describedAs, PAGING, RANGE } from '../../src/api/openapi.ts'
 import type { ApiPorts, Route } from '../../src/api/route.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
+import { type Input, isEnd, STATES, TABLE } from '../../src/recording/lifecycle.ts'
 
 const CONFIG = { version: '', publicUrl: '', maxTimeLimit: 10_800, xmlCurl: { secret: '', networks: [] } }
 
@@ -45,10 +46,26 @@ In lists of recordings the last two are the range of time that is looked at:
 
 ${table(['parameter', 'meaning'], named(RANGE))}
 
+## Life of a recording
+
+What a recording may do next. Words in small letters are commands or what the engine finds, words in capitals events of the switch; \`(kept)\` waits for its
+beginning. A command that is not in the row of its state is refused with 409 and the state; anything else that is not there changes nothing. \`mask\` and
+\`pause\` may be repeated and are then confirmed again.
+
+${table(
+  ['state', 'what happens, and what it is then'],
+  STATES.map(state => [`\`${state}\``, isEnd(state) ? 'the end' : lifeOf(state)]),
+)}
+
 ## Schemas
 
 ${[...loadSchemas(CONFIG.maxTimeLimit)].map(([name, schema]) => section(name, schema)).join('\n\n')}
 `
+
+const lifeOf = (state: (typeof STATES)[number]): string =>
+  (Object.entries(TABLE[state]) as [Input, readonly [string]][])
+    .map(([input, [next]]) => `${input} → ${next === state && TABLE[state][input]?.length === 1 ? '(kept)' : `\`${next}\``}`)
+    .join(' · ')
 
 const rightOf = ({ access }: Route): string => (typeof access === 'object' ? access.among.join(', ') : access === 'anyone' ? '–' : access)
 

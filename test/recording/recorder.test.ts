@@ -5,15 +5,19 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
+import type { RecordingEvent } from '../../src/events.ts'
 import { silent } from '../../src/log.ts'
+import type { Covered } from '../../src/recording/cover-call.ts'
+import { CALLS, type Wish } from '../../src/recording/covers.ts'
 import { type CallFacts, IN_FLIGHT, type InFlight, type Recording } from '../../src/recording/document.ts'
+import type { Cover } from '../../src/recording/lifecycle.ts'
 import { type Recorder, startRecorder } from '../../src/recording/recorder.ts'
 import type { StartRequest } from '../../src/recording/starting.ts'
 import { type Effective, everywhere, type Settings } from '../../src/recording/settings.ts'
 import type { Finished, Spool } from '../../src/recording/spool.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import { recordingDb } from '../../src/store/modb.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Doc, Store } from '../../src/store/store.ts'
 import type { Leg, RecordOptions, SwitchEvent, Switches, SwitchNode } from '../../src/switch/switch.ts'
 import { manualClock } from '../helpers/clock.ts'
 import { aLeg } from '../helpers/legs.ts'
@@ -49,6 +53,7 @@ async function setup(t: ExecutionContext) {
     await rm(dir, { recursive: true })
   })
   await real.createDatabase(IN_FLIGHT, 'recordings_in_flight')
+  await real.createDatabase(CALLS, 'calls_in_progress')
 
   const clock = manualClock()
   const sent: string[] = []
@@ -70,6 +75,11 @@ async function setup(t: ExecutionContext) {
       return legs.get(uuid)
     },
     recordings: async () => [...recorded],
+    legs: async () => [...legs.values()],
+    mask: (_, path) => say(`mask ${path}`),
+    unmask: (_, path) => say(`unmask ${path}`),
+    pause: (_, path) => say(`pause ${path}`),
+    resume: (_, path) => say(`resume ${path}`),
     async record(uuid, path, given) {
       options.push(given)
       await say(`record ${uuid} ${path}`)
@@ -118,6 +128,7 @@ async function setup(t: ExecutionContext) {
     },
   }) as Store
   let delivered = 0
+  const told: RecordingEvent[] = []
   const { metrics, counts } = tally()
   const open = (): Recorder =>
     startRecorder({
@@ -127,6 +138,7 @@ async function setup(t: ExecutionContext) {
       clock,
       log: silent,
       metrics,
+      events: { tell: async event => void told.push(event) },
       random: bytes => randomBytes(bytes).toString('hex'),
       deliver: () => void delivered++,
       maxTimeLimit: 10_800,
@@ -140,6 +152,8 @@ async function setup(t: ExecutionContext) {
   const world = {
     clock,
     counts,
+    /** Events of recordings, in their order. */
+    told: () => told.map(({ event }) => event),
     sent,
     options,
     fails,
@@ -728,4 +742,196 @@ test('facts about recordings that are not ours, or told twice, change nothing', 
   w.tell({ name: 'node_down', node: 'fs1', reason: 'gone' })
   await w.running(id, 'recording')
   t.is(w.recorder().running(LEG).length, 1)
+})
+
+const OTHER = '00000000-0000-4000-8000-000000000002'
+
+/** Two legs that talk, each with a recording that runs. */
+async function twoLegs(t: ExecutionContext) {
+  const w = await setup(t)
+  const pair = [aLeg(LEG, { otherLeg: OTHER }), aLeg(OTHER, { otherLeg: LEG })]
+  for (const leg of pair) w.legs.set(leg.uuid, leg)
+  const { id: first } = await w.start()
+  const { id: second } = await w.start({}, { leg: aLeg(OTHER), side: 'callee' })
+  w.started(first)
+  w.tell({ name: 'RECORD_START', leg: aLeg(OTHER), at: w.clock.now(), path: '', variables: { rec_id: second } })
+  await w.reaches(first, 'recording')
+  await w.reaches(second, 'recording')
+  w.sent.length = 0
+  const cover = (what: Cover, by = 'api', leg = LEG) => w.recorder().cover({ accountId: ACCOUNT, node: 'fs1', leg, what, by })
+  const wish = () => w.real.get<Doc & Wish>(CALLS, 'cover:i1')
+  return { ...w, first, second, cover, wish }
+}
+
+const states = (covered: readonly Covered[]): string[] => covered.map(({ state }) => state)
+
+test('a mask reaches every recording of the call, whichever leg is named, and stands in both documents', async t => {
+  const w = await twoLegs(t)
+  t.deepEqual(states(await w.cover('mask', 'api', OTHER)), ['masked', 'masked'])
+  t.deepEqual(w.sent.filter(one => one.startsWith('mask')).sort(), [w.path(w.first), w.path(w.second)].map(path => `mask ${path}`).sort())
+  t.like((await w.recording(w.first)).segments?.[0], { kind: 'mask', by: 'api', from_ms: 0 })
+  w.clock.advance(2000)
+  t.deepEqual(states(await w.cover('unmask')), ['recording', 'recording'])
+  t.like((await w.recording(w.second)).segments?.[0], { from_ms: 0, to_ms: 2000 })
+  t.deepEqual(w.told().slice(2), ['recording.masked', 'recording.masked', 'recording.unmasked', 'recording.unmasked'])
+})
+
+test('the wish is on disk before the switch is asked, and a store that is away keeps the switch from being asked', async t => {
+  const w = await twoLegs(t)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  await t.throwsAsync(w.cover('mask'), { message: 'away' })
+  t.false(w.sent.some(one => one.startsWith('mask')))
+  delete w.storeFails.with
+  w.fails.set('mask', 'switch_down')
+  await t.throwsAsync(w.cover('mask'), { message: /scripted/ })
+  t.is((await w.wish())?.mask?.by, 'api')
+})
+
+test('+OK of a leg that does not show the recording is no confirmation: it is ended, and says why', async t => {
+  const w = await twoLegs(t)
+  w.recorded.delete(w.path(w.first))
+  t.deepEqual(states(await w.cover('mask')), ['stopping', 'masked'])
+  t.true(w.sent.includes(`stop ${w.path(w.first)}`))
+  t.regex((await w.recording(w.first)).warnings?.join() ?? '', /mask could not be confirmed/)
+})
+
+test('a refusal or a silence of the switch ends what was to be hidden', async t => {
+  for (const code of ['switch_refused', 'switch_timeout'] as const) {
+    const w = await twoLegs(t)
+    w.fails.set('pause', code)
+    t.deepEqual(states(await w.cover('pause')), ['stopping', 'stopping'])
+  }
+})
+
+test('what cannot be uncovered stays covered, and whoever asked is told', async t => {
+  const w = await twoLegs(t)
+  await w.cover('mask')
+  w.fails.set('unmask', 'switch_refused')
+  await t.throwsAsync(w.cover('unmask'), { message: /scripted/ })
+  t.is((await w.recording(w.first)).state, 'masked')
+  t.is((await w.recording(w.first)).segments?.[0]?.until, undefined)
+})
+
+test('a leg that hangs up in between has nothing left to hide', async t => {
+  const w = await twoLegs(t)
+  w.fails.set('mask', 'leg_gone')
+  await t.notThrowsAsync(w.cover('mask'))
+})
+
+test('a mask during the start is kept, and answered when it holds', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  const masked = w.recorder().cover({ accountId: ACCOUNT, node: 'fs1', leg: LEG, what: 'mask', by: 'key *2' })
+  await until('the wish', async () => (await w.real.get<Doc & Wish>(CALLS, 'cover:i1'))?.mask !== undefined)
+  w.started(id)
+  t.deepEqual(states(await masked), ['masked'])
+  t.like(await w.reaches(id, 'masked'), { segments: [{ kind: 'mask', by: 'key *2' }] })
+})
+
+test('a recording that begins while its call is masked begins masked', async t => {
+  const w = await twoLegs(t)
+  await w.cover('mask', 'key *2')
+  const { id } = await w.start({ time_limit: 99 })
+  t.true(w.sent.includes(`mask ${w.path(id)}`), 'before RECORD_START')
+  w.started(id)
+  t.like(await w.reaches(id, 'masked'), { segments: [{ by: 'key *2' }] })
+})
+
+test('an engine that takes over masks again what was to be masked', async t => {
+  const w = await twoLegs(t)
+  w.fails.set('mask', 'switch_down')
+  await t.throwsAsync(w.cover('mask'))
+  w.fails.clear()
+  w.sent.length = 0
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.reaches(w.first, 'masked')
+  await w.reaches(w.second, 'masked')
+  t.deepEqual(w.sent.filter(one => one.startsWith('mask')).length, 2)
+})
+
+test('mask and pause are two wishes: to end one leaves the other', async t => {
+  const w = await twoLegs(t)
+  await w.cover('mask')
+  t.deepEqual(states(await w.cover('pause')), ['masked_paused', 'masked_paused'])
+  w.clock.advance(3000)
+  t.deepEqual(states(await w.cover('resume')), ['masked', 'masked'])
+  t.like((await w.recording(w.first)).segments, [{ kind: 'mask' }, { kind: 'pause', missing_ms: 3000 }])
+})
+
+test('to cover twice is to be sure, to uncover what is open is refused with its state', async t => {
+  const w = await twoLegs(t)
+  const refused = await t.throwsAsync<AppError>(w.cover('unmask'))
+  t.like(refused, { code: 'wrong_state', data: { state: 'recording' } })
+  await w.cover('mask')
+  await w.cover('mask')
+  t.is((await w.recording(w.first)).segments?.length, 1)
+  t.is(w.sent.filter(one => one === `mask ${w.path(w.first)}`).length, 2)
+})
+
+test('a call of which nothing is recorded, and one that is over, cannot be masked', async t => {
+  const w = await setup(t)
+  const cover = (leg: string) => w.recorder().cover({ accountId: ACCOUNT, node: 'fs1', leg, what: 'mask', by: 'api' })
+  t.like(await t.throwsAsync<AppError>(cover(LEG)), { code: 'wrong_state' })
+  t.like(await t.throwsAsync<AppError>(cover(OTHER)), { code: 'leg_gone' })
+})
+
+test('whatever else records the call is covered with it, and its failure is the answer', async t => {
+  const w = await setup(t)
+  w.legs.set(LEG, aLeg(LEG, { variables: { callrec_interaction_id: 'i1' } }))
+  const asked: string[] = []
+  const session: Covered = { id: 's1', kind: 'siprec', leg: LEG, state: 'paused' }
+  const off = w.recorder().alsoCovers({
+    cover: async (interactionId, what) => {
+      asked.push(`${what} ${interactionId}`)
+      if (what === 'resume') throw new AppError('switch_refused', 'no server')
+      return interactionId === 'i1' && what === 'pause' ? [session] : []
+    },
+  })
+  const cover = (what: Cover) => w.recorder().cover({ accountId: ACCOUNT, node: 'fs1', leg: LEG, what, by: 'api' })
+  t.deepEqual(await cover('pause'), [session])
+  t.like(w.recorder().wishOf('i1'), { pause: { by: 'api' } })
+  await t.throwsAsync(cover('resume'), { message: 'no server' })
+  t.like(await t.throwsAsync<AppError>(cover('mask')), { code: 'wrong_state' })
+  t.is(w.recorder().wishOf('i1').mask, undefined)
+  off()
+  t.deepEqual(asked, ['pause i1', 'resume i1', 'mask i1'])
+})
+
+test('with the last leg of a call its wish is forgotten, and not before', async t => {
+  const w = await twoLegs(t)
+  await w.cover('mask')
+  w.legs.set(OTHER, aLeg(OTHER, { variables: { callrec_interaction_id: 'i1' } }))
+  const ends = { ...aLeg(LEG), variables: { callrec_interaction_id: 'i1' } }
+  w.legs.delete(LEG)
+  w.tell({ name: 'CHANNEL_HANGUP_COMPLETE', leg: ends, at: w.clock.now(), cause: 'NORMAL_CLEARING' })
+  w.clock.advance(5_000)
+  t.truthy(await w.wish())
+  w.legs.delete(OTHER)
+  w.files.set(w.file(w.first), WHOLE)
+  w.files.set(w.file(w.second), WHOLE)
+  w.stopped(w.first)
+  w.tell({ name: 'RECORD_STOP', leg: aLeg(OTHER), at: w.clock.now(), path: w.path(w.second), variables: {} })
+  await w.reaches(w.first, 'stopped')
+  await w.reaches(w.second, 'stopped')
+  await until('the wish is gone', async () => {
+    w.clock.advance(5_000)
+    return (await w.wish()) === undefined
+  })
+  t.deepEqual(w.recorder().wishOf('i1'), {})
+})
+
+test('a recording that never began is told of as missing, one that ended as stopped', async t => {
+  const w = await setup(t)
+  w.fails.set('record', 'switch_refused')
+  await w.start()
+  t.deepEqual(w.told(), ['recording.missing'])
+  w.fails.clear()
+  const { id } = await w.start()
+  w.started(id)
+  w.files.set(w.file(id), WHOLE)
+  w.stopped(id)
+  await w.reaches(id, 'stopped')
+  await until('stopped was told', () => w.told().includes('recording.stopped'))
+  t.deepEqual(w.told(), ['recording.missing', 'recording.started', 'recording.stopped'])
 })
