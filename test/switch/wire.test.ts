@@ -172,7 +172,8 @@ test('only callrec’s variables and those of the list leave the room, and a lis
 test('an event without a channel, of another name or of no shape is no event', t => {
   t.is(eventOf('fs1', { 'Event-Name': 'CHANNEL_PARK' }, 0), undefined)
   t.is(eventOf('fs1', { 'Event-Name': 'CHANNEL_PARK', 'Unique-ID': 7 }, 0)?.name, 'CHANNEL_PARK')
-  t.is(eventOf('fs1', { 'Event-Name': 'DTMF', 'Unique-ID': 'u' }, 0), undefined)
+  t.is(eventOf('fs1', { 'Event-Name': 'CHANNEL_CREATE', 'Unique-ID': 'u' }, 0), undefined)
+  t.like(eventOf('fs1', { 'Event-Name': 'DTMF', 'Unique-ID': 'u', 'DTMF-Digit': '5' }, 0), { name: 'DTMF', digit: '5' })
   for (const json of ['', '{', 'null', '[]', '"x"', '7']) t.is(parseEvent(json), undefined)
   t.is(header({ a: { b: 1 } }, 'a'), '')
   t.is(header({}, 'constructor'), '')
