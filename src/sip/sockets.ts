@@ -1,0 +1,160 @@
+// The transport over real sockets: one for UDP, one that listens for TCP, and a connection to each place messages go to by TCP
+// or TLS. A connection that breaks is made again by the next message; what it was to carry is told as not sent.
+
+import { createSocket } from 'node:dgram'
+import { connect, createServer, isIPv6, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Clock } from '../clock.ts'
+import { reasonOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { createFraming } from './framing.ts'
+import type { Source, Target, Transport } from './transport.ts'
+
+export interface SocketOptions {
+  host: string
+  /** For UDP and TCP; 0 takes one that is free for both. */
+  port: number
+  clock: Clock
+  log: Log
+  /** Certificates of authorities beside those Node knows; PEM. */
+  authorities?: string
+}
+
+export interface Sockets extends Transport {
+  readonly port: number
+}
+
+// Milliseconds.
+const CONNECT_PATIENCE = 5000
+/** Of a connection on which nothing is said. */
+const IDLE = 3600_000
+const MOST_CONNECTIONS = 2000
+const TRIES_FOR_A_PORT = 20
+
+export async function openSockets(options: SocketOptions): Promise<Sockets> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await open(options)
+    } catch (error) {
+      // The port that UDP found free may be somebody's for TCP.
+      if (options.port !== 0 || tries >= TRIES_FOR_A_PORT) throw error
+    }
+  }
+}
+
+async function open({ host, port: wanted, clock, log, authorities }: SocketOptions): Promise<Sockets> {
+  let listener: (bytes: Buffer, from: Source) => void = () => {}
+  const udp = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
+  await new Promise<void>((resolve, reject) => udp.once('error', reject).bind(wanted, host, resolve))
+  const { port } = udp.address()
+  udp.on('error', error => log.warn('sip_socket_failed', { protocol: 'udp', reason: error.message }))
+  udp.on('message', (bytes, { address, port: from }) =>
+    listener(bytes, { protocol: 'udp', address, port: from, reply: answer => udp.send(answer, from, address, error => lost('udp', address, error)) }),
+  )
+
+  const sockets = new Set<Socket>()
+  /** By protocol, address and port of where they go to. */
+  const connections = new Map<string, Promise<Socket>>()
+
+  const server = createServer(socket => {
+    if (sockets.size >= MOST_CONNECTIONS) return void socket.destroy()
+    serve(socket, 'tcp')
+  })
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
+  } catch (error) {
+    udp.close()
+    throw error
+  }
+  server.on('error', error => log.warn('sip_socket_failed', { protocol: 'tcp', reason: error.message }))
+
+  function lost(protocol: string, address: string, error: Error | null): void {
+    if (error !== null) log.debug('sip_message_not_sent', { protocol, address, reason: error.message })
+  }
+
+  function serve(socket: Socket, protocol: 'tcp' | 'tls'): void {
+    const framing = createFraming()
+    sockets.add(socket)
+    socket.setKeepAlive(true, 30_000).setNoDelay(true)
+    let idle = (): void => {}
+    const alive = (): void => {
+      idle()
+      idle = clock.after(IDLE, () => socket.destroy())
+    }
+    alive()
+    const { remoteAddress: address = '', remotePort: from = 0 } = socket
+    const source: Source = { protocol, address, port: from, reply: bytes => void socket.write(bytes, error => lost(protocol, address, error ?? null)) }
+    socket.on('data', bytes => {
+      alive()
+      try {
+        const { messages, pings } = framing.push(bytes)
+        for (let i = 0; i < pings; i++) socket.write('\r\n')
+        for (const message of messages) listener(message, source)
+      } catch (error) {
+        log.debug('sip_stream_refused', { address, reason: reasonOf(error) })
+        socket.destroy()
+      }
+    })
+    socket.on('error', error => log.debug('sip_connection_failed', { protocol, address, reason: error.message }))
+    socket.on('close', () => {
+      idle()
+      sockets.delete(socket)
+    })
+  }
+
+  function connection({ protocol, address, port: to, name }: Target): Promise<Socket> {
+    const key = `${protocol} ${address} ${to} ${protocol === 'tls' ? name : ''}`
+    const known = connections.get(key)
+    if (known !== undefined) return known
+    const made = new Promise<Socket>((resolve, reject) => {
+      const socket =
+        protocol === 'tls'
+          ? connectTls({
+              host: address,
+              port: to,
+              minVersion: 'TLSv1.2',
+              ...(/[A-Za-z]/.test(name) ? { servername: name } : {}),
+              ...(authorities === undefined ? {} : { ca: authorities }),
+            })
+          : connect({ host: address, port: to })
+      const cancel = clock.after(CONNECT_PATIENCE, () => socket.destroy(new Error(`no connection within ${CONNECT_PATIENCE} ms`)))
+      const failed = (error: Error): void => {
+        cancel()
+        reject(error)
+      }
+      socket.once('error', failed)
+      socket.once('close', () => {
+        connections.delete(key)
+        failed(new Error('the connection was closed'))
+      })
+      socket.once(protocol === 'tls' ? 'secureConnect' : 'connect', () => {
+        cancel()
+        serve(socket, protocol === 'tls' ? 'tls' : 'tcp')
+        resolve(socket)
+      })
+    })
+    made.catch(() => connections.delete(key))
+    connections.set(key, made)
+    return made
+  }
+
+  return {
+    port,
+    async send(bytes, target) {
+      if (target.protocol === 'udp') {
+        return new Promise((resolve, reject) => udp.send(bytes, target.port, target.address, error => (error === null ? resolve() : reject(error))))
+      }
+      const socket = await connection(target)
+      await new Promise<void>((resolve, reject) => socket.write(bytes, error => (error === null || error === undefined ? resolve() : reject(error))))
+    },
+    onMessage(one) {
+      listener = one
+    },
+    async close() {
+      await new Promise<void>(resolve => udp.close(() => resolve()))
+      for (const socket of sockets) socket.destroy()
+      for (const made of connections.values()) made.then(socket => socket.destroy()).catch(() => {})
+      await new Promise<void>(resolve => server.close(() => resolve()))
+    },
+  }
+}

@@ -1,0 +1,149 @@
+// The user agent over real sockets on loopback.
+
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import test, { type ExecutionContext } from 'ava'
+import { systemClock } from '../../src/clock.ts'
+import { silent } from '../../src/log.ts'
+import { packagePath } from '../../src/root.ts'
+import { type Agent, createAgent, type IncomingCall } from '../../src/sip/agent.ts'
+import { createFraming } from '../../src/sip/framing.ts'
+import { openSockets, type Sockets } from '../../src/sip/sockets.ts'
+import { until } from '../helpers/wait.ts'
+import { events, invitation, NO_DNS } from './network.ts'
+
+const pem = (name: string): string => readFileSync(packagePath(`test/fixtures/tls/${name}.pem`), 'utf8')
+
+async function agent(t: ExecutionContext, onCall: (call: IncomingCall) => void = call => call.refuse(404)): Promise<Agent & { sockets: Sockets }> {
+  const clock = systemClock()
+  const sockets = await openSockets({ host: '127.0.0.1', port: 0, clock, log: silent, authorities: pem('cert') })
+  const made = createAgent({
+    transport: sockets,
+    clock,
+    log: silent,
+    random: bytes => randomBytes(bytes).toString('hex'),
+    dns: { ...NO_DNS, addresses: async () => ['127.0.0.1'] },
+    advertised: { host: '127.0.0.1', port: sockets.port },
+    name: 'test',
+    onCall,
+  })
+  t.teardown(async () => {
+    await made.close()
+    await sockets.close()
+  })
+  return { ...made, sockets }
+}
+
+const answering = (ends: string[]) => (call: IncomingCall) => void call.answer([], Buffer.from('answer'), events({ ended: by => ends.push(by) }))
+
+for (const [what, size, protocol] of [
+  ['a small call goes by UDP', 10, 'udp'],
+  ['a large one by TCP', 5000, 'tcp'],
+] as const) {
+  test(`${what}, is answered, changed and ended`, async t => {
+    const ends: string[] = []
+    const callee = await agent(t, answering(ends))
+    const caller = await agent(t)
+    const outcome = await caller.invite(invitation(`sip:x@127.0.0.1:${callee.sockets.port}`, { body: Buffer.alloc(size, 'x') })).outcome
+    if (!outcome.taken) return t.fail(outcome.reason)
+    t.is(outcome.target.protocol, protocol)
+    t.is((await outcome.session.ask('INVITE', { body: Buffer.alloc(size, 'y') })).status, 200)
+    await outcome.session.bye()
+    await until('the end', () => ends.length === 1)
+    t.deepEqual(ends, ['bye'])
+  })
+}
+
+test('a large call reaches a server that only listens for datagrams', async t => {
+  const callee = await agent(t, answering([]))
+  // A port nobody has for TCP: the datagram socket of a plain one.
+  const { createSocket } = await import('node:dgram')
+  const plain = createSocket('udp4')
+  await new Promise<void>(resolve => plain.bind(0, '127.0.0.1', resolve))
+  t.teardown(() => plain.close())
+  const relay = plain.address().port
+  let back: number | undefined
+  plain.on('message', (bytes, from) => {
+    if (from.port !== callee.sockets.port) back = from.port
+    plain.send(bytes, from.port === callee.sockets.port ? (back ?? 0) : callee.sockets.port, '127.0.0.1')
+  })
+  const caller = await agent(t)
+  const outcome = await caller.invite(invitation(`sip:x@127.0.0.1:${relay}`, { body: Buffer.alloc(5000, 'x') })).outcome
+  t.like(outcome, { taken: true, target: { protocol: 'udp' } })
+})
+
+/** TLS to an agent's TCP port. */
+async function tlsFront(t: ExecutionContext, port: number): Promise<number> {
+  const server = createTlsServer({ key: pem('key'), cert: pem('cert') }, socket => {
+    const inner = connect(port, '127.0.0.1')
+    for (const one of [inner, socket]) one.on('error', () => {})
+    socket.pipe(inner).pipe(socket)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+test('sips goes by TLS, to a certificate of that name and to no other', async t => {
+  const callee = await agent(t, answering([]))
+  const port = await tlsFront(t, callee.sockets.port)
+  const caller = await agent(t)
+  const good = await caller.invite(invitation(`sips:x@localhost:${port}`)).outcome
+  t.like(good, { taken: true, target: { protocol: 'tls' } })
+  const bad = await caller.invite(invitation(`sips:x@other.test:${port}`)).outcome
+  t.like(bad, { taken: false, status: 503 })
+  t.regex(bad.taken ? '' : bad.reason, /altnames|Hostname/i)
+})
+
+test('a port that is taken is told at the start', async t => {
+  const { sockets } = await agent(t)
+  await t.throwsAsync(openSockets({ host: '127.0.0.1', port: sockets.port, clock: systemClock(), log: silent }), { message: /EADDRINUSE/ })
+})
+
+test('where nobody listens the call fails at once with the reason', async t => {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  await new Promise(resolve => server.close(resolve))
+  const outcome = await (await agent(t)).invite(invitation(`sip:x@127.0.0.1:${port};transport=tcp`)).outcome
+  t.like(outcome, { taken: false, status: 503 })
+  t.regex(outcome.taken ? '' : outcome.reason, /ECONNREFUSED/)
+})
+
+test('a stream that is no SIP is closed, and the next one is served', async t => {
+  const { sockets } = await agent(t)
+  const noisy = connect(sockets.port, '127.0.0.1')
+  let closed = false
+  noisy.on('close', () => (closed = true)).on('error', () => {})
+  noisy.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until('it is closed', () => closed)
+  const asking = connect(sockets.port, '127.0.0.1')
+  t.teardown(() => asking.destroy())
+  let answer = ''
+  asking.on('data', bytes => (answer += bytes.toString()))
+  asking.write(
+    '\r\n\r\nOPTIONS sip:x@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n',
+  )
+  await until('an answer', () => answer.includes('SIP/2.0 200 OK'))
+  t.true(answer.startsWith('\r\n'))
+})
+
+test('messages come out of a stream whole, however it is cut', t => {
+  const message = 'BYE sip:x SIP/2.0\r\nl: 3\r\n\r\nabc'
+  const bytes = Buffer.from(message + message)
+  for (let cut = 1; cut < bytes.length; cut++) {
+    const framing = createFraming()
+    const found = [...framing.push(bytes.subarray(0, cut)).messages, ...framing.push(bytes.subarray(cut)).messages]
+    t.deepEqual(found.map(String), [message, message])
+  }
+})
+
+test('a stream that never ends its header, or says no length, or too much, is refused', t => {
+  t.throws(() => createFraming().push(Buffer.alloc(70_000, 'x')), { message: /without an end/ })
+  t.throws(() => createFraming().push(Buffer.from('BYE x SIP/2.0\r\nA: b\r\n\r\n')), { message: /without Content-Length/ })
+  t.throws(() => createFraming().push(Buffer.from('BYE x SIP/2.0\r\nl: 99999999\r\n\r\n')), { message: /too long/ })
+})
