@@ -1,11 +1,12 @@
-// The dialplan applications that exist here. `record` (blocking) and `conference` are not among them yet: a leg that is
-// told to run one is hung up, as FreeSWITCH does with a name it does not know.
+// The dialplan applications that exist here. `conference` is not among them yet: a leg that is told to run it is hung up,
+// as FreeSWITCH does with a name it does not know.
 
 import { answer, bridgeIds, hangup, join, play, preAnswer } from './call.ts'
 import { type Cause, causeOf } from './causes.ts'
 import { dial, type Dialing } from './dialing.ts'
 import { playAndGetDigits } from './digits.ts'
 import { isUp, type Leg, setVariable, variable } from './leg.ts'
+import { recordMessage } from './message.ts'
 import { parseSound } from './playback.ts'
 import type { Application, Applications, Run } from './runner.ts'
 import { expand } from './variables.ts'
@@ -33,9 +34,10 @@ export const APPLICATIONS: Applications = {
   info: instant(({ exchange, leg }) => exchange.log.debug('simulator_info', { leg: leg.uuid, variables: Object.fromEntries(leg.variables) })),
   system: instant(run => run.exchange.systemCall(run.arg)),
   bgsystem: instant(run => run.exchange.systemCall(run.arg)),
-  sleep: { start: sleep },
+  sleep: { start: sleep, endsByDigit: true },
   echo: { start: echo, needsMedia: true },
   playback: { start: playback, needsMedia: true },
+  record: { start: recordMessage, needsMedia: true },
   play_and_get_digits: { start: playAndGetDigits, needsMedia: true, everyDigit: true },
   park: { start: park, waits: true },
   bridge: { start: bridge },

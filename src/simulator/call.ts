@@ -99,6 +99,7 @@ export function createLeg(exchange: Exchange, spec: LegSpec): Leg {
     says: SILENCE,
     playing: undefined,
     recordings: [],
+    message: undefined,
     onAnswer: undefined,
     onGone: undefined,
     onTaken: undefined,

@@ -10,6 +10,7 @@ import { hashCommand } from './hash.ts'
 import { hasMedia, type Leg, setVariable } from './leg.ts'
 import { bridgeLegs, transfer } from './moves.ts'
 import { originate, simulatorCall } from './originate.ts'
+import { press } from './phone.ts'
 import { uuidBuglist, uuidRecord } from './record-command.ts'
 import { showCommand, statusText } from './status.ts'
 import { expand, lookup } from './variables.ts'
@@ -66,6 +67,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     leg?.runner.interrupt(flag.includes('all'))
     return leg ? OK : NO_CHANNEL
   },
+  uuid_recv_dtmf: pressKeys,
   sched_hangup: (exchange, args) => {
     const [time, uuid, cause = 'ALLOTTED_TIMEOUT'] = splitWords(args, 4)
     if (!time) return '-USAGE: [+]<time> <uuid> [<cause>]\n'
@@ -146,6 +148,16 @@ function setMany(exchange: Exchange, args: string): string {
     if (name !== '') done++
   }
   return done > 0 ? out + OK : out + usage
+}
+
+/** The leg's phone presses keys now. */
+function pressKeys(exchange: Exchange, args: string): string {
+  const [uuid, digits] = splitWords(args, 2)
+  if (!uuid || !digits) return '-USAGE: <uuid> <dtmf_data>\n'
+  const leg = exchange.legs.get(uuid)
+  if (!leg) return '-ERR Cannot locate session!\n'
+  for (const digit of digits) press(exchange, leg, digit)
+  return `+OK ${uuid} received DTMF ${digits}.\n`
 }
 
 function kill(exchange: Exchange, args: string): string {

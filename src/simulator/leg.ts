@@ -77,6 +77,8 @@ export interface Leg {
   says: Source
   playing: Source | undefined
   readonly recordings: Recording[]
+  /** The blocking `record`, while it runs. */
+  message: Pick<Recording, 'flush' | 'stop'> | undefined
   /** Told when it is answered, and when it is gone; whoever made it listens. */
   onAnswer: (() => void) | undefined
   onGone: ((cause: Cause) => void) | undefined

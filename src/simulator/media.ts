@@ -9,6 +9,7 @@ export const tone = (...hz: number[]): Source => ({ hz })
 
 /** Peak of one tone; two sides and two tones still fit in 16 bits. */
 const PEAK = 7000
+const LEVEL_RATE = 8000
 /** Combinations of tones kept; beyond it they are made again. */
 const TABLES = 64
 
@@ -65,6 +66,14 @@ function valueAt(source: Source, rate: number): (i: number) => number {
   }
   const { pcm, since } = source
   return i => pcm[Math.floor((i / rate - since / 1000) * source.rate + 1e-6)] ?? 0
+}
+
+/** Mean of the absolute samples over a second: what FreeSWITCH holds against a threshold of silence. */
+export function level(source: Source, from: number): number {
+  const second = fill(source, SILENCE, 'mono', LEVEL_RATE, Math.round((from * LEVEL_RATE) / 1000), LEVEL_RATE)
+  let sum = 0
+  for (let at = 0; at < second.length; at += 2) sum += Math.abs(second.readInt16LE(at))
+  return sum / LEVEL_RATE
 }
 
 const clip = (value: number): number => Math.max(-32768, Math.min(32767, Math.round(value)))

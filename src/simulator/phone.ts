@@ -11,6 +11,7 @@ import { type Cause, isCause } from './causes.ts'
 import type { Exchange } from './exchange.ts'
 import type { Value } from './event.ts'
 import { isUp, type Leg, variable } from './leg.ts'
+import { settle } from './recording.ts'
 import { SILENCE, type Source, tone } from './media.ts'
 
 const CALLER = tone(440)
@@ -62,7 +63,7 @@ export function createPhone(exchange: Exchange, leg: Leg, caller: boolean, hangu
   const { timeline } = exchange
   let through: 'not' | 'heard' | 'bridged' = 'not'
   let hangingUp: (() => void) | undefined
-  let pressed = false
+  let acting = false
   /** What the caller said of this callee. */
   let calleeStays: number | undefined
 
@@ -80,36 +81,34 @@ export function createPhone(exchange: Exchange, leg: Leg, caller: boolean, hangu
     hangingUp = ms === undefined ? undefined : timeline.after(ms, () => hangup('NORMAL_CLEARING'))
   }
 
-  function pressKeys(): void {
-    if (pressed) return
-    pressed = true
+  /** What it was told to do after a while, once it is through. */
+  function act(): void {
+    if (acting) return
+    acting = true
+    const speaks = seconds('callrec_simulator_speaks')
+    if (speaks !== undefined) timeline.after(speaks, fallSilent)
     for (const plan of (variable(leg, 'callrec_simulator_dtmf') ?? '').split(' ')) {
       const [at = '', digits = ''] = plan.split(':')
-      for (let i = 0; i < digits.length; i++) timeline.after(Number(at) * 1000 + i * BETWEEN_DIGITS, () => press(digits.charAt(i)))
+      for (let i = 0; i < digits.length; i++) timeline.after(Number(at) * 1000 + i * BETWEEN_DIGITS, () => press(exchange, leg, digits.charAt(i)))
     }
   }
 
-  function press(digit: string): void {
-    if (!isUp(leg) || !/^[0-9A-D*#]$/.test(digit)) return
-    exchange.fireLeg('DTMF', leg, [
-      ['DTMF-Digit', digit],
-      ['DTMF-Duration', '2000'],
-      ['DTMF-Source', 'RTP'],
-    ])
-    leg.runner.digit(digit)
+  function fallSilent(): void {
+    settle(leg)
+    leg.says = SILENCE
   }
 
   function heardSomething(): void {
     if (through !== 'not') return
     through = 'heard'
-    pressKeys()
+    act()
     hangUpAfter(stays())
   }
 
   function talk(): void {
     if (through === 'bridged') return
     through = 'bridged'
-    pressKeys()
+    act()
     hangUpAfter(stays())
   }
 
@@ -154,6 +153,16 @@ export function createPhone(exchange: Exchange, leg: Leg, caller: boolean, hangu
       leg.says = SILENCE
     },
   }
+}
+
+export function press(exchange: Exchange, leg: Leg, digit: string): void {
+  if (!isUp(leg) || !/^[0-9A-D*#]$/.test(digit)) return
+  exchange.fireLeg('DTMF', leg, [
+    ['DTMF-Digit', digit],
+    ['DTMF-Duration', '2000'],
+    ['DTMF-Source', 'RTP'],
+  ])
+  leg.runner.digit(digit)
 }
 
 /** Nobody sits there: FreeSWITCH's null endpoint, which answers at once and is silent. */

@@ -11,13 +11,15 @@ import { type Layout, render, SILENCE, type Source } from './media.ts'
 import { createWav, type WavFile } from './wav.ts'
 import { isTrue } from './words.ts'
 
-const FRAME = 20
+export const FRAME = 20
 /** Frames FreeSWITCH holds back at the start; a recording that never gets there keeps only its first one. */
 const PRE_BUFFER = 25
 /** Hz of every leg here; lengths are told in samples of this rate whatever the file has. */
-const LEG_RATE = 8000
+export const LEG_RATE = 8000
 /** Other rates are ignored without a word. */
-const RATES: ReadonlySet<number> = new Set([8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000])
+export const RATES: ReadonlySet<number> = new Set([8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000])
+
+export const samplesOf = (frames: number, rate: number): number => Math.round((frames * rate * FRAME) / 1000)
 
 export interface Recording {
   readonly path: string
@@ -78,7 +80,7 @@ export function startRecording(exchange: Exchange, leg: Leg, path: string, limit
     const hears = masked || readOnly ? SILENCE : heard(leg)
     if (!masked && audible(leg.says)) speech = true
     frames += count
-    const samples = Math.round((frames * rate * FRAME) / 1000) - Math.round(((frames - count) * rate * FRAME) / 1000)
+    const samples = samplesOf(frames, rate) - samplesOf(frames - count, rate)
     const pieces = swapped ? render(hears, says, layout, rate, from, samples) : render(says, hears, layout, rate, from, samples)
     if (!held) write(pieces)
     else {
@@ -96,7 +98,7 @@ export function startRecording(exchange: Exchange, leg: Leg, path: string, limit
     leg.recordings.splice(leg.recordings.indexOf(recording), 1)
     if (held && frames > 0) {
       frames = 1
-      write([Buffer.concat(held).subarray(0, Math.round((rate * FRAME) / 1000) * (layout === 'stereo' ? 4 : 2))])
+      write([Buffer.concat(held).subarray(0, samplesOf(1, rate) * (layout === 'stereo' ? 4 : 2))])
     }
     const size = attempt(() => file.close()) ?? 0
     const milliseconds = frames * FRAME
@@ -156,6 +158,7 @@ const audible = (source: Source): boolean => !('hz' in source) || source.hz.leng
 
 /** Brings the recordings of a leg and of its partner up to now. */
 export function settle(leg: Leg): void {
+  leg.message?.flush()
   for (const recording of leg.recordings) recording.flush()
   for (const recording of leg.partner?.recordings ?? []) recording.flush()
 }

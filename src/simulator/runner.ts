@@ -28,6 +28,8 @@ export interface Application {
   needsMedia?: boolean
   /** Hears of every digit, not of terminators alone. */
   everyDigit?: boolean
+  /** Any digit ends it, and is left for what comes after it (switch_ivr.c, switch_ivr_sleep). */
+  endsByDigit?: boolean
   /** Takes messages while it runs (park). */
   waits?: boolean
   /** Nobody is told that it ended. */
@@ -82,6 +84,8 @@ export interface LegActions {
 export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }: LegActions): Runner {
   const stack: Running[] = []
   const queue: Message[] = []
+  /** Pressed, and for the next application that listens. */
+  const digits: string[] = []
   let inBridge = false
   /** Dialplans it has been given; only the latest goes on. */
   let dialplans = 0
@@ -125,6 +129,12 @@ export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }
     }
     stack.push(run)
     application.start(run)
+    while (run.onDigit && !run.over && digits.length > 0) hear(run, digits.shift() ?? '')
+  }
+
+  function hear(run: Running, digit: string): void {
+    const terminators = run.application.everyDigit === true ? 'any' : (variable(leg, 'playback_terminators') ?? '*')
+    if (terminators === 'any' || (terminators !== 'none' && terminators.includes(digit))) run.onDigit?.(digit)
   }
 
   function completeWhatIsOver(): void {
@@ -197,9 +207,11 @@ export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }
       stack.at(-1)?.onStop?.('break')
     },
     digit(digit) {
-      if (stack.at(-1)?.application.everyDigit === true) return stack.at(-1)?.onDigit?.(digit)
-      const terminators = variable(leg, 'playback_terminators') ?? '*'
-      if (terminators === 'any' || (terminators !== 'none' && terminators.includes(digit))) stack.at(-1)?.onDigit?.(digit)
+      const top = stack.at(-1)
+      if (top && top.application.endsByDigit !== true) return hear(top, digit)
+      digits.push(digit)
+      top?.onStop?.('break')
+      if (stack.at(-1)?.application.waits === true) digits.length = 0
     },
     abort() {
       end('hangup')

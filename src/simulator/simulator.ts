@@ -65,7 +65,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   })
   every(exchange, HEARTBEAT, () => exchange.fire('HEARTBEAT', () => heartbeatHeaders(exchange)))
   every(exchange, WRITE_EVERY * Math.max(1, speed / WRITES_PER_SECOND), () => {
-    for (const leg of exchange.legs.values()) for (const recording of leg.recordings) recording.flush()
+    for (const { recordings, message } of exchange.legs.values()) for (const recording of [...recordings, message]) recording?.flush()
   })
   log.info('simulator_listening', { host: options.host, port: server.port, speed, note: 'an imitation of FreeSWITCH for first steps and tests' })
 
@@ -75,7 +75,10 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     async close() {
       closed = true
       cancelIdle()
-      for (const leg of exchange.legs.values()) stopAll(leg)
+      for (const leg of exchange.legs.values()) {
+        leg.message?.stop()
+        stopAll(leg)
+      }
       exchange.timeline.close()
       await server.close()
     },

@@ -78,6 +78,13 @@ export function digitsArgument({ most, timeoutMs, betweenMs, sound }: Digits): s
   return `1 ${whole('most', most, 1, 128)} 1 ${ms('timeoutMs', timeoutMs)} # ${sound} silence_stream://1 callrec_digits [0-9*] ${ms('betweenMs', betweenMs)}`
 }
 
+/** The argument of `record`; FreeSWITCH takes a 0 for none. */
+export function recordArgument(file: string, { limit, silence }: { limit: number; silence?: { threshold: number; seconds: number } }): string {
+  const words = [path('path', file), whole('limit', limit, 0, 1_000_000)]
+  if (silence !== undefined) words.push(whole('threshold', silence.threshold, 1, 32_767), whole('seconds', silence.seconds, 1, 3600))
+  return words.join(' ')
+}
+
 const nothing = (text: string): boolean => text === ''
 
 // An application that FreeSWITCH does not know hangs the channel up, and some (system, lua, set) do

@@ -13,6 +13,7 @@ import type { Connection, Limits, Loss } from './connection.ts'
 import { eventOf, header, legOf, parseEvent } from './event.ts'
 import type { EventHeaders } from './event.ts'
 import { executions } from './executions.ts'
+import { messages } from './messages.ts'
 import { WROTE_NOTHING, accepted, causeOf, channelsOf, isRefusal, recordingsOf, refusal } from './reply.ts'
 import type { ExecuteResult, Leg, NodeStatus, SwitchEvent, SwitchNode } from './switch.ts'
 
@@ -55,6 +56,7 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
 } {
   const { name } = address
   const running = executions(name)
+  const recorded = messages(name, clock, () => node)
   /** Legs that events told of and that have not ended. */
   const seen = new Set<string>()
   const counters = { connects: 0, events: 0, dropped: 0 }
@@ -120,6 +122,7 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
     } else {
       seen.add(told.leg.uuid)
     }
+    recorded.told(told)
     emit(told)
   }
 
@@ -228,6 +231,7 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
     legs,
     leg,
     execute,
+    recordMessage: recorded.record,
     interrupt: async uuid => order('uuid_break', commands.interrupt(uuid)),
     async setVariables(uuid, variables) {
       const all = commands.setVariables(uuid, variables)

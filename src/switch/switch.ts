@@ -44,6 +44,8 @@ export const READ_VARIABLES = [
   'record_seconds',
   'record_ms',
   'RECORD_DISCARDED',
+  'playback_terminator_used',
+  'silence_hits_exhausted',
   // `park` of a leg nobody has taken: the sweep after a connect tells by it which calls wait.
   'current_application',
   // Another one after each transfer of the leg: time, leg and where it went (switch_ivr.c, switch_ivr_session_transfer).
@@ -108,6 +110,27 @@ export interface RecordOptions {
   variables: Readonly<Record<string, string>>
 }
 
+export interface MessageOptions {
+  /** Seconds, kept by callrec's own timer since the switch's is up to a second late; 0 = until something else ends it. */
+  limit: number
+  /** Ends it after so many whole seconds in which the mean level of the samples (0 to 32767) stayed below the threshold. */
+  silence?: { threshold: number; seconds: number }
+  /** Keys that end it, out of `0123456789*#`; empty = none. */
+  terminators: string
+  /** Breaks it off; what was said until then is kept. */
+  signal?: AbortSignal
+}
+
+/** A message that was recorded, and what ended it. */
+export interface Message {
+  /** `interrupted`: by the signal, or by uuid_break from elsewhere. */
+  ended: 'key' | 'silence' | 'limit' | 'hangup' | 'interrupted'
+  /** Which one, where a key ended it. */
+  key?: string
+  /** Milliseconds of audio by the switch's count. */
+  durationMs: number
+}
+
 export interface Originate {
   uuid: string
   /** `user/name@realm`; built by commands.ts, which refuses anything else. */
@@ -146,6 +169,12 @@ export interface SwitchNode {
    * off (uuid_break) and it resolves as it ends; aborted before it was sent, nothing is, and it rejects with the signal's reason.
    */
   execute(uuid: string, app: string, arg?: string, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<ExecuteResult>
+  /**
+   * Records what the leg says, as a voicemail does, and resolves when that is over, hangup included. RECORD_START and RECORD_STOP
+   * tell of it; the verbs for recordings do not reach it. `leg_gone` when the leg went before there was a file: FreeSWITCH also
+   * hangs up (DESTINATION_OUT_OF_ORDER) on a path that cannot be written. `wrong_state`: the leg is being recorded there.
+   */
+  recordMessage(uuid: string, path: string, options: MessageOptions): Promise<Message>
   /** Stops the application that runs on the leg now (uuid_break). */
   interrupt(uuid: string): Promise<void>
   /** The only way outside text (caller names …) may reach a channel. Null unsets. */

@@ -8,7 +8,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { isCode } from '../../src/errors.ts'
 import type { ErrorCode } from '../../src/errors.ts'
-import { bridgeArgument } from '../../src/switch/commands.ts'
+import { bridgeArgument, recordArgument } from '../../src/switch/commands.ts'
 import type { Target } from '../../src/switch/commands.ts'
 import type { Leg, SwitchEvent, SwitchNode, Switches } from '../../src/switch/switch.ts'
 import { until } from '../helpers/wait.ts'
@@ -22,6 +22,8 @@ export interface SwitchUnderTest {
   phones: {
     /** Answers and speaks until it is hung up on. */
     speaking: Phone
+    /** Answers, speaks for a second, and says nothing more. */
+    hushed: Phone
     /** Answers, and hangs up before a second of call time is over. */
     short: Phone
     busy: Phone
@@ -30,6 +32,8 @@ export interface SwitchUnderTest {
   }
   /** Has somebody call `incoming`: the dialplan sets callrec_account_id=acc1 and callrec_inception=offnet, and parks. */
   arrive: () => Promise<void>
+  /** The leg's phone presses keys. */
+  press: (uuid: string, keys: string) => Promise<void>
   /** Cuts the event socket under way; the switch lives on. */
   cut: () => void
 }
@@ -67,8 +71,8 @@ interface Scene extends SwitchUnderTest {
   node: SwitchNode
   seen: Watch
   file: string
-  /** A parked leg that speaks. */
-  leg: () => Promise<string>
+  /** A parked leg, that speaks unless its phone is named. */
+  leg: (phone?: Phone) => Promise<string>
 }
 
 export function switchContract({ name, open, cannot = {} }: SwitchContract): void {
@@ -77,9 +81,8 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     const [node] = opened.switches.nodes
     if (node === undefined) throw new Error('no node')
     const seen = watch(t, opened.switches)
-    async function leg(): Promise<string> {
+    async function leg({ endpoint, variables }: Phone = opened.phones.speaking): Promise<string> {
       const uuid = randomUUID()
-      const { endpoint, variables } = opened.phones.speaking
       await node?.originate({ uuid, endpoint, variables: { ...variables, callrec_test: 'yes' }, timeoutSeconds: 10 })
       t.teardown(() => node?.hangup(uuid, 'NORMAL_CLEARING').catch(() => {}))
       await seen.event('CHANNEL_PARK', uuid)
@@ -213,6 +216,79 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     abort.abort()
     t.is((await playing).leg.uuid, uuid)
     t.is((await node.execute(uuid, 'sleep', '10')).leg.uuid, uuid)
+  })
+
+  promise('a message ends by the key that was named, and what was said until then is its length', async (t, { node, seen, leg, file, press }) => {
+    const uuid = await leg()
+    const recorded = node.recordMessage(uuid, file, { limit: 600, terminators: '#5' })
+    await seen.event('RECORD_START', uuid)
+    // No terminator: the recording goes on.
+    await press(uuid, '1')
+    await press(uuid, '5')
+    const message = await recorded
+    t.like(message, { ended: 'key', key: '5' })
+    t.is((await seen.event('RECORD_STOP', uuid)).leg.variables['record_ms'], String(message.durationMs))
+    t.true(existsSync(file))
+    t.deepEqual(await node.recordings(uuid), [])
+    t.is((await node.execute(uuid, 'sleep', '10')).leg.uuid, uuid)
+  })
+
+  promise('a message is ended by silence, not by speech', async (t, { node, leg, phones, file }) => {
+    const uuid = await leg(phones.hushed)
+    const { ended, durationMs } = await node.recordMessage(uuid, file, { limit: 600, silence: { threshold: 200, seconds: 2 }, terminators: '' })
+    t.is(ended, 'silence')
+    t.true(durationMs >= 1900, `${durationMs} ms`)
+    const speaking = await leg()
+    t.is((await node.recordMessage(speaking, `${file}.wav`, { limit: 3, silence: { threshold: 200, seconds: 2 }, terminators: '' })).ended, 'limit')
+  })
+
+  promise('a message ends at its limit, and no key ends it where none is named', async (t, { node, seen, leg, file, press }) => {
+    const uuid = await leg()
+    const recorded = node.recordMessage(uuid, file, { limit: 2, terminators: '' })
+    await seen.event('RECORD_START', uuid)
+    await press(uuid, '*#0')
+    t.is((await recorded).ended, 'limit')
+    t.is((await node.leg(uuid))?.variables['playback_terminator_used'], undefined)
+  })
+
+  promise('a message ends with the caller, and is kept', async (t, { node, seen, leg, file }) => {
+    const uuid = await leg()
+    const recorded = node.recordMessage(uuid, file, { limit: 0, terminators: '#' })
+    await seen.event('RECORD_START', uuid)
+    await node.hangup(uuid, 'NORMAL_CLEARING')
+    t.is((await recorded).ended, 'hangup')
+    t.true(existsSync(file))
+  })
+
+  promise('a message is broken off by an abort, and beside it a recording of the leg goes on', async (t, { node, seen, leg, file, directory }) => {
+    const uuid = await leg()
+    const beside = join(directory, `${randomUUID()}.wav`)
+    await node.record(uuid, beside, recording('a'))
+    const abort = new AbortController()
+    const recorded = node.recordMessage(uuid, file, { limit: 0, terminators: '', signal: abort.signal })
+    await until('the message', () => seen.of(uuid).some(event => event.name === 'RECORD_START' && event.path === file))
+    await rejects(t, node.recordMessage(uuid, file, { limit: 0, terminators: '' }), 'wrong_state')
+    abort.abort()
+    t.is((await recorded).ended, 'interrupted')
+    t.deepEqual(await node.recordings(uuid), [beside])
+  })
+
+  promise('a key ends a sleep, and is there for the message that was asked for meanwhile', async (t, { node, leg, file, press }) => {
+    const uuid = await leg()
+    await node.setVariables(uuid, { playback_terminators: '7' })
+    const slept = node.execute(uuid, 'sleep', '600000')
+    const recorded = node.execute(uuid, 'record', recordArgument(file, { limit: 600 }))
+    // By then both are with the switch.
+    await until('the sleep', async () => (await node.leg(uuid))?.variables['current_application'] === 'sleep')
+    await press(uuid, '7')
+    await slept
+    t.is((await recorded).leg.variables['playback_terminator_used'], '7')
+  })
+
+  promise('a message that cannot be written hangs up', async (t, { node, leg }) => {
+    const uuid = await leg()
+    await rejects(t, node.recordMessage(uuid, '/proc/nope/x.wav', { limit: 0, terminators: '' }), 'leg_gone')
+    t.false(await node.exists(uuid))
   })
 
   promise('a hangup is told with its cause, and takes the application with it', async (t, { node, seen, leg }) => {

@@ -48,6 +48,7 @@ const MODULES = ['console', 'commands', 'dptools', 'hash', 'dialplan_xml', 'sndf
 const PHONES = [
   extension('^tone(\\d+)$', ['answer'], ['playback', '{loops=-1}tone_stream://%(1000,0,$1);loops=-1']),
   extension('^short(\\d+)$', ['answer'], ['playback', 'tone_stream://%($1,0,1000)'], ['hangup']),
+  extension('^hush(\\d+)$', ['answer'], ['playback', 'tone_stream://%($1,0,1000)'], ['playback', 'silence_stream://-1']),
   extension('^press(\\d+)$', ['answer'], ['sleep', '1000'], ['send_dtmf', '$1@100'], ['playback', '{loops=-1}tone_stream://%(1000,0,440);loops=-1']),
   extension('^busy$', ['respond', '486 Busy Here']),
   extension('^never$', ['ring_ready'], ['sleep', '600000']),
@@ -56,7 +57,7 @@ const PHONES = [
 
 function xml(sip: number, esl: number, rtp: number, password: string): string {
   const user = (id: string): string => `<user id="${id}"><params>${params({ 'dial-string': `sofia/main/${id}@127.0.0.1:${sip}` })}</params></user>`
-  const users = ['tone440', 'tone1000', 'short300', 'short700', 'press12', 'busy', 'never', 'incoming'].map(user).join('')
+  const users = ['tone440', 'tone1000', 'short300', 'short700', 'hush1000', 'press12', 'busy', 'never', 'incoming'].map(user).join('')
   return `<document type="freeswitch/xml">
 <section name="configuration">
 ${settings('switch', { loglevel: 'warning', 'max-sessions': 200, 'sessions-per-second': 200, 'rtp-start-port': rtp, 'rtp-end-port': rtp + 199, 'api-expansion': 'false' })}

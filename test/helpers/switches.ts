@@ -161,6 +161,7 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
       return legs.get(uuid)
     },
     execute,
+    recordMessage: unused,
     interrupt: unused,
     async setVariables(uuid, variables) {
       note('setVariables', uuid, variables)

@@ -78,6 +78,8 @@ export interface Harness {
   client: (events?: string) => Promise<Client>
   /** Not authenticated; the greeting is still to be read. */
   raw: () => Promise<Client>
+  /** Closes the switch; at the end of the test it is closed anyway. */
+  close: () => Promise<void>
   warnings: { event: string; facts: Readonly<Record<string, unknown>> }[]
 }
 
@@ -97,6 +99,7 @@ export async function simulate(t: ExecutionContext, options: Partial<SimulatorOp
     dir,
     clock,
     idle: simulator.idle,
+    close: () => simulator.close(),
     warnings,
     raw,
     async client(events) {

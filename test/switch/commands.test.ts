@@ -89,6 +89,22 @@ const outside = fc.string({
 })
 const printable = outside.map(commands.text)
 
+test('a message has its limit, and its silence where that ends it', t => {
+  t.is(commands.recordArgument(FILE, { limit: 0 }), `${FILE} 0`)
+  t.is(commands.recordArgument(FILE, { limit: 61, silence: { threshold: 200, seconds: 3 } }), `${FILE} 61 200 3`)
+  t.true(refused(() => commands.recordArgument('/a/../b.wav', { limit: 0 })))
+  for (const wrong of [0, -1, 1.5, Number.NaN, 40_000]) {
+    t.true(
+      refused(() => commands.recordArgument(FILE, { limit: 0, silence: { threshold: wrong, seconds: 3 } })),
+      `threshold ${wrong}`,
+    )
+    t.true(
+      refused(() => commands.recordArgument(FILE, { limit: 0, silence: { threshold: 200, seconds: wrong } })),
+      `${wrong} seconds`,
+    )
+  }
+})
+
 test('a recording starts with its limit and its variables, as transcript 60 has it', t => {
   t.is<string, string>(commands.recordStart(LEG, FILE, { limit: 0, variables: { rec_id: '202611-a' } }), `uuid_record ${LEG} start ${FILE} 0 {rec_id=202611-a}`)
   t.is<string, string>(commands.recordStart(LEG, FILE, { limit: 11, variables: {} }), `uuid_record ${LEG} start ${FILE} 11`)

@@ -40,7 +40,8 @@ async function openReal(t: ExecutionContext): Promise<SwitchUnderTest> {
   return {
     switches,
     directory,
-    phones: { speaking: phone('tone440'), short: phone('short700'), busy: phone('busy'), never: phone('never') },
+    press: async (uuid, keys) => void (await eslApi(port, password, `uuid_recv_dtmf ${uuid} ${keys}`)),
+    phones: { speaking: phone('tone440'), hushed: phone('hush1000'), short: phone('short700'), busy: phone('busy'), never: phone('never') },
     // It is parked before it is answered, so the originate only ends with the call.
     async arrive() {
       void switches
@@ -84,8 +85,10 @@ async function openEmbedded(t: ExecutionContext): Promise<SwitchUnderTest> {
   return {
     switches,
     directory,
+    press: async (uuid, keys) => void (await eslApi(simulator.port, 'ClueCon', `uuid_recv_dtmf ${uuid} ${keys}`)),
     phones: {
       speaking: does({ callrec_simulator_seconds: '3600' }),
+      hushed: does({ callrec_simulator_seconds: '3600', callrec_simulator_speaks: '1' }),
       short: does({ callrec_simulator_seconds: '0.7' }),
       busy: does({ callrec_simulator_answer: 'busy' }),
       never: does({ callrec_simulator_answer: 'never' }),

@@ -7,7 +7,7 @@ import { silent } from '../../src/log.ts'
 import { backoff } from '../../src/switch/backoff.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import type { SwitchOptions } from '../../src/switch/pool.ts'
-import type { SwitchEvent, SwitchNode, Switches } from '../../src/switch/switch.ts'
+import type { Message, SwitchEvent, SwitchNode, Switches } from '../../src/switch/switch.ts'
 import { RUDE, eslServer, eventFrame, jobEvent } from '../helpers/esl-server.ts'
 import type { EslServer, Script } from '../helpers/esl-server.ts'
 import { PATIENCE, until } from '../helpers/wait.ts'
@@ -326,12 +326,12 @@ test('a listener that throws is logged, and the others hear all the same', async
 function executing(server: EslServer): { id: () => Promise<string> } {
   const ids: string[] = []
   server.script(({ line, headers }, peer) => {
-    if (line.startsWith('api uuid_break')) peer.answer('+OK\n')
+    if (line.startsWith('api uuid_')) peer.answer('+OK\n')
     if (line.startsWith('sendmsg')) {
       ids.push(headers['Event-UUID'] ?? '')
       peer.reply('+OK')
     }
-    return line.startsWith('sendmsg') || line.startsWith('api uuid_break')
+    return line.startsWith('sendmsg') || line.startsWith('api uuid_')
   })
   return { id: () => until('an execute', () => ids.shift()) }
 }
@@ -372,6 +372,73 @@ test('an execute on a leg that hangs up below it, before it or was never there i
     return line.startsWith('sendmsg')
   })
   await rejects(t, node.execute(LEG, 'answer'), 'leg_gone')
+})
+
+/** A message under way: how it is told of, and its end. */
+async function recordingMessage(t: ExecutionContext, options: Parameters<SwitchNode['recordMessage']>[2]) {
+  const { server, node } = await up(t)
+  const run = executing(server)
+  const ended = node.recordMessage(LEG, FILE, options)
+  const id = await run.id()
+  const tell = (name: string, more: Record<string, string> = {}): void =>
+    server.peers[0]?.event(channelEvent(name, { 'Application-UUID': id, 'Record-File-Path': FILE, ...more }))
+  return { server, node, ended, tell }
+}
+
+test('a message is asked for with its keys, its silence and a limit that stands behind our own; afterwards the keys are taken away', async t => {
+  const { server, ended, tell } = await recordingMessage(t, { limit: 60.5, silence: { threshold: 200, seconds: 3 }, terminators: '12#' })
+  tell('RECORD_START')
+  tell('RECORD_STOP', { variable_playback_terminator_used: '#', variable_record_ms: '1234' })
+  tell('CHANNEL_EXECUTE_COMPLETE')
+  t.deepEqual(await ended, { ended: 'key', key: '#', durationMs: 1234 })
+  const lines = server.commands.map(({ line, headers }) => headers['execute-app-arg'] ?? line).filter(line => line.includes(FILE) || line.includes('setvar'))
+  t.deepEqual(lines, [`api uuid_setvar ${LEG} playback_terminators 12#`, `${FILE} 62 200 3`, `api uuid_setvar ${LEG} playback_terminators`])
+})
+
+for (const [what, { stop, complete, options, ended }] of Object.entries({
+  'silence where that was exhausted': { stop: { variable_silence_hits_exhausted: 'true' }, ended: 'silence' },
+  'the hangup where the leg is gone': { stop: { 'Answer-State': 'hangup' }, complete: { 'Answer-State': 'hangup' }, ended: 'hangup' },
+  'the key that ended it though the caller hung up then': {
+    stop: { variable_playback_terminator_used: '1' },
+    complete: { 'Answer-State': 'hangup' },
+    ended: 'key',
+  },
+  'the switch’s own limit, however late we hear of it': { stop: { variable_record_ms: '61000' }, options: { limit: 60 }, ended: 'limit' },
+  'somebody else’s uuid_break where nothing else did': { stop: { variable_record_ms: '1000' }, options: { limit: 60 }, ended: 'interrupted' },
+}) as [string, { stop: Record<string, string>; complete?: Record<string, string>; options?: object; ended: Message['ended'] }][]) {
+  test(`what ended a message is ${what}`, async t => {
+    const message = await recordingMessage(t, { limit: 0, terminators: '', ...options })
+    message.tell('RECORD_START')
+    message.tell('RECORD_STOP', { variable_record_ms: '1000', ...stop })
+    message.tell('CHANNEL_EXECUTE_COMPLETE', { ...stop, ...complete })
+    t.is((await message.ended).ended, ended)
+  })
+}
+
+test('a message of which nothing was written is refused, one that could not begin is leg_gone', async t => {
+  const nothing = await recordingMessage(t, { limit: 0, terminators: '' })
+  // Another recording of the leg is none of its business.
+  nothing.tell('RECORD_STOP', { 'Record-File-Path': '/rec/other.wav' })
+  nothing.tell('CHANNEL_EXECUTE_COMPLETE')
+  await rejects(t, nothing.ended, 'switch_refused', /nothing was recorded to \/rec\/a\.wav/)
+  const gone = await recordingMessage(t, { limit: 0, terminators: '' })
+  gone.tell('CHANNEL_EXECUTE_COMPLETE', { 'Answer-State': 'hangup', 'Hangup-Cause': 'DESTINATION_OUT_OF_ORDER' })
+  await rejects(t, gone.ended, 'leg_gone', /DESTINATION_OUT_OF_ORDER/)
+})
+
+test('a message ends with the connection, and one that is aborted before it began is not asked for', async t => {
+  const { server, node, ended } = await recordingMessage(t, { limit: 0, terminators: '' })
+  const sent = server.commands.length
+  await t.throwsAsync(node.recordMessage(LEG, FILE, { limit: 0, terminators: '', signal: AbortSignal.abort() }), { any: true, name: 'AbortError' })
+  for (const [limit, terminators] of [
+    [-1, '#'],
+    [Number.NaN, '#'],
+    [0, 'a'],
+  ] as const)
+    await rejects(t, node.recordMessage(LEG, '/rec/b.wav', { limit, terminators }), 'unsafe_argument')
+  t.is(server.commands.length, sent)
+  server.peers[0]?.socket.destroy()
+  await rejects(t, ended, 'switch_down')
 })
 
 test('an execute that takes too long is switch_timeout; one that is aborted is broken off', async t => {
