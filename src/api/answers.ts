@@ -1,10 +1,12 @@
 // What a route answers or throws becomes a response: an envelope, a file or nothing but headers.
 
 import type Koa from 'koa'
-import { type AppError } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import { asAppError, failure, type Frame, success } from './envelope.ts'
 import type { Context, State } from './exchange.ts'
+import type { Fields } from './fields.ts'
 import { isKnown } from './preconditions.ts'
+import { problem } from './problems.ts'
 import type { Answer, ApiPorts } from './route.ts'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
@@ -19,7 +21,10 @@ export function answers({ log, random, clock, config, metrics, store }: ApiPorts
     ctx.set('x-request-id', ctx.state.requestId)
     // An envelope holds the token it was asked with.
     ctx.set('cache-control', 'no-store')
-    const frame = (): Frame => ({ requestId: ctx.state.requestId, node, version: config.version, now: clock.now(), token: ctx.state.token, store: store.kind })
+    const frame = (): Frame => {
+      const { requestId, token, tokens } = ctx.state
+      return { requestId, node, version: config.version, now: clock.now(), token, tokens, store: store.kind }
+    }
     try {
       await next()
       if (isAnswer(ctx.body)) answer(ctx, ctx.body, frame())
@@ -50,10 +55,32 @@ function answer(ctx: Context, given: Answer, frame: Frame): void {
     ctx.type = given.file.type
     ctx.length = given.file.length
   } else {
-    ctx.body = success({ ...frame, token: given.token === null ? undefined : (given.token ?? frame.token) }, given.data, given.revision, given.beside)
+    const token = given.token === null ? undefined : (given.token ?? frame.token)
+    write(ctx, success({ ...frame, token }, given.data, given.revision, given.beside))
     if (given.revision !== undefined) ctx.set('etag', `"${given.revision}"`)
   }
   if ((ctx.method === 'GET' || ctx.method === 'HEAD') && isKnown(ctx.headers['if-none-match'], etagOf(ctx))) notModified(ctx, given)
+}
+
+const FUNCTION = /^[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*$/
+
+/** As JSON, readable where that is asked for, or as the script that a page of another origin loads (api_util.erl create_resp_content/2). */
+function write(ctx: Context, envelope: Fields): void {
+  const { jsonp, pretty_print: pretty = ctx.get('x-pretty-print') } = ctx.query
+  const text = JSON.stringify(envelope, null, pretty === 'true' ? 2 : 0)
+  if (jsonp === undefined || ctx.method !== 'GET') {
+    ctx.type = 'application/json'
+    ctx.body = text
+    return
+  }
+  const message = 'Value must be the name of a function'
+  if (typeof jsonp !== 'string' || jsonp.length > 128 || !FUNCTION.test(jsonp)) {
+    throw new AppError('validation error', message, problem('jsonp', 'pattern', { message, target: FUNCTION.source, value: jsonp }))
+  }
+  ctx.type = 'text/javascript'
+  ctx.set('cross-origin-resource-policy', 'cross-origin')
+  // The comment keeps the answer from beginning with what a stranger chose.
+  ctx.body = `/**/${jsonp}(${text});`
 }
 
 /** Koa's types promise a text. */

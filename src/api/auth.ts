@@ -7,6 +7,7 @@ import { accountDb } from '../store/modb.ts'
 import type { Stored } from '../store/store.ts'
 import { rightsOf } from './changes.ts'
 import { ACCOUNTS } from './databases.ts'
+import type { Fields } from './fields.ts'
 import { RECORDING_RIGHTS } from './rights.ts'
 import type { Account, ApiPorts, Who } from './route.ts'
 import { findToken, proofOf, type Token } from './tokens.ts'
@@ -101,3 +102,16 @@ export async function accountOf({ store }: Pick<ApiPorts, 'store'>, { who, accou
 }
 
 const noSuchAccount = (id: string): AppError => new AppError('bad_identifier', `no account ${id}`, { cause: id })
+
+/** Of an account, to whoever is logged in to it (crossbar: cb_user_auth.erl, create_auth_token). Without resellers the master account is everybody's. */
+export const told = ({ _id, name, pvt_tree: tree, ...account }: Account, user: Fields = {}): Fields => {
+  const language = user['language'] ?? account['language']
+  return {
+    account_id: _id,
+    account_name: name,
+    is_master_account: tree.length === 0,
+    is_reseller: tree.length === 0,
+    reseller_id: tree[0] ?? _id,
+    ...(language === undefined ? {} : { language }),
+  }
+}

@@ -11,6 +11,9 @@ export const LARGEST_BODY = 8_000_000
 
 const JSON_ENOUGH = /^(application\/([a-z0-9.-]+\+json|json|x-json|x-www-form-urlencoded|octet-stream)|text\/plain)?$/
 
+const FORM = 'application/x-www-form-urlencoded'
+const ENVELOPE = ['data', 'verb', 'accept', 'auth_token'] as const
+
 /** What surrounds `data`; keys in lower case. */
 export type Envelope = Readonly<Fields>
 
@@ -20,13 +23,20 @@ export async function readEnvelope(message: IncomingMessage): Promise<Envelope |
   if (!JSON_ENOUGH.test(type)) throw new AppError('unsupported_media_type', `a body of type ${type} is not JSON`)
   const text = decode(await readAll(message))
   if (text.trim() === '') return undefined
-  const envelope = parse(text)
+  const envelope = type === FORM ? (formOf(text) ?? parse(text)) : parse(text)
   if (!isObject(envelope)) throw invalidEnvelope('type', envelope)
   return Object.fromEntries(Object.entries(envelope).map(([key, value]) => [key.toLowerCase(), value]))
 }
 
+/** A real form, as a web page sends one, holds `data` as JSON (api_util.erl handle_url_encoded_body/5); undefined: it is no form. */
+function formOf(text: string): Fields | undefined {
+  const form = new URLSearchParams(text)
+  const named = ENVELOPE.filter(key => form.has(key)).map(key => [key, form.get(key) ?? ''] as const)
+  return named.length === 0 ? undefined : Object.fromEntries(named.map(([key, value]) => [key, key === 'data' ? parse(value) : value]))
+}
+
 /** A text that stands beside `data`. */
-export const textOf = (envelope: Envelope | undefined, key: 'verb' | 'accept'): string | undefined =>
+export const textOf = (envelope: Envelope | undefined, key: 'verb' | 'accept' | 'auth_token'): string | undefined =>
   typeof envelope?.[key] === 'string' ? envelope[key] : undefined
 
 /** `optional`: no body at all is an empty one. */

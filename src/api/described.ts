@@ -1,6 +1,9 @@
 // What each route does, takes and answers, in the words of the OpenAPI document and of couchdb/reference.md.
 // A route that is not here, or a line without its route, fails a test.
 
+import { AppError } from '../errors.ts'
+import type { Route } from './route.ts'
+
 export interface Described {
   summary: string
   /** Schema of `data` in the request; any object where there is none. */
@@ -131,4 +134,20 @@ export const DESCRIBED: Table = {
   'PUT /v2/schemas/{schema}/validation': { summary: 'Checks a body against a schema without keeping it' },
   'GET /v2/openapi.json': { summary: 'This document', gives: 'plain' },
   'GET /v2/about': { summary: 'Tells what the engine is and what it stands on' },
+}
+
+/** `/v2/accounts/{account}` of `/v2/accounts/:account`. */
+export const templateOf = ({ path }: Route): string => path.replaceAll(/:(\w+)/g, '{$1}')
+
+export function describedAs(route: Route): Described {
+  const line = `${route.method} ${templateOf(route)}`
+  const found = DESCRIBED[line]
+  if (found === undefined) throw new AppError('unspecified_fault', `nothing describes ${line}`)
+  return found
+}
+
+/** Its data is an array of rows, which is there as CSV too. */
+export const isList = (route: Route): boolean => {
+  const { lists, gives } = describedAs(route)
+  return lists !== undefined && gives !== 'phone_numbers'
 }

@@ -4,6 +4,7 @@
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Fields } from './fields.ts'
+import type { Spent } from './limits.ts'
 
 export interface Frame {
   requestId: string
@@ -16,13 +17,15 @@ export interface Frame {
   store: Store['kind']
   /** Given only by those who are logged in. */
   token?: string | undefined
+  tokens?: Spent | undefined
 }
 
-const frame = ({ requestId, node, version, now, token }: Frame): Fields => ({
+const frame = ({ requestId, node, version, now, token, tokens }: Frame): Fields => ({
   request_id: requestId,
   node,
   timestamp: new Date(now).toISOString().replace(/\.\d+Z$/, 'Z'),
   ...(token === undefined ? {} : { version, auth_token: token }),
+  ...(tokens === undefined ? {} : { tokens }),
 })
 
 export const success = (about: Frame, data: unknown, revision: string | undefined, beside: Fields = {}): Fields => ({

@@ -6,11 +6,17 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { AppError } from '../errors.ts'
 import type { ApiConfig } from './route.ts'
 
+/** Crossbar's token bucket, as the envelope tells of it. */
+export interface Spent {
+  consumed: number
+  remaining: number
+}
+
 export interface Limits {
   /** Whoever is right spends no failure. Rejects with `too_many_requests` before `login` is run. */
   fromAddress<T>(address: string, login: () => Promise<T>): Promise<T>
   intoAccount<T>(account: string, login: () => Promise<T>): Promise<T>
-  request(token: string): Promise<void>
+  request(token: string): Promise<Spent>
 }
 
 export const LIMITS = { loginsPerMinute: { attempts: 120, failures: 20, ofAccount: 60 }, requestsPer10s: 5000 }
@@ -37,7 +43,7 @@ export function createLimits(config: Pick<ApiConfig, 'loginsPerMinute' | 'reques
       return unlessWrong(wrongFrom, network, 'wrong logins from this address', login)
     },
     intoAccount: (account, login) => unlessWrong(wrongInto, account, 'wrong logins to this account', login),
-    request: token => spend(requests, token, 'requests with this token'),
+    request: async token => ({ consumed: 1, remaining: await spend(requests, token, 'requests with this token') }),
   }
 }
 
@@ -50,9 +56,10 @@ export function networkOf(address: string): string {
   return groups.slice(0, 4).join(':')
 }
 
-async function spend(limiter: RateLimiterMemory, key: string, what: string): Promise<void> {
+/** Answers how many are left. */
+async function spend(limiter: RateLimiterMemory, key: string, what: string): Promise<number> {
   try {
-    await limiter.consume(key)
+    return (await limiter.consume(key)).remainingPoints
   } catch (refused) {
     if (!(refused instanceof RateLimiterRes)) throw refused
     throw new AppError('too_many_requests', `too many ${what}`, { retry_after: Math.max(1, Math.ceil(refused.msBeforeNext / 1000)) })

@@ -1,13 +1,17 @@
 // How a client gets a token: with the account's API key, or as a user with a digest of name and
 // password. Whatever is wrong, the answer is the same 401, and who is wrong often waits.
 
+import { international } from '../callflow/e164.ts'
 import { AppError } from '../errors.ts'
 import { accountDb } from '../store/modb.ts'
-import type { Stored } from '../store/store.ts'
+import type { Store, Stored } from '../store/store.ts'
 import { alphanumeric, findAccount } from './accounts.ts'
+import { told } from './auth.ts'
 import { accountWithKey } from './api-key.ts'
+import { ACCOUNTS, NUMBERS } from './databases.ts'
 import { hint, type Method, whoseDigest } from './credentials.ts'
 import { type Fields } from './fields.ts'
+import type { Claimed } from './phone-numbers.ts'
 import { problem, refuse } from './problems.ts'
 import type { Account, Answer, OpenRequest, Room, Route } from './route.ts'
 import { issueToken, proofOf } from './tokens.ts'
@@ -37,7 +41,7 @@ async function userAuth(room: Room, { data }: OpenRequest): Promise<Answer> {
   const said = checked(room, 'user_auth', data) as unknown as Said
   const account = await namedAccount(room, said)
   // An account that is not there is guessed at like one that is.
-  return room.limits.intoAccount(account?._id ?? `${said.account_realm}/${said.account_name}`, async () => {
+  return room.limits.intoAccount(account?._id ?? `${said.account_realm}/${said.phone_number}/${said.account_name}`, async () => {
     const user = await owner(room, account?._id, said.method, said.credentials.toLowerCase())
     if (account === undefined || user === undefined || user.enabled === false) throw wrong()
     refuseDisabled(account)
@@ -51,6 +55,7 @@ interface Said {
   method: Method
   account_name?: string
   account_realm?: string
+  phone_number?: string
 }
 
 /** Told only to those who may log in (crossbar: cb_user_auth.erl, cb_context add_validation_error). */
@@ -67,9 +72,17 @@ function checked(room: Room, schema: string, data: Fields): Fields {
 
 async function namedAccount({ store }: Room, said: Said): Promise<Stored<Account> | undefined> {
   if (said.account_realm !== undefined) return findAccount(store, 'listing_by_realm', said.account_realm.toLowerCase())
+  if (said.phone_number !== undefined) return holderOf(store, said.phone_number)
   if (said.account_name !== undefined) return findAccount(store, 'listing_by_name', alphanumeric(said.account_name))
   const nothing = { message: 'Field is required but missing', value: {} }
   throw new AppError('validation error', 'no account', problem('account_name', 'required', nothing))
+}
+
+async function holderOf(store: Store, number: string): Promise<Stored<Account> | undefined> {
+  const id = international(number)
+  const claimed = id === undefined ? undefined : await store.get<Claimed>(NUMBERS, id)
+  const account = claimed === undefined ? undefined : await store.get<Account>(ACCOUNTS, claimed.pvt_account_id)
+  return account?.pvt_deleted === true ? undefined : account
 }
 
 /** Without an account it takes as long and finds nobody. */
@@ -84,9 +97,7 @@ async function owner({ store }: Room, accountId: string | undefined, method: Met
 const loggedIn = (account: Account, token: string, user?: Stored<User>): Answer => ({
   status: 201,
   data: {
-    account_id: account._id,
-    account_name: account.name,
-    is_master_account: account.pvt_tree.length === 0,
+    ...told(account, user),
     ...(user === undefined ? {} : { owner_id: user._id, priv_level: user.priv_level }),
   },
   token,

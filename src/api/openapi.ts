@@ -2,8 +2,9 @@
 // Nothing is written twice: a schema here is the one that bodies are checked against.
 
 import { Readable } from 'node:stream'
-import { AppError, ERRORS } from '../errors.ts'
-import { DESCRIBED, type Described } from './described.ts'
+import { ERRORS } from '../errors.ts'
+import { CSV } from './csv.ts'
+import { type Described, describedAs, isList, templateOf } from './described.ts'
 import { type Fields, isObject } from './fields.ts'
 import { CREATED, FILTERS } from './filter.ts'
 import { LARGEST_PAGE, MOST_ROWS } from './page.ts'
@@ -60,16 +61,6 @@ export function openApi(routes: readonly Route[], schemas: Schemas, { version, p
   }
 }
 
-/** `/v2/accounts/{account}` of `/v2/accounts/:account`. */
-const templateOf = ({ path }: Route): string => path.replaceAll(/:(\w+)/g, '{$1}')
-
-export function describedAs(route: Route): Described {
-  const line = `${route.method} ${templateOf(route)}`
-  const found = DESCRIBED[line]
-  if (found === undefined) throw new AppError('unspecified_fault', `nothing describes ${line}`)
-  return found
-}
-
 const json = (schema: Fields): Fields => ({ 'application/json': { schema } })
 const schemaOf = (name: string): Fields => ({ $ref: `#/components/schemas/${name}` })
 const parameter = (name: string): Fields => ({ $ref: `#/components/parameters/${name}` })
@@ -89,11 +80,13 @@ function operation(route: Route): Fields {
       ...(about.lists === undefined || about.gives === 'plain' ? [] : LISTS[about.lists].map(parameter)),
       ...(method === 'GET' && about.revision === true ? [parameter('if-none-match')] : []),
       ...(changes ? [parameter('if-match')] : []),
-      ...(produces.length === 0 ? [] : ['accept', 'inline', 'range'].map(parameter)),
+      ...(produces.length === 0 ? [] : ['inline', 'range'].map(parameter)),
+      ...(produces.length === 0 && !isList(route) ? [] : [parameter('accept')]),
+      ...(method === 'GET' && about.gives !== 'plain' ? [parameter('jsonp')] : []),
     ],
     ...(method === 'GET' || method === 'DELETE' ? {} : { requestBody: requestBody(about, body === 'optional') }),
     responses: {
-      [about.status ?? 200]: answer(about, produces),
+      [about.status ?? 200]: answer(about, isList(route) ? [...produces, CSV] : produces),
       ...(produces.length === 0 ? {} : { 206: { description: 'The part a Range asks for', content: bytes(produces) } }),
       ...(method === 'GET' && about.revision === true ? { 304: { description: 'The client has it already' } } : {}),
       default: { $ref: '#/components/responses/refusal' },
@@ -222,6 +215,7 @@ const PARAMETERS: Readonly<Record<string, Fields>> = {
   'if-none-match': inHeader('If-None-Match', 'The revision the client has'),
   range: inHeader('Range', 'Bytes of the sound'),
   accept: inQuery('accept', 'In place of the header Accept'),
+  jsonp: inQuery('jsonp', 'Name of a function; the answer is a script that calls it with the envelope'),
   inline: inQuery('inline', '`true`: to be played, not to be kept as a file'),
 }
 

@@ -12,7 +12,7 @@ import { lostRaceIs412, requireMatch } from './preconditions.ts'
 import { problem } from './problems.ts'
 import type { Account, Answer, Request, Room, Route } from './route.ts'
 
-interface Claimed extends Doc {
+export interface Claimed extends Doc {
   pvt_type: 'number'
   /** Who holds it. */
   pvt_account_id: string

@@ -4,7 +4,9 @@ import { AppError } from '../errors.ts'
 import { requireJson } from './accept.ts'
 import { ANSWER } from './answers.ts'
 import { accountOf, type Session, tokenOf } from './auth.ts'
-import { dataOf, readEnvelope, textOf } from './body.ts'
+import { dataOf, type Envelope, readEnvelope, textOf } from './body.ts'
+import { asCsv, CSV, wantsCsv } from './csv.ts'
+import { isList } from './described.ts'
 import type { Context } from './exchange.ts'
 import { checkedParams } from './params.ts'
 import { clientAddress } from './proxies.ts'
@@ -26,27 +28,47 @@ export async function serve(room: Room, methods: Methods, ctx: Routed): Promise<
   const param = checkedParams(ctx.params)
   const address = clientAddress(ctx.ip, ctx.get('x-forwarded-for'), room.trustedProxies)
   const unread = { id: ctx.state.requestId, address, headers: ctx.headers, query, param }
-  const session = isAnyones(methods) ? undefined : await identify(room, ctx, query)
-  const enter = (route: Route): Promise<Entered> => admit(room, route, ctx, unread, session)
+  let reading: Promise<Envelope | undefined> | undefined
+  const read: ReadEnvelope = () => (reading ??= readEnvelope(ctx.req))
+  const session = isAnyones(methods) ? undefined : await identify(room, ctx, query, read)
+  const enter = (route: Route): Promise<Entered> => admit(room, route, ctx, unread, session ?? (() => identify(room, ctx, query, read)))
   const entered = isOpen || named === undefined ? undefined : await enter(named)
-  const envelope = entered === undefined || takesBody(entered.route) ? await readEnvelope(ctx.req) : undefined
+  const envelope = entered === undefined || takesBody(entered.route) ? await read() : undefined
   const route = entered?.route ?? routeOf(methods, textOf(envelope, 'verb') ?? ctx.method)
   if (route === undefined) throw notAllowed(methods)
   if (ctx.method !== 'HEAD') ctx.method = route.method
 
   const { run } = entered ?? (await enter(route))
-  const accept = query.get('accept') ?? textOf(envelope, 'accept') ?? (ctx.get('accept') || '*/*')
-  if (route.produces === undefined) requireJson(accept)
+  const accept = typeOf(query.get('accept') ?? textOf(envelope, 'accept') ?? (ctx.get('accept') || '*/*'))
+  const inRows = isList(route) && wantsCsv(accept)
+  if (route.produces === undefined && !inRows) requireJson(accept)
   const data = takesBody(route) ? dataOf(envelope, route.body === 'optional') : {}
-  ctx.body = { ...(await run({ ...unread, accept, data })), [ANSWER]: true }
+  const answer = await run({ ...unread, accept, data })
+  ctx.body = { ...(inRows ? asCsv(answer, ctx.path, unread) : answer), [ANSWER]: true }
 }
 
-async function identify({ sessions, limits }: Room, ctx: Routed, query: URLSearchParams): Promise<Session> {
-  const token = tokenOf(ctx.headers, query)
+/** Crossbar knows this one by its short name too (api_resource.erl to_json/3). */
+const typeOf = (accept: string): string => (accept === 'csv' ? CSV : accept)
+
+/** Reads the body at most once, whoever asks for it first. */
+type ReadEnvelope = () => Promise<Envelope | undefined>
+
+async function identify({ sessions, limits }: Room, ctx: Routed, query: URLSearchParams, read: ReadEnvelope): Promise<Session> {
+  const token = tokenOf(ctx.headers, query) ?? (await tokenWithin(ctx, read))
   const session = await sessions.of(token)
   if (token !== undefined) ctx.state.token = token
-  await limits.request(session.who.token)
+  ctx.state.tokens = await limits.request(session.who.token)
   return session
+}
+
+/** For clients that can set neither header nor query; a body that cannot be read holds none. */
+async function tokenWithin({ method }: Routed, read: ReadEnvelope): Promise<string | undefined> {
+  if (!BODIES.has(method)) return undefined
+  try {
+    return textOf(await read(), 'auth_token')
+  } catch {
+    return undefined
+  }
 }
 
 type Unread = Omit<OpenRequest, 'accept' | 'data'>
@@ -57,9 +79,9 @@ interface Entered {
   run: (request: OpenRequest) => Promise<Answer>
 }
 
-async function admit(room: Room, route: Route, ctx: Routed, unread: Unread, known: Session | undefined): Promise<Entered> {
+async function admit(room: Room, route: Route, ctx: Routed, unread: Unread, known: Session | (() => Promise<Session>)): Promise<Entered> {
   if (route.access === 'anyone') return { route, run: route.run }
-  const session = known ?? (await identify(room, ctx, unread.query))
+  const session = typeof known === 'function' ? await known() : known
   const { who } = session
   const account = 'account' in ctx.params ? await accountOf(room, session, unread.param('account')) : session.account
   const { access } = route
@@ -84,7 +106,8 @@ async function authorise(right: Right, { owner }: Guarded, request: Request): Pr
   if (who.level === 'user' && owner !== undefined) allow(await owner(request))
 }
 
-const takesBody = ({ method }: Route): boolean => method !== 'GET' && method !== 'DELETE'
+const BODIES: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH'])
+const takesBody = ({ method }: Route): boolean => BODIES.has(method)
 
 function tellMethods(ctx: Context, methods: Methods): void {
   ctx.set('allow', allowed(methods))

@@ -1,6 +1,6 @@
 // The token itself: what it stands for, and its end.
 
-import type { Sessions } from './auth.ts'
+import { type Sessions, told } from './auth.ts'
 import type { Room, Route } from './route.ts'
 import { TOKENS } from './tokens.ts'
 
@@ -15,9 +15,7 @@ export function tokenRoutes({ store, clock, sessions }: Pick<Room, 'store' | 'cl
         const token = await store.get<{ _id: string; method: string; expires_at: number }>(TOKENS, who.token)
         return {
           data: {
-            account_id: account._id,
-            account_name: account.name,
-            is_master_account: account.pvt_tree.length === 0,
+            ...told(account),
             ...(who.ownerId === undefined ? {} : { owner_id: who.ownerId }),
             priv_level: who.level,
             recording_rights: who.recordingRights,

@@ -51,6 +51,19 @@ test('a user logs in with md5 or sha1 of name and password, by the account’s n
   }
 })
 
+test('an account is named by a telephone number of its own, too', async t => {
+  const made = await tenant(t)
+  const { ask, at, open } = made
+  await ask('PUT', `${at}/phone_numbers/+4930123456`)
+  await ask('PUT', `${at}/users`, { first_name: 'A', last_name: 'B', username: 'alice', password: 'secret', language: 'de-de' })
+  const login = (phone_number: string): Promise<Answered> => open('PUT', '/v2/user_auth', { credentials: digest('md5', 'alice:secret'), phone_number })
+  const answer = await login('004930123456')
+  t.is(answer.status, 201)
+  t.like(answer.body.data, { account_id: made.id, language: 'de-de', is_reseller: false, reseller_id: made.master.accountId })
+  t.is((await login('+4930999999')).status, 401)
+  t.is((await login('030123456')).status, 401)
+})
+
 test('whatever is wrong with a login, the answer is the same 401', async t => {
   const made = await tenant(t)
   await aUser(made, 'alice', 'user')

@@ -308,3 +308,48 @@ test('a scalar that is spelled as a string counts, at any depth, and what it spe
     t.is(Object.keys(check(wrong).problems).length, 1, JSON.stringify(wrong))
   }
 })
+
+test('a script of another origin gets the envelope as a call of its function, and of nothing else', async t => {
+  const { ask, url } = await world(t)
+  const answer = await ask<unknown>('GET', '/v2/schemas?jsonp=my.app.show')
+  t.is(answer.headers.get('content-type'), 'text/javascript; charset=utf-8')
+  t.is(answer.headers.get('cross-origin-resource-policy'), 'cross-origin')
+  const [, envelope = ''] = /^\/\*\*\/my\.app\.show\((.*)\);$/s.exec(String(answer.body.data)) ?? []
+  t.is((JSON.parse(envelope) as { status: string }).status, 'success')
+  for (const name of ['alert(1)//', 'a;b', '<script>', 'a..b', '', 'x'.repeat(129)]) {
+    const refused = await ask('GET', `/v2/schemas?jsonp=${encodeURIComponent(name)}`)
+    t.like(refused, { status: 400, body: { message: 'validation error' } }, name)
+    t.truthy(refused.body.data['jsonp'], name)
+  }
+  t.is((await ask('PUT', '/v2/schemas/users/validation?jsonp=f', { first_name: 'A', last_name: 'B' })).body.status, 'success')
+  const pretty = await (await fetch(`${url}/v2/schemas?pretty_print=true`)).text()
+  t.true(pretty.startsWith('{\n  "data": ['))
+})
+
+test('the envelope tells what a request cost and what its token has left', async t => {
+  const { ask, master } = await world(t, { config: { requestsPer10s: 10 } })
+  const first = await ask('GET', '/v2/about')
+  t.deepEqual(first.body['tokens'], { consumed: 1, remaining: 9 })
+  t.like((await ask('GET', `/v2/accounts/${master.accountId}/users/${'0'.repeat(32)}`)).body['tokens'], { consumed: 1, remaining: 8 })
+  t.is((await ask('GET', '/v2/schemas')).body['tokens'], undefined)
+})
+
+test('a client that can set neither header nor query says who it is in the envelope, a page in a form', async t => {
+  const { ask, url, token, master } = await world(t)
+  const users = `/v2/accounts/${master.accountId}/users`
+  const nobody = { token: undefined }
+  const data = { first_name: 'A', last_name: 'B' }
+  const made = await ask<{ id: string }>('PUT', users, undefined, { ...nobody, raw: JSON.stringify({ auth_token: token, data }) })
+  t.is(made.status, 201)
+  const one = `${users}/${made.body.data.id}`
+  t.is((await ask('PATCH', one, undefined, { ...nobody, raw: JSON.stringify({ auth_token: 'x'.repeat(43), data: {} }) })).status, 401)
+  t.is((await ask('PATCH', one, undefined, { ...nobody, raw: '{' })).status, 401)
+  t.is((await ask('POST', one, undefined, { ...nobody, raw: JSON.stringify({ auth_token: token, verb: 'PATCH', data: { last_name: 'C' } }) })).status, 200)
+  const form = (fields: Record<string, string>): Promise<Response> => fetch(url + one, { method: 'POST', body: new URLSearchParams(fields) })
+  t.is((await form({ auth_token: token, verb: 'patch', data: '{"first_name":"D"}' })).status, 200)
+  t.like((await ask('GET', one)).body.data, { first_name: 'D', last_name: 'C' })
+  // What cannot be read says nothing, not even who asks.
+  t.is((await form({ auth_token: token, verb: 'patch', data: 'D' })).status, 401)
+  t.is((await form({ verb: 'delete' })).status, 401)
+  t.is((await form({ auth_token: token, verb: 'delete' })).status, 200)
+})

@@ -2,7 +2,7 @@
 // stranger could send.
 
 import fc, { type Arbitrary } from 'fast-check'
-import { DESCRIBED } from '../../src/api/described.ts'
+import { describedAs } from '../../src/api/described.ts'
 import { type Fields, isObject } from '../../src/api/fields.ts'
 import type { Route } from '../../src/api/route.ts'
 import type { Schemas } from '../../src/api/schemas.ts'
@@ -209,7 +209,7 @@ export function madeUp(routes: readonly Route[], schemas: Schemas, ids: Readonly
 }
 
 function bodyOf(route: Route, schemas: Schemas, ids: Arbitrary<string>): Arbitrary<string | undefined> {
-  const about = DESCRIBED[`${route.method} ${route.path.replaceAll(/:(\w+)/g, '{$1}')}`]
+  const about = describedAs(route)
   const name = about?.takes ?? about?.gives
   const whole = name === undefined ? junk : fromSchema(schemas, schemas.get(name), ids, 0)
   // A PATCH needs no more than one field.

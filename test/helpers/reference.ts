@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { createApi } from '../../src/api/app.ts'
 import { isObject, type Fields } from '../../src/api/fields.ts'
 import { CREATED, FILTERS } from '../../src/api/filter.ts'
-import { describedAs, PAGING, RANGE } from '../../src/api/openapi.ts'
+import { describedAs } from '../../src/api/described.ts'
+import { PAGING, RANGE } from '../../src/api/openapi.ts'
 import type { ApiPorts, Route } from '../../src/api/route.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
 import { type Input, isEnd, STATES, TABLE } from '../../src/recording/lifecycle.ts'
@@ -31,9 +32,14 @@ Rights are the rows of [Who may do what](../README.md#who-may-do-what). A \`HEAD
 (\`{"verb": "PATCH", "data": {…}}\`), and what it wants to be answered with as \`accept\` in either. \`/v2/account/…\` is \`/v2/accounts/{account}/…\` for the
 account of the token.
 
+A client that can send a token neither as \`X-Auth-Token\`, \`Authorization: Bearer\` nor \`auth_token\` in the query puts \`auth_token\` into the envelope. An
+envelope may be a form, whose \`data\` is JSON. \`pretty_print=true\` makes answers readable, \`jsonp={function}\` a GET a script that calls a function with it.
+
 ## Lists
 
-A page says with \`next_start_key\` where the next one begins; the last one does not. The key stays good while documents are added.
+A page says with \`next_start_key\` where the next one begins; the last one does not. The key stays good while documents are added. As
+\`text/csv\` (\`accept=csv\` for short) a list is a table for spreadsheets, \`file_name\` its name; its \`Link\` header leads to the next page, and what a spreadsheet
+would compute is quoted with \`'\`.
 
 ${table(['parameter', 'meaning'], named(PAGING))}
 
