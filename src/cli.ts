@@ -12,7 +12,7 @@ import { nextSteps, runDemo } from './demo.ts'
 import { examine } from './doctor.ts'
 import { AppError, reasonOf } from './errors.ts'
 import { createLog } from './log.ts'
-import { start, VERSION } from './main.ts'
+import { type Running, start, VERSION } from './main.ts'
 import { startReceiver } from './receiver.ts'
 import { announce } from './simulator/launch.ts'
 import { startSimulator } from './simulator/simulator.ts'
@@ -52,8 +52,21 @@ program
     const config = configOf(options)
     const running = await start(config, createLog(config.logLevel))
     await toldToStop()
-    await running.close()
+    await closed(running)
   })
+
+/** Milliseconds. */
+const LEAVE = 9_000
+
+/** What a neighbour keeps from closing in time is left: nothing is only in memory. */
+async function closed(running: Running): Promise<void> {
+  const late = setTimeout(() => {
+    process.stderr.write(`callrec: not everything could be closed within ${LEAVE / 1000} s\n`)
+    process.exit(1)
+  }, LEAVE)
+  await running.close()
+  clearTimeout(late)
+}
 
 program
   .command('demo')

@@ -16,7 +16,7 @@ export interface Rooms {
   executor: Pick<Executor, 'calls'>
 }
 
-const STATES: readonly NodeState[] = ['connecting', 'up', 'down', 'auth_failed']
+const STATES: readonly NodeState[] = ['connecting', 'up', 'standby', 'down', 'auth_failed']
 
 const alone = (value: number) => [{ labels: {}, value }]
 

@@ -30,7 +30,9 @@ import { packagePath } from './root.ts'
 import { embeddedSwitch } from './simulator/launch.ts'
 import { couchStore } from './store/couch.ts'
 import { embeddedStore } from './store/embedded.ts'
+import { lockDirectory } from './store/lock.ts'
 import type { Store } from './store/store.ts'
+import { ownSwitches } from './switch/owned.ts'
 import { connectSwitches } from './switch/pool.ts'
 import { startWebhooks } from './webhooks/webhooks.ts'
 
@@ -67,7 +69,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const wall = systemClock()
     const callClock = config.switches.length === 0 ? systemClock(config.simulatorSpeed) : wall
 
-    const store = own(await openStore(config))
+    const store = own(await openStore(config, own))
     const knownKey = config.api.masterApiKey ?? (await readCredentials(config.dataDir)).MASTER_API_KEY
     const preparation = own(startPreparation({ attempt: () => master(store, knownKey, config), clock: wall, log }))
     // An embedded store that fails will not get better by waiting.
@@ -76,17 +78,19 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const spool = openSpool(config.spool)
     await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))
     const switches = own(connectSwitches({ nodes: await addresses(config), clock: callClock, log }))
+    const ownership = { engine: await engineId(config), epoch: hex(4), clock: wall, log }
     const http = own(tenantClient({ allow: config.uploadAllowNetworks, clock: wall }))
     const nodes = switches.nodes.map(node => node.name)
     const events = createEvents(log)
     const webhooks = own(startWebhooks({ store, http, clock: wall, log, metrics, random: Math.random, hex }))
     events.on(event => webhooks.tell(event))
     const audit = createAudit({ store, clock: wall, log })
-    const delivery = own(startDelivery({ store, spool, http, audit, clock: wall, log, metrics, random: Math.random, events, nodes: () => nodes }))
+    const driven = own(ownSwitches({ switches, ...ownership }))
+    const delivery = own(startDelivery({ store, spool, http, audit, clock: wall, log, metrics, random: Math.random, events, nodes: () => driven.inCharge() }))
     const recorder = own(
       startRecorder({
         store,
-        switches,
+        switches: driven,
         spool,
         clock: callClock,
         log,
@@ -101,9 +105,22 @@ export async function start(config: Config, log: Log): Promise<Running> {
     own(startRetention({ store, erasure, clock: wall, log, every: config.retentionSweep }))
     const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
     const executor = own(
-      startExecutor({ switches, store, recorder, clock: callClock, wall, http, checkFlow, log, random: hex, config: { maxTimeLimit: config.maxTimeLimit } }),
+      startExecutor({
+        switches: driven,
+        store,
+        recorder,
+        clock: callClock,
+        wall,
+        http,
+        checkFlow,
+        log,
+        random: hex,
+        config: { maxTimeLimit: config.maxTimeLimit },
+      }),
     )
-    readLevels(metrics, { store, spool, switches, delivery, executor })
+    // Files of a switch that was another engine's wait for us.
+    driven.on(event => void (event.name === 'node_up' && delivery.wake()))
+    readLevels(metrics, { store, spool, switches: driven, delivery, executor })
     const phones = own(startPhoneCache({ switches, clock: wall, log }))
     const api = createApi({
       store,
@@ -138,8 +155,12 @@ export async function start(config: Config, log: Log): Promise<Running> {
   }
 }
 
-const openStore = ({ couchdbUrl, dataDir }: Config): Promise<Store> =>
-  couchdbUrl === undefined ? embeddedStore({ dir: `${dataDir}/store` }) : couchStore({ url: couchdbUrl })
+/** The embedded store keeps a second engine out by itself. */
+async function openStore({ couchdbUrl, dataDir }: Config, own: <T extends { close(): Promise<unknown> }>(room: T) => T): Promise<Store> {
+  if (couchdbUrl === undefined) return embeddedStore({ dir: `${dataDir}/store` })
+  own({ close: await lockDirectory(dataDir) })
+  return couchStore({ url: couchdbUrl })
+}
 
 async function addresses(config: Config): Promise<readonly SwitchAddress[]> {
   if (config.switches.length > 0) return config.switches
@@ -152,6 +173,15 @@ async function master(store: Store, apiKey: string | undefined, { dataDir }: Con
   const made = await firstStart(store, { apiKey, now: Date.now(), random: randomBytes })
   await keepCredentials(dataDir, { MASTER_ACCOUNT_ID: made.accountId, MASTER_API_KEY: made.apiKey })
   return made
+}
+
+/** Of this DATA_DIR, which one process uses at a time: what it left on a switch is known to be of a dead one. */
+async function engineId({ dataDir }: Config): Promise<string> {
+  const known = (await readCredentials(dataDir)).ENGINE_ID
+  if (known !== undefined) return known
+  const ENGINE_ID = hex(8)
+  await keepCredentials(dataDir, { ENGINE_ID })
+  return ENGINE_ID
 }
 
 /** Made up once, so that no installation ever runs with a secret that others know. */

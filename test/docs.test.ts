@@ -62,6 +62,17 @@ test('the layers are told in the order in which they win', t => {
   t.true(readme.includes(LAYERS.map(layer => `\`${layer}\``).join(' < ')))
 })
 
+test('what happens on a bad day is shown by a test of that title', t => {
+  const suites = readdirSync(packagePath('test'), { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'))
+  const text = suites.map(file => read(`test/${file}`)).join('\n')
+  const rows = rowsAfter('## What happens when')
+  t.true(rows.length > 0)
+  t.deepEqual(
+    rows.filter(([, , title = '']) => !["'", '"'].some(quote => text.includes(`(${quote}${title}${quote}, `))).map(([what]) => what),
+    [],
+  )
+})
+
 test('every callflow action has a schema, and no schema is without its action', t => {
   const schemas = readdirSync(packagePath('couchdb/schemas'))
     .map(file => /^callflows\.(\w+)\.json$/.exec(file)?.[1])

@@ -113,7 +113,7 @@ export function startExecutor(ports: Ports): Executor {
       await told(one)
       legLog.info('call_ended', { by: 'callflow', cause, call_ms: ms(startedAt) })
     } catch (error) {
-      if (gone.signal.aborted && closing) return legLog.info('call_left', { call_ms: ms(startedAt) })
+      if (isCode(gone.signal.reason, 'switch_down')) return legLog.info('call_left', { call_ms: ms(startedAt) })
       if (isCode(gone.signal.reason ?? error, 'leg_taken')) {
         legLog.info('call_moved', { call_ms: ms(startedAt) })
         return one.again === undefined ? orphans.moved(one.leg) : undefined
@@ -196,6 +196,15 @@ export function startExecutor(ports: Ports): Executor {
     if (event.name === 'CHANNEL_PARK') take(leg)
   }
 
+  /** Another engine drives that switch now, and its calls with it. */
+  function leave(name: string): void {
+    for (const one of running.values()) {
+      if (one.leg.node === name) one.gone.abort(new AppError('switch_down', `another engine drives ${name}`))
+    }
+    orphans.leave(name)
+    lives.leave(name)
+  }
+
   /** A call may have been parked while nobody listened, or its flow have been lost with the connection. */
   async function sweep(name: string): Promise<void> {
     try {
@@ -217,6 +226,7 @@ export function startExecutor(ports: Ports): Executor {
   const onEvent = (event: SwitchEvent): void => {
     if ('leg' in event) onLeg(event)
     else if (event.name === 'node_up') startSweep(event.node)
+    else if (event.name === 'node_lost') leave(event.node)
   }
 
   const sweeps = new Set<Promise<void>>()

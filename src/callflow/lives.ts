@@ -23,9 +23,12 @@ export interface Lives {
   /** It is this call; a transfer changes nothing of that. Kept as it is, so what its flow changes is told as it was in the end. */
   known(uuid: string, about: About, log: Log): void
   heard(event: LegEvent): void
+  /** The records of calls on that switch are another engine's to write. */
+  leave(node: string): void
 }
 
 interface Life {
+  node: string
   cameAt: number
   /** Call time. */
   began: number
@@ -84,8 +87,11 @@ export function watchLives({ store, clock, log, records }: { store: Store; clock
       const cameAt = cameAtOf(leg)
       if (lives.has(leg.uuid)) return cameAt
       const began = clock.elapsed()
-      lives.set(leg.uuid, { cameAt, began, answered: leg.answered ? began : undefined, about: undefined })
+      lives.set(leg.uuid, { node: leg.node, cameAt, began, answered: leg.answered ? began : undefined, about: undefined })
       return cameAt
+    },
+    leave(name) {
+      for (const [uuid, { node }] of lives) if (node === name) lives.delete(uuid)
     },
     known(uuid, call, log) {
       const life = lives.get(uuid)

@@ -14,6 +14,8 @@ export interface Orphans {
   /** Others took the leg out of its flow: it will be parked anew or bridged again, or is gone. */
   moved(leg: Leg): void
   heard(event: LegEvent): void
+  /** Another engine sees to the calls of that switch. */
+  leave(node: string): void
   close(): void
 }
 
@@ -30,15 +32,15 @@ export function standingOf({ otherLeg, variables: { current_application, origina
 }
 
 export function watchOrphans({ switches, clock, log }: { switches: Switches; clock: Clock; log: Log }): Orphans {
-  /** By leg; how to stop its patience. */
-  const known = new Map<string, () => void>()
+  /** By leg; where it is and how to stop its patience. */
+  const known = new Map<string, { node: string; stop: () => void }>()
 
   function adopt(leg: Leg): void {
     const standing = standingOf(leg)
     if (!known.has(leg.uuid)) about(leg).warn('call_without_flow', { standing })
     forget(leg.uuid)
     if (standing === 'over') return hangup(leg)
-    known.set(leg.uuid, standing === 'talks' ? () => {} : clock.after(PATIENCE, () => void again(leg, standing)))
+    known.set(leg.uuid, { node: leg.node, stop: standing === 'talks' ? () => {} : clock.after(PATIENCE, () => void again(leg, standing)) })
   }
 
   /** Still the same after its time: over, unless somebody is being rung, who may yet answer. */
@@ -73,7 +75,7 @@ export function watchOrphans({ switches, clock, log }: { switches: Switches; clo
     bound(log, { account_id: leg.variables['callrec_account_id'], call_id: leg.uuid, leg: leg.uuid, sip_call_id: leg.sipCallId, node: leg.node })
 
   function forget(uuid: string): void {
-    known.get(uuid)?.()
+    known.get(uuid)?.stop()
     known.delete(uuid)
   }
 
@@ -81,10 +83,7 @@ export function watchOrphans({ switches, clock, log }: { switches: Switches; clo
     adopt,
     moved(leg) {
       forget(leg.uuid)
-      known.set(
-        leg.uuid,
-        clock.after(PATIENCE, () => void again(leg, 'unknown')),
-      )
+      known.set(leg.uuid, { node: leg.node, stop: clock.after(PATIENCE, () => void again(leg, 'unknown')) })
     },
     heard({ name, leg }) {
       if (!known.has(leg.uuid)) return
@@ -92,6 +91,9 @@ export function watchOrphans({ switches, clock, log }: { switches: Switches; clo
       else if (name === 'CHANNEL_UNBRIDGE') hangup(leg)
       // In park again it is a new call (REFER), or gone.
       else if (name === 'CHANNEL_PARK' || name === 'CHANNEL_HANGUP_COMPLETE' || name === 'CHANNEL_DESTROY') forget(leg.uuid)
+    },
+    leave(name) {
+      for (const [uuid, { node }] of known) if (node === name) forget(uuid)
     },
     close() {
       for (const uuid of known.keys()) forget(uuid)

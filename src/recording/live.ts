@@ -206,9 +206,16 @@ export class Live {
     if (await happened(this.awaits, leg, node)) return this.ask('begin')
   }
 
+  /** Another engine has it: what is still to be written here is not. */
+  leave(): void {
+    this.#watchdog.close()
+    this.#papers.leave()
+    this.#settled()
+  }
+
   /** Stops watching; the switch goes on recording, and the documents tell a successor where it stands. */
   close(): Promise<unknown> {
-    this.#watchdog.clear()
+    this.#watchdog.close()
     return this.#inputs
   }
 

@@ -1,7 +1,7 @@
 // The two documents of one recording as this process holds them, and how they get into the store.
 
 import type { Clock } from '../clock.ts'
-import { isCode } from '../errors.ts'
+import { AppError, isCode } from '../errors.ts'
 import type { Facts } from '../log.ts'
 import { toGregorian } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
@@ -16,6 +16,7 @@ export class Papers {
   readonly #clock: Clock
   #inFlight: InFlight
   #recording: Recording
+  #left = false
 
   constructor(store: Store, clock: Clock, inFlight: InFlight, recording: Recording) {
     this.#store = store
@@ -83,6 +84,11 @@ export class Papers {
     this.#inFlight = { ...this.#inFlight, delivery }
   }
 
+  /** They are another engine's to write. */
+  leave(): void {
+    this.#left = true
+  }
+
   async saveInFlight(): Promise<void> {
     this.#inFlight = { ...this.#inFlight, _rev: await this.#put(IN_FLIGHT, this.#inFlight) }
   }
@@ -101,6 +107,7 @@ export class Papers {
   }
 
   async #put(db: string, doc: Doc): Promise<string> {
+    if (this.#left) throw new AppError('switch_down', `recording ${doc._id} is another engine's`)
     try {
       return await this.#store.put(db, doc)
     } catch (error) {

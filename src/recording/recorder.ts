@@ -112,6 +112,8 @@ export function startRecorder(ports: RecorderPorts): Recorder {
         })
       case 'node_up':
         return adoption.takeOver(event.node)
+      case 'node_lost':
+        return roster.leave(event.node)
       case 'CHANNEL_PARK':
       case 'CHANNEL_UNBRIDGE':
       case 'DTMF':

@@ -70,6 +70,14 @@ export class Roster {
     return one
   }
 
+  /** Another engine goes on with what runs on that switch: nothing more is written here. */
+  leave(node: string): void {
+    for (const one of this.all().filter(other => other.node === node)) {
+      one.leave()
+      this.#forget(one)
+    }
+  }
+
   #forget(one: Live): void {
     this.#live.delete(one.id)
     const left = (this.#byLeg.get(one.leg) ?? []).filter(other => other !== one)

@@ -65,7 +65,9 @@ export async function start(ports: StartingPorts, roster: Roster, request: Start
     if (!known) await twin.addOrigin(asked)
     return standing(twin, true)
   }
-  const { format, warnings } = writable(settings, switches.node(leg.node).status().modules)
+  const { state, reason, modules } = switches.node(leg.node).status()
+  if (state === 'standby') throw new AppError('switch_down', `${leg.node} is not ours to record on: ${reason ?? ''}`, { node: leg.node })
+  const { format, warnings } = writable(settings, modules)
   const made: NewRecording = {
     id: recordingId(now, random(16)),
     accountId,

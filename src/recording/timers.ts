@@ -7,29 +7,39 @@ export interface Timers {
   set(name: string, ms: number, run: () => Promise<unknown>): void
   cancel(name: string): void
   clear(): void
+  /** Clears, and sets none any more. */
+  close(): void
 }
 
 export function createTimers(clock: Clock, failed: (name: string, error: unknown) => void): Timers {
   const cancels = new Map<string, () => void>()
+  let closed = false
 
   function cancel(name: string): void {
     cancels.get(name)?.()
     cancels.delete(name)
   }
 
+  function clear(): void {
+    for (const stop of cancels.values()) stop()
+    cancels.clear()
+  }
+
   return {
     cancel,
     set(name, ms, run) {
       cancel(name)
+      if (closed) return
       const stop = clock.after(ms, () => {
         cancels.delete(name)
         run().catch((error: unknown) => failed(name, error))
       })
       cancels.set(name, stop)
     },
-    clear() {
-      for (const stop of cancels.values()) stop()
-      cancels.clear()
+    clear,
+    close() {
+      closed = true
+      clear()
     },
   }
 }

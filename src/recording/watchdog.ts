@@ -72,6 +72,11 @@ export class Watchdog {
     this.#timers.clear()
   }
 
+  /** Nothing is waited for any more. */
+  close(): void {
+    this.#timers.close()
+  }
+
   async #full(): Promise<void> {
     // Where the next part does not begin this one goes on: too long a file is better than a hole.
     this.#timers.set('limit', NEXT_PART_AGAIN, () => this.#full())

@@ -3,7 +3,7 @@
 
 import { application, bridgeArgument, digitsArgument, endpoint, recordArgument, settings } from './dial.ts'
 import { variable } from './variables.ts'
-import { cause, displayable, line, module, path, printable, refuse, simple, text, uuid, whole, word } from './words.ts'
+import { cause, displayable, line, marker, module, path, printable, refuse, simple, text, uuid, whole, word } from './words.ts'
 import type { Originate, Phone, RecordOptions } from './switch.ts'
 
 export { bridgeArgument, digitsArgument, displayable, recordArgument, text }
@@ -32,6 +32,11 @@ export const microseconds = (): Api => api('strmicroepoch')
 /** Prints `yes` where FreeSWITCH runs API calls that stand in what it expands, a refusal where it does not (switch.conf: api-expansion). */
 export const expansionProbe = (): Api => api('eval ${echo(yes)}')
 export const showChannels = (): Api => api('show channels as json')
+
+export type HashVerb = 'select' | 'insert' | 'insert_ifempty' | 'delete_ifmatch'
+/** mod_hash; a slash parts its arguments. */
+export const hash = (verb: HashVerb, key: string, value?: string): Api =>
+  api(`hash ${verb}/callrec/${word('key', key)}${value === undefined ? '' : `/${marker('value', value)}`}`)
 
 export const exists = (leg: string): Api => api(`uuid_exists ${uuid('uuid', leg)}`)
 export const dump = (leg: string): Api => api(`uuid_dump ${uuid('uuid', leg)} json`)

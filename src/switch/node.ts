@@ -15,7 +15,7 @@ import type { EventHeaders } from './event.ts'
 import { executions } from './executions.ts'
 import { messages } from './messages.ts'
 import { WROTE_NOTHING, accepted, causeOf, channelsOf, isRefusal, recordingsOf, refusal } from './reply.ts'
-import type { ExecuteResult, Leg, NodeStatus, SwitchEvent, SwitchNode } from './switch.ts'
+import type { ExecuteResult, Leg, NodeStatus, SwitchEvent, SwitchNode, Table } from './switch.ts'
 
 export interface Address {
   /** As in FREESWITCH_ESL. */
@@ -212,6 +212,18 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
     }
   }
 
+  /** True when it was done; a refusal says that the value is not what it would have to be. */
+  const hashed = async (verb: commands.HashVerb, key: string, value: string): Promise<boolean> => !isRefusal(await ask(commands.hash(verb, key, value)))
+  const table: Table = {
+    async read(key) {
+      const said = await ask(commands.hash('select', key))
+      return said === '' || isRefusal(said) ? undefined : said.trim()
+    },
+    write: async (key, value) => order('hash insert', commands.hash('insert', key, value)),
+    add: (key, value) => hashed('insert_ifempty', key, value),
+    remove: (key, value) => hashed('delete_ifmatch', key, value),
+  }
+
   const node: SwitchNode = {
     name,
     status: () => ({
@@ -226,6 +238,7 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
       if (!/^\d{15,17}$/.test(said)) throw refusal(name, 'strmicroepoch', said)
       return Number(said) / 1000
     },
+    table,
     expandsCommands: async () => (await ask(commands.expansionProbe())).trim() === 'yes',
     exists: async uuid => (await ask(commands.exists(uuid))).trim() === 'true',
     legs,

@@ -78,8 +78,11 @@ export type SwitchEvent =
   /** After every (re)connection, once events flow: what happened meanwhile must be asked for. */
   | { name: 'node_up'; node: string }
   | { name: 'node_down'; node: string; reason: string }
+  /** Another engine drives it now: all that was known of its calls and recordings is that one's. */
+  | { name: 'node_lost'; node: string; owner: string }
 
-export type NodeState = 'connecting' | 'up' | 'down' | 'auth_failed'
+/** `standby`: it can be reached, and another engine drives it. */
+export type NodeState = 'connecting' | 'up' | 'standby' | 'down' | 'auth_failed'
 
 export interface NodeStatus {
   name: string
@@ -145,6 +148,17 @@ export interface Phone {
   realm: string
 }
 
+/** A table of the switch's own (mod_hash) that all engines see; it is empty after the switch was started anew. */
+export interface Table {
+  /** Undefined where there is none. */
+  read(key: string): Promise<string | undefined>
+  write(key: string, value: string): Promise<void>
+  /** False when there is a value already. */
+  add(key: string, value: string): Promise<boolean>
+  /** False when the value is another one, or there is none. */
+  remove(key: string, value: string): Promise<boolean>
+}
+
 /**
  * One switch. Every promise settles: `switch_down` (the socket went), `switch_timeout` (no answer),
  * `switch_refused` (-ERR; the text in `data.reply`), `leg_gone` (no such channel), `unsafe_argument` (text that could
@@ -152,6 +166,7 @@ export interface Phone {
  */
 export interface SwitchNode {
   readonly name: string
+  readonly table: Table
   status(): NodeStatus
   /** Unix milliseconds by the switch's clock. */
   clock(): Promise<number>

@@ -22,6 +22,9 @@ export const simple = matching(/^[A-Za-z0-9._:@/+*#~-]{0,255}$/, 'only letters, 
 /** One argument of a command, and not an empty one. */
 export const word = matching(/^[A-Za-z0-9._+*#~-]{1,255}$/, 'only letters, digits and . _ + * # ~ -')
 
+/** A value in a table of the switch. */
+export const marker = matching(/^[A-Za-z0-9._:-]{1,255}$/, 'only letters, digits and . _ : -')
+
 export function whole(argument: string, number: number, least: number, most: number): string {
   if (!Number.isInteger(number) || number < least || number > most) refuse(argument, `not a whole number from ${least} to ${most}`)
   return String(number)

@@ -305,6 +305,19 @@ test('an engine that closes leaves its calls to the switch and takes no new ones
   t.is(executor.calls(), 0)
 })
 
+test('calls of a switch that another engine took are left alone, whatever becomes of them', async t => {
+  const { fake, executor, dial, events } = world(t, documents(user()))
+  fake.bridges.push({ rings: true })
+  const leg = dial()
+  await fake.until('bridge')
+  const before = fake.sent.length
+  fake.emit({ name: 'node_lost', node: 'fs1', owner: 'other:1' })
+  await until('the call is left', () => executor.calls() === 0)
+  t.true(fake.legs.has(leg))
+  t.is(fake.sent.length, before)
+  t.is(events('call_left').length, 1)
+})
+
 test('an engine that closes during a bridge does not call its legs missing', async t => {
   const { fake, executor, recording, dial } = world(t, changed(documents(user()), { bob: { record_call: true } }))
   fake.bridges.push({ rings: true })

@@ -455,6 +455,22 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     t.false(existsSync(touched))
   })
 
+  promise('a table on the switch holds what engines agree on: a value is added once, and removed by who knows it', async (t, { node }) => {
+    const { table } = node
+    const key = `test-${randomUUID()}`
+    t.is(await table.read(key), undefined)
+    t.false(await table.remove(key, 'a:1'))
+    t.true(await table.add(key, 'a:1'))
+    t.false(await table.add(key, 'b:1'))
+    t.is(await table.read(key), 'a:1')
+    await table.write(key, 'a:1:2')
+    t.is(await table.read(key), 'a:1:2')
+    t.false(await table.remove(key, 'b:1'))
+    t.true(await table.remove(key, 'a:1:2'))
+    t.is(await table.read(key), undefined)
+    await rejects(t, table.write(key, 'a/b'), 'unsafe_argument')
+  })
+
   promise('when the socket is cut, calls and recordings go on and are found again', async (t, { node, seen, leg, file, cut }) => {
     const uuid = await leg()
     await node.setVariables(uuid, { callrec_node: 'flow/children/_' })

@@ -3,6 +3,7 @@
 
 import { AppError } from '../../src/errors.ts'
 import type { ExecuteResult, Leg, SwitchEvent, Switches, SwitchNode } from '../../src/switch/switch.ts'
+import { aTable } from './table.ts'
 import { PATIENCE } from './wait.ts'
 import { aLeg } from './legs.ts'
 
@@ -146,6 +147,7 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
 
   const node: SwitchNode = {
     name,
+    table: aTable(),
     status: () => ({ name, state: 'up', address: '127.0.0.1:0', modules: {} }),
     clock: () => Promise.resolve(0),
     expandsCommands: () => Promise.resolve(false),

@@ -18,7 +18,7 @@ import type { Finished, Spool } from '../../src/recording/spool.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import { recordingDb } from '../../src/store/modb.ts'
 import type { Doc, Store } from '../../src/store/store.ts'
-import type { Leg, RecordOptions, SwitchEvent, Switches, SwitchNode } from '../../src/switch/switch.ts'
+import type { Leg, NodeState, RecordOptions, SwitchEvent, Switches, SwitchNode } from '../../src/switch/switch.ts'
 import { manualClock } from '../helpers/clock.ts'
 import { aLeg } from '../helpers/legs.ts'
 import { tally } from '../helpers/tally.ts'
@@ -67,9 +67,10 @@ async function setup(t: ExecutionContext) {
     const code = fails.get(what.split(' ')[0] ?? '')
     if (code !== undefined) throw new AppError(code, `scripted ${code}`)
   }
+  let state: NodeState = 'up'
   const node = {
     name: 'fs1',
-    status: () => ({ name: 'fs1', state: 'up', address: '', modules: { mod_shout: false } }),
+    status: () => ({ name: 'fs1', state, address: '', modules: { mod_shout: false } }),
     leg: async uuid => {
       await say('leg')
       return legs.get(uuid)
@@ -165,6 +166,9 @@ async function setup(t: ExecutionContext) {
     storeFails,
     real,
     tell,
+    standby: () => {
+      state = 'standby'
+    },
     delivered: () => delivered,
     recorder: () => recorder,
     async restart() {
@@ -709,6 +713,32 @@ test('a field somebody else wrote meanwhile outlives our writes', async t => {
   await w.real.put(recordingDb(ACCOUNT, id), { ...(await w.recording(id)), user_metadata: { note: 'mine' } })
   w.started(id)
   t.like(await w.reaches(id, 'recording'), { user_metadata: { note: 'mine' } })
+})
+
+test('recordings of a switch that another engine took are not written any more', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ time_limit: 60 })
+  w.started(id)
+  await w.reaches(id, 'recording')
+  const before = await w.recording(id)
+  w.tell({ name: 'node_lost', node: 'fs1', owner: 'other:1' })
+  t.deepEqual(w.recorder().running(LEG), [])
+  w.files.set(w.file(id), WHOLE)
+  w.stopped(id)
+  w.clock.advance(120_000)
+  await w.recorder().close()
+  t.deepEqual(await w.recording(id), before)
+  t.deepEqual(
+    w.sent.filter(what => what.startsWith('stop')),
+    [],
+  )
+})
+
+test('on a switch that another engine drives nothing is begun, not even a document', async t => {
+  const w = await setup(t)
+  w.standby()
+  await t.throwsAsync(w.start(), { message: /not ours to record on/ })
+  t.deepEqual(await w.real.query(IN_FLIGHT, 'in_flight/by_node'), [])
 })
 
 test('what became of each recording is counted once, and so is a fact told twice', async t => {

@@ -1,0 +1,201 @@
+// The switches this engine drives, as a port of their own: a switch that another engine has looks like
+// one that is not there. What happens on it is not told, and no command reaches it.
+
+import { type Clock, within } from '../clock.ts'
+import { reasonOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { BEAT, Lease, LOOK, TAKEOVER } from './lease.ts'
+import type { NodeStatus, SwitchEvent, Switches, SwitchNode } from './switch.ts'
+
+export interface OwnedSwitches extends Switches {
+  /** Names of those whose files are ours to deliver: also of one that is down and was last ours, or that nobody could ask since we began. */
+  inCharge(): readonly string[]
+  /** Gives every switch back, so that another engine takes it at once. The connections stay. */
+  close(): Promise<void>
+}
+
+export interface OwnedOptions {
+  switches: Switches
+  /** As in LeasePorts. */
+  engine: string
+  epoch: string
+  /** The wall's. */
+  clock: Clock
+  log: Log
+}
+
+/** Milliseconds. */
+const HAND_OVER = 2_000
+
+/** What moves something on the switch. */
+const COMMANDS = [
+  'execute',
+  'interrupt',
+  'setVariables',
+  'record',
+  'stopRecording',
+  'mask',
+  'unmask',
+  'pause',
+  'resume',
+  'originate',
+  'hangup',
+  'cancelScheduledHangup',
+] as const satisfies readonly (keyof SwitchNode)[]
+
+export function ownSwitches({ switches, engine, epoch, clock, log }: OwnedOptions): OwnedSwitches {
+  const began = clock.elapsed()
+  const listeners = new Set<(event: SwitchEvent) => void>()
+  const emit = (event: SwitchEvent): void => {
+    for (const listener of listeners) {
+      try {
+        listener(event)
+      } catch (error) {
+        log.error('switch_listener_failed', { event: event.name, node: 'leg' in event ? event.leg.node : event.node, reason: reasonOf(error) })
+      }
+    }
+  }
+  const all = new Map(
+    switches.nodes.map(node => [node.name, ownedNode({ raw: node, lease: new Lease({ table: node.table, clock, engine, epoch }), clock, log, emit })]),
+  )
+  const unsubscribe = switches.on(event => all.get('leg' in event ? event.leg.node : event.node)?.heard(event))
+  for (const one of all.values()) one.start()
+
+  return {
+    nodes: [...all.values()].map(({ node }) => node),
+    node: name => all.get(name)?.node ?? switches.node(name),
+    on(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    inCharge: () => [...all.values()].filter(one => one.inCharge(clock.elapsed() - began)).map(({ node }) => node.name),
+    async close() {
+      unsubscribe()
+      listeners.clear()
+      await Promise.all([...all.values()].map(one => one.close()))
+    },
+  }
+}
+
+interface OwnedNode {
+  node: SwitchNode
+  heard(event: SwitchEvent): void
+  /** It may have been up before anybody listened. */
+  start(): void
+  inCharge(sinceMs: number): boolean
+  close(): Promise<void>
+}
+
+function ownedNode({ raw, lease, clock, log, emit }: { raw: SwitchNode; lease: Lease; clock: Clock; log: Log; emit: (event: SwitchEvent) => void }): OwnedNode {
+  const { name } = raw
+  /** The rooms were told that it is up. */
+  let told = false
+  /** They may hold calls and recordings of it. */
+  let held = false
+  let closed = false
+  let stop = (): void => {}
+  /** Came while it was not known whose the switch is; undefined: it is known. */
+  let waiting: SwitchEvent[] | undefined
+
+  /** Without mod_hash there is no fence: then one engine is all there may be. */
+  const fenced = (): boolean => raw.status().modules['mod_hash'] === true
+  const isUp = (): boolean => raw.status().state === 'up'
+  const ours = (): boolean => !fenced() || lease.standing === 'ours'
+
+  async function look(): Promise<void> {
+    stop()
+    try {
+      await (fenced() ? lease.look() : undefined)
+    } catch (error) {
+      log.debug('switch_owner_unknown', { node: name, reason: reasonOf(error) })
+    }
+    if (closed || !isUp()) return
+    settle()
+    stop()
+    stop = clock.after(ours() ? BEAT : LOOK, () => void look())
+  }
+
+  function settle(): void {
+    const late = waiting ?? []
+    waiting = undefined
+    if (ours()) {
+      if (told) return late.forEach(emit)
+      told = true
+      held = true
+      if (fenced()) log.info('switch_owned', { node: name })
+      else log.warn('switch_not_fenced', { node: name, todo: 'load mod_hash there before a second engine uses this switch' })
+      // Whatever came before this is asked for by those who hear it.
+      return emit({ name: 'node_up', node: name })
+    }
+    if (lease.standing === 'unknown') {
+      waiting = told ? late : undefined
+      return
+    }
+    if (held) {
+      log.warn('switch_lost_to_another', { node: name, owner: lease.owner })
+      emit({ name: 'node_lost', node: name, owner: lease.owner })
+    }
+    told = false
+    held = false
+  }
+
+  function heard(event: SwitchEvent): void {
+    if (event.name === 'node_up') return void look()
+    if (event.name === 'node_down') {
+      stop()
+      waiting = undefined
+      if (told) emit(event)
+      told = false
+      return
+    }
+    if (!told) return
+    if (waiting === undefined && (!fenced() || lease.trusted)) return emit(event)
+    // After a gap in our own clock the switch may be another's.
+    if (waiting === undefined) void look()
+    waiting ??= []
+    waiting.push(event)
+  }
+
+  async function assertOurs(): Promise<void> {
+    if (!fenced()) return
+    try {
+      await lease.assertOurs()
+    } finally {
+      if (lease.standing === 'theirs') settle()
+    }
+  }
+
+  function status(): NodeStatus {
+    const is = raw.status()
+    return is.state === 'up' && !told ? { ...is, state: 'standby', reason: lease.owner === '' ? 'not yet ours' : `driven by ${lease.owner}` } : is
+  }
+
+  const gated = Object.fromEntries(
+    COMMANDS.map(command => {
+      const send = raw[command] as (...args: readonly unknown[]) => Promise<unknown>
+      return [
+        command,
+        async (...args: readonly unknown[]) => {
+          await assertOurs()
+          return send(...args)
+        },
+      ]
+    }),
+  ) as Pick<SwitchNode, (typeof COMMANDS)[number]>
+
+  return {
+    node: { ...raw, ...gated, status },
+    heard,
+    start: () => void (isUp() && look()),
+    inCharge: sinceMs => (raw.status().state === 'up' ? told : lease.standing === 'ours' || held || (lease.standing === 'unknown' && sinceMs > TAKEOVER)),
+    async close() {
+      closed = true
+      stop()
+      if (!isUp() || !fenced() || lease.standing !== 'ours') return
+      await within(clock, HAND_OVER, lease.release()).then(
+        () => log.info('switch_handed_over', { node: name }),
+        (error: unknown) => log.warn('switch_not_handed_over', { node: name, reason: reasonOf(error) }),
+      )
+    },
+  }
+}
