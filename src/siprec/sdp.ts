@@ -1,0 +1,135 @@
+// The offers of the switch's legs, each with one stream, as one offer to a recording server; and its answer, cut into one for each
+// leg. So audio goes from the switch to the server, and never through here. Pure.
+
+import { parse, write } from 'sdp-transform'
+
+export interface Origin {
+  /** Decimal. */
+  id: string
+  /** One more for every offer. */
+  version: number
+}
+
+/** Where one side takes audio, and how it is protected there. */
+export interface Place {
+  address: string
+  port: number
+  protocol: string
+  /** `a=crypto` lines, for RTP/SAVP. */
+  crypto: readonly Crypto[]
+}
+
+interface Crypto {
+  id: number
+  suite: string
+  config: string
+  sessionConfig?: string
+}
+
+export type Direction = 'sendonly' | 'recvonly' | 'inactive'
+
+/** One stream of an answer; `port` 0: it is refused. */
+export interface Answered extends Place {
+  /** The server is not ready to listen, or does not want to now. */
+  listens: boolean
+}
+
+/** What recording legs speak: every recording server does, and FreeSWITCH taps no other well. */
+const PCMU = 0
+
+/** Of a leg's offer; throws in words. */
+export function placeOf(sdp: string): Place {
+  const { media, connection } = read(sdp)
+  const one = media.find(({ type }) => type === 'audio')
+  if (one === undefined || one.port === 0) throw new Error('the offer of the recording leg has no audio')
+  if (!payloads(one.payloads).includes(PCMU)) throw new Error('the offer of the recording leg has no PCMU')
+  const address = one.connection?.ip ?? connection?.ip
+  if (address === undefined) throw new Error('the offer of the recording leg has no address')
+  return { address, port: one.port, protocol: one.protocol, crypto: one.crypto ?? [] }
+}
+
+/** Whether it says that nothing is sent. */
+export const isSilent = (sdp: string): boolean => {
+  const { media, direction } = read(sdp)
+  return media.every(one => one.port === 0 || ['inactive', 'recvonly'].includes(one.direction ?? direction ?? 'sendrecv'))
+}
+
+/** Labels in the order of the places. */
+export function offer(places: readonly Place[], labels: readonly string[], direction: Direction, { id, version }: Origin): string {
+  return write({
+    version: 0,
+    origin: origin(places[0]?.address ?? '127.0.0.1', { id, version }),
+    name: 'callrec',
+    timing: { start: 0, stop: 0 },
+    media: places.map((place, at) => ({ ...medium(place, direction), label: labels[at] ?? '' }) as ReturnType<typeof medium>),
+  })
+}
+
+/** For one leg: where its audio goes. */
+export const legAnswer = (place: Place, direction: Direction, version: Origin): string =>
+  write({
+    version: 0,
+    origin: origin(place.address, version),
+    name: 'callrec',
+    timing: { start: 0, stop: 0 },
+    media: [medium(place, direction)],
+  })
+
+/** Of an answer to `count` streams; throws in words. */
+export function answers(sdp: string, count: number): Answered[] {
+  const { media, connection, direction } = read(sdp)
+  if (media.length !== count) throw new Error(`its answer has ${media.length} of ${count} m-lines`)
+  const found = media.map((one, at): Answered => {
+    if (one.type !== 'audio') throw new Error(`its m-line ${at + 1} is not audio`)
+    if (one.port === 0) return { address: '', port: 0, protocol: one.protocol, crypto: [], listens: false }
+    if (!payloads(one.payloads).includes(PCMU)) throw new Error('its answer has a codec that was not offered')
+    const address = one.connection?.ip ?? connection?.ip
+    if (address === undefined) throw new Error('its answer has no address')
+    const way = one.direction ?? direction ?? 'sendrecv'
+    // The older way to say inactive (RFC 3264 section 8.4).
+    const held = address === '0.0.0.0' || address === '::'
+    return { address, port: one.port, protocol: one.protocol, crypto: one.crypto ?? [], listens: !held && (way === 'recvonly' || way === 'sendrecv') }
+  })
+  if (found.every(({ port }) => port === 0)) throw new Error('it refused every stream (port 0)')
+  return found
+}
+
+function read(sdp: string): ReturnType<typeof parse> {
+  if (!/^v=0\r?\n/.test(sdp)) throw new Error('its answer is no SDP')
+  const parsed = parse(sdp)
+  if (!Array.isArray(parsed.media)) throw new Error('its answer is no SDP')
+  for (const one of [...parsed.media.map(({ connection }) => connection), parsed.connection]) {
+    if (one !== undefined && !/^[A-Za-z0-9.:-]{1,255}$/.test(one.ip)) throw new Error('its answer has no address')
+  }
+  for (const { port } of parsed.media) if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error('its answer has no port')
+  return parsed
+}
+
+const payloads = (text: string | number | undefined): number[] =>
+  String(text ?? '')
+    .split(' ')
+    .map(Number)
+
+const origin = (address: string, { id, version }: Origin) => ({
+  username: 'callrec',
+  sessionId: id,
+  sessionVersion: version,
+  netType: 'IN',
+  ipVer: ipVersion(address),
+  address,
+})
+
+const ipVersion = (address: string): number => (address.includes(':') ? 6 : 4)
+
+const medium = ({ address, port, protocol, crypto }: Place, direction: Direction) => ({
+  type: 'audio',
+  port,
+  protocol,
+  payloads: String(PCMU),
+  connection: { version: ipVersion(address), ip: address },
+  rtp: [{ payload: PCMU, codec: 'PCMU', rate: 8000 }],
+  fmtp: [],
+  ptime: 20,
+  direction,
+  ...(crypto.length === 0 ? {} : { crypto: crypto.map(one => ({ ...one })) }),
+})
