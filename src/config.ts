@@ -26,6 +26,8 @@ export interface Config {
   password: string
   spool: { here: string; onSwitch: string; minFree: number }
   uploadAllowNetworks: readonly string[]
+  /** Where files may be delivered to on this machine: absolute paths by name. */
+  deliveryDirectories: Readonly<Record<string, string>>
   /** Seconds between two retention sweeps. */
   retentionSweep: number
   /** Seconds. */
@@ -99,6 +101,16 @@ const networks: Parse<string[]> = text => {
   return list
 }
 
+/** `name=/path`, separated by commas. */
+const directories: Parse<Record<string, string>> = text =>
+  Object.fromEntries(
+    text.split(',').map((part, index): [string, string] => {
+      const found = /^([A-Za-z0-9_-]{1,64})=(\/.+)$/.exec(part.trim())
+      if (found === null) throw new Error(`entry ${index + 1} is not name=/absolute/path`)
+      return [found[1] ?? '', resolve(found[2] ?? '')]
+    }),
+  )
+
 /** The path whitelist of uuid_record: see switch/commands.ts. */
 const switchPath: Parse<string> = text => {
   if (!isAbsolute(text) || !/^[A-Za-z0-9._/-]+$/.test(text) || text.split('/').includes('..')) {
@@ -141,6 +153,7 @@ export const NAMES = {
   XML_CURL_SECRET: 'what a FreeSWITCH asks for phones with (mod_xml_curl)',
   XML_CURL_ALLOW_NETWORKS: 'networks from which it may ask',
   SPOOL_MIN_FREE: 'below this much free disk no new recording starts',
+  DELIVERY_DIRECTORIES: 'comma list `name=/path` of directories that accounts may name as storage',
   RETENTION_SWEEP: 'seconds between two looks for recordings whose time is over',
   LOG_LEVEL: LEVELS.join(', '),
   SIMULATOR_SPEED: 'clock multiplier of the embedded switch',
@@ -203,6 +216,7 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
     },
     uploadAllowNetworks: read('UPLOAD_ALLOW_NETWORKS', networks, embedded ? [...LOOPBACK] : []),
     maxTimeLimit: read('MAX_TIME_LIMIT', integer(5), 10_800),
+    deliveryDirectories: read('DELIVERY_DIRECTORIES', directories, {}),
     retentionSweep: read('RETENTION_SWEEP', integer(1, 86_400), 3600),
     logLevel: read('LOG_LEVEL', oneOf(LEVELS), 'info'),
     simulatorSpeed: read('SIMULATOR_SPEED', speed, 1),

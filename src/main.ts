@@ -22,6 +22,7 @@ import { tenantClient } from './net/client.ts'
 import { startPreparation } from './preparation.ts'
 import { createAudit } from './recording/audit.ts'
 import { startDelivery } from './recording/delivery.ts'
+import { tryOut } from './recording/destinations.ts'
 import { createErasure } from './recording/erasure.ts'
 import { startRecorder } from './recording/recorder.ts'
 import { startRetention } from './recording/retention.ts'
@@ -47,6 +48,9 @@ export interface Running {
 export const VERSION = (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string }).version
 
 const hex = (bytes: number): string => randomBytes(bytes).toString('hex')
+
+/** Milliseconds for a test file to get where an account wants to keep its recordings. */
+const TRIAL_PATIENCE = 20_000
 
 /** The name of the embedded switch, and of its folder in the spool. */
 const SIMULATOR = 'simulator'
@@ -86,7 +90,21 @@ export async function start(config: Config, log: Log): Promise<Running> {
     events.on(event => webhooks.tell(event))
     const audit = createAudit({ store, clock: wall, log })
     const driven = own(ownSwitches({ switches, ...ownership }))
-    const delivery = own(startDelivery({ store, spool, http, audit, clock: wall, log, metrics, random: Math.random, events, nodes: () => driven.inCharge() }))
+    const delivery = own(
+      startDelivery({
+        store,
+        spool,
+        http,
+        audit,
+        clock: wall,
+        log,
+        metrics,
+        random: Math.random,
+        events,
+        directories: config.deliveryDirectories,
+        nodes: () => driven.inCharge(),
+      }),
+    )
     const recorder = own(
       startRecorder({
         store,
@@ -101,7 +119,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         maxTimeLimit: config.maxTimeLimit,
       }),
     )
-    const erasure = createErasure({ store, spool, audit, clock: wall, metrics, nodes: () => nodes, deliver: () => delivery.wake() })
+    const erasure = createErasure({ store, spool, audit, clock: wall, metrics, nodes: () => driven.inCharge(), deliver: () => delivery.wake() })
     own(startRetention({ store, erasure, clock: wall, log, every: config.retentionSweep }))
     const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
     const executor = own(
@@ -128,6 +146,8 @@ export async function start(config: Config, log: Log): Promise<Running> {
       phones,
       audit,
       erasure,
+      tryStorage: (accountId, attachment) =>
+        tryOut(attachment, accountId, { http, now: () => wall.now(), directories: config.deliveryDirectories }, AbortSignal.timeout(TRIAL_PATIENCE)),
       modules,
       clock: wall,
       log,

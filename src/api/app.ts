@@ -38,6 +38,7 @@ import { recordingRoutes } from './recordings.ts'
 import type { ApiPorts, Room, Route } from './route.ts'
 import { loadSchemas, schemaRoutes } from './schemas.ts'
 import { serve } from './serve.ts'
+import { storageRoutes } from './storage.ts'
 import { tokenRoutes } from './token-auth.ts'
 import { createTurns } from './turns.ts'
 import { userRoutes } from './users.ts'
@@ -68,6 +69,7 @@ export function routesOf(room: Room): Route[] {
     ...phoneNumberRoutes(room),
     ...recordingRoutes(room),
     ...recordingChangeRoutes(room),
+    ...storageRoutes(room),
     ...recordingPolicyRoutes(room),
     ...cdrRoutes(room),
     ...quickcallRoutes(room),

@@ -119,6 +119,15 @@ export const DESCRIBED: Table = {
     lists: 'all',
   },
 
+  [`PUT ${ACCOUNT}/storage`]: {
+    summary: 'Says where recordings are kept, after a test file was stored there (unless `validate_settings=false`)',
+    takes: 'storage',
+    gives: 'storage',
+    status: 201,
+    revision: true,
+  },
+  ...document(`${ACCOUNT}/storage`, 'storage', 'the storage settings of the account'),
+
   [`GET ${ACCOUNT}/recording_policy`]: { summary: 'Tells what would be recorded of a call `from` one device, user or number `to` another, and why' },
 
   [`GET ${ACCOUNT}/cdrs`]: { summary: 'Lists the detail records of calls, newest first', lists: 'months' },

@@ -30,7 +30,8 @@ export function createValidator(schemas: Schemas, exempt: Networks = []): Valida
   // Checking our own schemas against the metaschema takes longer than all else at a start; a test does it.
   const ajv = new Ajv2020({ allErrors: true, verbose: true, useDefaults: true, allowUnionTypes: true, validateSchema: false })
   ajvFormats.default(ajv)
-  ajv.addKeyword({ keyword: 'x-http-url', type: 'string', schemaType: 'boolean', validate: (_: boolean, url: string) => isClientUrl(url, exempt) })
+  const validate = (or: true | 's3', url: string): boolean => isClientUrl(url, exempt) || (or === 's3' && BUCKET_URL.test(url))
+  ajv.addKeyword({ keyword: 'x-http-url', type: 'string', schemaType: ['boolean', 'string'], validate })
   for (const schema of schemas.values()) ajv.addSchema(schema)
 
   return {
@@ -48,6 +49,9 @@ export function createValidator(schemas: Schemas, exempt: Networks = []): Valida
     },
   }
 }
+
+/** Whose credentials are in the account's storage settings. */
+const BUCKET_URL = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9._/-]*)?$/
 
 /** Where a tenant's file or request may go; what a name stands for is found out when a connection is made. */
 function isClientUrl(text: string, exempt: Networks): boolean {

@@ -21,7 +21,7 @@ export interface Body {
 }
 
 export interface TenantRequest {
-  method: 'GET' | 'PUT' | 'POST'
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   /** A user part becomes a Basic header. */
   url: string
   headers?: Readonly<Record<string, string>>

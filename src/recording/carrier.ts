@@ -8,14 +8,17 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { nextAttempt } from '../net/backoff.ts'
 import type { TenantClient } from '../net/client.ts'
-import { toGregorian } from '../store/modb.ts'
+import { accountDb, toGregorian } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { amend } from './amend.ts'
 import type { Audit } from './audit.ts'
-import { attach, type Outcome, ship } from './destinations.ts'
+import type { Outcome } from './cargo.ts'
+import { attach, ship } from './destinations.ts'
 import { type Delivery, IN_FLIGHT, type InFlight, type Recording, recordingDbOf, shown, STORE } from './document.ts'
 import type { Patience } from './patience.ts'
 import type { Spool } from './spool.ts'
+import { nameOf, needsStorage, STORAGE, type StorageDocument, type Target, targetOf } from './storage.ts'
+import type { Directories } from './to-directory.ts'
 import { toldOf } from './told.ts'
 
 export interface CarrierPorts {
@@ -30,6 +33,8 @@ export interface CarrierPorts {
   random: () => number
   /** Told when a file has arrived, or never will. */
   events: Pick<Events, 'tell'>
+  /** Where files may be put on this machine. */
+  directories: Directories
   /** Switches whose spool this engine sees. */
   nodes: () => readonly string[]
 }
@@ -42,6 +47,7 @@ export interface CarrierEvents {
 }
 
 type Claimed = Stored<InFlight> & { delivery: Delivery }
+type Routed = Claimed & { target: Target }
 
 const MINUTE = 60_000
 
@@ -49,15 +55,15 @@ const MINUTE = 60_000
 export type Carry = (id: string, on: CarrierEvents) => Promise<void>
 
 export function createCarrier(ports: CarrierPorts, patience: Patience, signal: AbortSignal): Carry {
-  const { store, spool, http, audit, clock, log, metrics, random, events, nodes } = ports
+  const { store, spool, http, audit, clock, log, metrics, random, events, directories, nodes } = ports
   const insist = <T>(step: () => Promise<T>): Promise<T> => patience.insist(step)
 
   const carry: Carry = async (id, on) => {
     try {
-      const claimed = await claim(id)
+      const claimed = await claim(id, on)
       if (claimed === undefined) return
       metrics.count('callrec_delivery_attempts_total', {})
-      const outcome = await attempt(claimed).catch(error => ({ is: 'later' as const, reason: reasonOf(error) }))
+      const outcome = await attempt(claimed, claimed.target).catch(error => ({ is: 'later' as const, reason: reasonOf(error) }))
       if (outcome.is === 'stored' || outcome.is === 'later') on.answered(outcome.is === 'stored')
       await settle(claimed, signal.aborted && outcome.is === 'later' ? { is: 'broken off' } : outcome, on)
     } catch (error) {
@@ -67,22 +73,34 @@ export function createCarrier(ports: CarrierPorts, patience: Patience, signal: A
   }
 
   /** Writes the attempt down; undefined when it is not ours to make (any more). */
-  async function claim(id: string): Promise<Claimed | undefined> {
+  async function claim(id: string, on: CarrierEvents): Promise<Routed | undefined> {
     const item = await store.get<InFlight>(IN_FLIGHT, id)
     const delivery = item?.delivery
     if (item === undefined || delivery === undefined || item.state !== 'stopped' || !nodes().includes(item.node)) return undefined
     const now = clock.now()
     if ((delivery.state !== 'due' && delivery.state !== 'uploading') || (delivery.next_at ?? 0) > now) return undefined
-    const claimed = { ...item, delivery: { ...delivery, state: 'uploading' as const, attempts: delivery.attempts + 1, since: delivery.since ?? now } }
+    const target = await targetNow(item)
+    const destination = nameOf(target) ?? delivery.destination
+    // It is some other destination's turn that was taken.
+    const moved = destination !== delivery.destination
+    const attempts = { state: 'uploading' as const, attempts: delivery.attempts + 1, since: delivery.since ?? now }
+    const claimed = { ...item, delivery: { ...delivery, destination, ...(moved ? {} : attempts) } }
     try {
-      return { ...claimed, _rev: await store.put(IN_FLIGHT, claimed) }
+      const _rev = await store.put(IN_FLIGHT, claimed)
+      if (!moved) return { ...claimed, _rev, target }
+      on.again(now)
+      return undefined
     } catch (error) {
       if (isCode(error, 'datastore_conflict')) return undefined
       throw error
     }
   }
 
-  async function attempt(item: Claimed): Promise<Outcome | { is: 'unwanted' }> {
+  async function targetNow({ settings, account_id }: InFlight): Promise<Target> {
+    return targetOf(settings, needsStorage(settings) ? await store.get<StorageDocument>(accountDb(account_id), STORAGE).catch(unlessGone) : undefined)
+  }
+
+  async function attempt(item: Claimed, target: Target): Promise<Outcome | { is: 'unwanted' }> {
     const recording = await tell(item, item.delivery)
     if (recording === undefined) return { is: 'never', reason: 'its recording document is gone' }
     if (recording['pvt_deleted'] === true) return { is: 'unwanted' }
@@ -90,7 +108,7 @@ export function createCarrier(ports: CarrierPorts, patience: Patience, signal: A
     if (recording.delivery?.state === 'stored') return { is: 'stored', location: recording.delivery.location ?? '' }
     const found = await onDisk(item, recording)
     if (found === undefined) return { is: 'never', reason: 'the recorded file is not in the spool' }
-    return ship({ recording, settings: item.settings, file: item.file, ...found }, { store, spool, http, clock }, signal)
+    return ship({ recording, target, file: item.file, ...found }, { store, spool, http, directories, now: () => clock.now() }, signal)
   }
 
   /** The recorder read the file when it ended; only if it has changed since is it read again. */
@@ -175,4 +193,10 @@ export function createCarrier(ports: CarrierPorts, patience: Patience, signal: A
     )
 
   return carry
+}
+
+/** The account's database went while its last files were on their way. */
+function unlessGone(error: unknown): undefined {
+  if (isCode(error, 'datastore_missing')) return undefined
+  throw error
 }

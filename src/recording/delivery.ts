@@ -101,7 +101,8 @@ export function startDelivery(ports: DeliveryPorts): DeliveryRoom {
     waiting = now.waiting
     for (const turn of now.taken) {
       const answered = (took: boolean): unknown => (took ? proven.add(turn.host) : proven.delete(turn.host))
-      const done = carry(turn.id, { answered, again: wakeAt }).finally(() => {
+      const again = (at: number): void => (at <= clock.now() ? wake() : wakeAt(at))
+      const done = carry(turn.id, { answered, again }).finally(() => {
         running.delete(turn.id)
         start()
       })

@@ -1,19 +1,20 @@
-// Where a finished file can go, and what each place's answer means. No `url`: it becomes an
-// attachment of its recording document. Whether trying again can help is the error table's word.
+// Takes a file to its target, whatever kind that is. Whether trying again can help is the error table's word.
 
-import type { Clock } from '../clock.ts'
+import { createHash, randomBytes } from 'node:crypto'
 import { AppError, isCode, reasonOf } from '../errors.ts'
-import type { TenantClient, TenantResponse } from '../net/client.ts'
 import type { Store, Stored } from '../store/store.ts'
-import { retryAfter } from '../net/backoff.ts'
-import { type Recording, recordingDbOf, STORE } from './document.ts'
-import type { Effective } from './settings.ts'
+import type { Cargo, Outcome } from './cargo.ts'
+import { type Recording, recordingDbOf } from './document.ts'
 import type { Spool } from './spool.ts'
+import { type Attachment, type Target, targetAt } from './storage.ts'
+import { type Directories, placeIn, takeAway } from './to-directory.ts'
+import { type HttpPorts, sendTo } from './to-http.ts'
+import { putInto, takeOut } from './to-s3.ts'
 import { uploadUrl } from './upload-url.ts'
 
 export interface Shipment {
   recording: Stored<Recording>
-  settings: Effective
+  target: Target
   /** In the spool. */
   file: string
   size: number
@@ -21,74 +22,77 @@ export interface Shipment {
   sha256: string
 }
 
-export type Outcome =
-  | { is: 'stored'; location: string }
-  /** `askedMs` is the patience the destination asked for. */
-  | { is: 'later'; reason: string; askedMs?: number }
-  | { is: 'never'; reason: string }
-
-export interface ShippingPorts {
+export interface ShippingPorts extends HttpPorts {
   store: Store
   spool: Spool
-  http: TenantClient
-  clock: Clock
-}
-
-/** What a document may say of a destination: neither user part nor query. */
-export function destinationOf(url: string | undefined): string {
-  if (url === undefined) return STORE
-  if (!URL.canParse(url)) return 'not a URL'
-  const { protocol, host, pathname } = new URL(url)
-  return `${protocol}//${host}${pathname}`
+  directories: Directories
 }
 
 /** Resolves whatever happens, also when it was broken off: then the outcome means nothing. */
-export async function ship(shipment: Shipment, ports: ShippingPorts, signal: AbortSignal): Promise<Outcome> {
+export function ship(shipment: Shipment, ports: ShippingPorts, signal: AbortSignal): Promise<Outcome> {
+  const { recording, target, file, size, sha256 } = shipment
+  if (target.is === 'store') return settled(() => attach(shipment, ports))
+  const { _id: id, name, content_type: contentType, pvt_account_id } = recording
+  const cargo: Cargo = { id, name, contentType, size, sha256, pieces: (length, from) => ports.spool.pieces(file, length, from) }
+  return settled(() => carry(target, pvt_account_id, cargo, url => uploadUrl(url, recording), ports, signal))
+}
+
+async function settled(run: () => Promise<Outcome>): Promise<Outcome> {
   try {
-    const url = shipment.settings.url?.value
-    return await (url === undefined ? attach(shipment, ports) : upload(url, shipment, ports, signal))
+    return await run()
   } catch (error) {
     const hopeless = error instanceof AppError && !error.retry
     return { is: hopeless ? 'never' : 'later', reason: reasonOf(error) }
   }
 }
 
-async function upload(
-  url: string,
-  { recording, settings, file, size, sha256 }: Shipment,
-  { spool, http, clock }: ShippingPorts,
+type Carrying = Pick<ShippingPorts, 'http' | 'now' | 'directories'>
+
+async function carry(
+  target: Exclude<Target, { is: 'store' }>,
+  accountId: string,
+  cargo: Cargo,
+  urlOf: (base: string) => string,
+  ports: Carrying,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const method = settings.method?.value === 'post' ? 'POST' : 'PUT'
-  const response = await http.request({
-    method,
-    url: uploadUrl(url, recording),
-    headers: {
-      'content-type': recording.content_type,
-      'content-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
-      'idempotency-key': recording._id,
-    },
-    body: { length: size, open: () => spool.pieces(file, size) },
-    signal,
-  })
-  return judge(method, response, clock.now())
+  switch (target.is) {
+    case 'http':
+      return sendTo(urlOf(target.url), target.method, cargo, ports, signal)
+    case 's3':
+      return putInto(target.settings, target.folder, cargo, ports, signal)
+    case 'directory':
+      return placeIn(target, accountId, cargo, ports.directories)
+    case 'nowhere':
+      return { is: 'never', reason: target.reason }
+  }
 }
 
-const PASSING: ReadonlySet<number> = new Set([408, 425, 429])
+const TRIAL = Buffer.from('callrec was here to see whether it can store files\n')
+const TRIAL_SHA256 = createHash('sha256').update(TRIAL).digest('hex')
+/** What an upload tells of a recording, where there is none. */
+const NO_CALL = { call_id: '', cdr_id: '', interaction_id: '', from: '', to: '', caller_id_name: '', caller_id_number: '', start: 0, duration_ms: 0 }
 
-/** What a destination's answer means for the file. */
-export function judge(
-  method: string,
-  { status, url, headers, bodySent }: Pick<TenantResponse, 'status' | 'url' | 'headers' | 'bodySent'>,
-  now: number,
-): Outcome {
-  const said = `${method} ${url.host} answered ${status}`
-  if (status >= 200 && status < 300) {
-    return bodySent ? { is: 'stored', location: destinationOf(url.href) } : { is: 'later', reason: `${said} before it had the whole file` }
+/** Stores a little file where an account wants its recordings; resolves to what went wrong. Buckets and directories are left as they were. */
+export async function tryOut(attachment: Attachment, accountId: string, ports: Carrying, signal: AbortSignal): Promise<string | undefined> {
+  const id = randomBytes(8).toString('hex')
+  const cargo: Cargo = {
+    id,
+    name: `callrec_test_${id}.txt`,
+    contentType: 'text/plain',
+    size: TRIAL.length,
+    sha256: TRIAL_SHA256,
+    pieces: async function* (size, from) {
+      yield TRIAL.subarray(from, from + size)
+    },
   }
-  if (status < 500 && !PASSING.has(status)) return { is: 'never', reason: said }
-  const askedMs = retryAfter(headers['retry-after'], now)
-  return { is: 'later', reason: said, ...(askedMs === undefined ? {} : { askedMs }) }
+  const target = targetAt(attachment)
+  if (target.is === 'store') return undefined
+  const urlOf = (base: string): string => uploadUrl(base, { ...NO_CALL, _id: id, name: cargo.name, pvt_account_id: accountId })
+  const outcome = await settled(() => carry(target, accountId, cargo, urlOf, ports, signal))
+  if (outcome.is !== 'stored') return outcome.reason
+  if (target.is === 'directory') await takeAway(target, accountId, cargo, ports.directories)
+  return target.is === 's3' ? takeOut(target.settings, cargo.name, ports, signal).catch(reasonOf) : undefined
 }
 
 const ATTACH_TRIES = 5

@@ -38,8 +38,8 @@ export interface Spool {
   size(file: string): Promise<number | undefined>
   /** The first `size` bytes, so that a file which grows cannot break a promised length. */
   read(file: string, size: number): Readable
-  /** As `read`, fast and without garbage: a piece is overwritten when the second next one is asked for. */
-  pieces(file: string, size: number): AsyncIterable<Buffer>
+  /** So many bytes from an offset on, fast and without garbage: a piece is overwritten when the second next one is asked for. */
+  pieces(file: string, size: number, from?: number): AsyncIterable<Buffer>
   /** No error when it is not there. */
   remove(file: string): Promise<void>
 }
@@ -97,7 +97,7 @@ export function openSpool({ here, onSwitch, minFree }: { here: string; onSwitch:
 
     size: file => sizeOf(hereAt(file)),
     read: (file, size) => (size === 0 ? Readable.from([]) : createReadStream(hereAt(file), { end: size - 1 })),
-    pieces: (file, size) => piecesOf(hereAt(file), size),
+    pieces: (file, size, from = 0) => piecesOf(hereAt(file), size, from),
     remove: file => removed(hereAt(file)),
   }
 }
@@ -149,24 +149,24 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-async function* piecesOf(path: string, size: number): AsyncGenerator<Buffer> {
+async function* piecesOf(path: string, size: number, from: number): AsyncGenerator<Buffer> {
   const file = await open(path)
   try {
-    yield* piecesIn(file, size)
+    yield* piecesIn(file, size, from)
   } finally {
     await file.close()
   }
 }
 
 /** Three buffers in turn: one is read into while one is sent, and the one between may not have left yet. */
-async function* piecesIn(file: FileHandle, size: number): AsyncGenerator<Buffer> {
+async function* piecesIn(file: FileHandle, size: number, from = 0): AsyncGenerator<Buffer> {
   const buffers = Array.from({ length: Math.min(3, Math.ceil(size / PIECE)) }, () => Buffer.allocUnsafeSlow(Math.min(PIECE, size)))
   const read = async (number: number): Promise<Buffer> => {
     const buffer = buffers[number % 3] ?? Buffer.alloc(0)
     const wanted = Math.min(buffer.length, size - number * PIECE)
     let filled = 0
     for (let more = -1; filled < wanted && more !== 0; filled += more) {
-      more = (await file.read(buffer, filled, wanted - filled, number * PIECE + filled)).bytesRead
+      more = (await file.read(buffer, filled, wanted - filled, from + number * PIECE + filled)).bytesRead
     }
     return buffer.subarray(0, filled)
   }

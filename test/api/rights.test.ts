@@ -87,6 +87,11 @@ GET /v2/accounts/:account/resources/:resource                                   
 PATCH /v2/accounts/:account/resources/:resource                                 401 401 403 403 403 403 403 412
 POST /v2/accounts/:account/resources/:resource                                  401 401 403 403 403 403 403 412
 GET /v2/accounts/:account/siblings                                              401 401 403 403 403 403 403 200
+DELETE /v2/accounts/:account/storage                                            401 401 403 403 403 403 412 412
+GET /v2/accounts/:account/storage                                               401 401 403 403 403 403 200 200
+PATCH /v2/accounts/:account/storage                                             401 401 403 403 403 403 412 412
+POST /v2/accounts/:account/storage                                              401 401 403 403 403 403 412 412
+PUT /v2/accounts/:account/storage                                               401 401 403 403 403 403 412 412
 GET /v2/accounts/:account/temporal_rules                                        401 401 403 403 200 200 200 200
 PUT /v2/accounts/:account/temporal_rules                                        401 401 403 403 403 403 400 400
 DELETE /v2/accounts/:account/temporal_rules/:temporal_rule                      401 401 403 403 403 403 412 412

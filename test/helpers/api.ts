@@ -8,12 +8,13 @@ import type { ExecutionContext } from 'ava'
 import { createApi } from '../../src/api/app.ts'
 import { firstStart } from '../../src/api/first-start.ts'
 import { listen, type Patience } from '../../src/api/listen.ts'
-import type { ApiConfig, Route } from '../../src/api/route.ts'
+import type { ApiConfig, ApiPorts, Route } from '../../src/api/route.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createAudit } from '../../src/recording/audit.ts'
 import { createErasure } from '../../src/recording/erasure.ts'
+import type { Attachment } from '../../src/recording/storage.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Leg, NodeState, Originate, Phone, SwitchNode, Switches } from '../../src/switch/switch.ts'
@@ -122,6 +123,8 @@ export interface World extends FakeSwitch {
   lines: Line[]
   /** Phones that switches were told to forget. */
   forgotten: (Phone | 'all')[]
+  /** What was to be tried out as storage, and how that ends. */
+  trials: { tried: { accountId: string; attachment: Attachment }[]; answer: string | undefined }
   /** Files that were taken out of the spool. */
   removed: string[]
   master: { accountId: string; apiKey: string }
@@ -164,7 +167,12 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const removed: string[] = []
   const spool = { remove: async (file: string) => void removed.push(file) }
   const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
-  const ports = { audit, erasure, store, switches: fake.switches, phones, modules, clock, log, random, metrics, standing: () => standing }
+  const trials: World['trials'] = { tried: [], answer: undefined }
+  const tryStorage: ApiPorts['tryStorage'] = async (accountId, attachment) => {
+    trials.tried.push({ accountId, attachment })
+    return trials.answer
+  }
+  const ports = { audit, erasure, tryStorage, store, switches: fake.switches, phones, modules, clock, log, random, metrics, standing: () => standing }
   const api = createApi({ ...ports, config: { ...standard, ...config } })
   const listening = await listen(api, { host: '127.0.0.1', port: 0, ...(patience === undefined ? {} : { patience }) })
   t.teardown(() => listening.close())
@@ -173,7 +181,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const { body } = await open('PUT', '/v2/api_auth', { api_key: master.apiKey })
   const token = body.auth_token ?? ''
   const ask: Ask = (method, path, data, asking = {}) => open(method, path, data, { token, ...asking })
-  return { ...fake, base, refuse, removed, url, store, calls, lines, forgotten, master, token, ask, clock, routes: api.routes }
+  return { ...fake, trials, base, refuse, removed, url, store, calls, lines, forgotten, master, token, ask, clock, routes: api.routes }
 }
 
 export function asker(url: string): Ask {

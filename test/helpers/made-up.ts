@@ -69,7 +69,16 @@ const junk: Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
 )
 
-const URLS = ['https://a.example/', 'http://u:hidden-part@a.example/?x=1', 'http://127.1/', 'http://[::1]/', 'ftp://a.example', 'https://', 'javascript:1']
+const URLS = [
+  'https://a.example/',
+  's3://a-bucket/x',
+  'http://u:hidden-part@a.example/?x=1',
+  'http://127.1/',
+  'http://[::1]/',
+  'ftp://a.example',
+  'https://',
+  'javascript:1',
+]
 
 /** Of a schema: mostly what it allows. */
 function fromSchema(schemas: Schemas, schema: unknown, ids: Arbitrary<string>, depth: number): Arbitrary<unknown> {
@@ -97,7 +106,7 @@ function fromSchema(schemas: Schemas, schema: unknown, ids: Arbitrary<string>, d
 }
 
 function text(schema: Fields, ids: Arbitrary<string>): Arbitrary<unknown> {
-  if (schema['x-http-url'] === true) return fc.constantFrom(...URLS)
+  if (schema['x-http-url'] !== undefined) return fc.constantFrom(...URLS)
   const [min, max] = [Number(schema['minLength'] ?? 0), Number(schema['maxLength'] ?? 40)]
   if (min === 32 && max === 32) return ids
   if (typeof schema['pattern'] === 'string' && !schema['pattern'].includes('(?')) return fc.stringMatching(new RegExp(schema['pattern']), { size: 'small' })
@@ -143,6 +152,7 @@ const QUERY: Readonly<Record<string, readonly string[]>> = {
   modified_from: ['0', 'x'],
   accept: ['audio/*', 'audio/mpeg', 'application/json', 'text/csv', '*/*;q=x', ',,,;;'],
   inline: ['true', 'false'],
+  validate_settings: ['false', 'true'],
   verb: ['GET', 'DELETE', 'patch', 'HEAD', 'TRACE', 'constructor', ''],
   auth_token: ['x', '', 'A'.repeat(43)],
   from: ['2001', 'x', '', '+49301111111'],

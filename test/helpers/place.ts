@@ -90,6 +90,7 @@ export async function placeIn(made: World, tag = ''): Promise<Place> {
     number: `+4930${tag.padStart(6, '1')}`,
     schema: 'users',
   }
+  await made.ask('PUT', `${at}/storage`, { attachments: {} })
   const variables = { callrec_account_id: account, callrec_device_id: ids.device }
   made.legs.push({ uuid: ids.channel, node: 'fs1', direction: 'inbound', answered: true, variables } as unknown as Leg)
   const { store, clock } = made

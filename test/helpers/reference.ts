@@ -113,7 +113,7 @@ function typeOf(property: Fields): string {
   const of = isObject(property['items']) ? ` of ${typeOf(property['items'])}` : ''
   const limits = Object.entries(LIMITS).flatMap(([key, sign]) => (property[key] === undefined ? [] : [`${sign} ${JSON.stringify(property[key])}`]))
   const pattern = typeof property['pattern'] === 'string' ? [`like \`${property['pattern']}\``] : []
-  const url = property['x-http-url'] === true ? ['http(s) URL'] : []
+  const url = property['x-http-url'] === undefined ? [] : [property['x-http-url'] === 's3' ? 'http(s) or s3 URL' : 'http(s) URL']
   return [values === '' ? type + of : values, ...limits, ...pattern, ...url].join(', ')
 }
 

@@ -9,7 +9,7 @@ import type { Log } from '../../src/log.ts'
 import { tenantClient } from '../../src/net/client.ts'
 import { createAudit } from '../../src/recording/audit.ts'
 import { type DeliveryRoom, startDelivery } from '../../src/recording/delivery.ts'
-import { destinationOf } from '../../src/recording/destinations.ts'
+import { destinationOf } from '../../src/recording/storage.ts'
 import {
   IN_FLIGHT,
   inFlightOf,
@@ -22,14 +22,14 @@ import {
 } from '../../src/recording/document.ts'
 import { everywhere, type Settings } from '../../src/recording/settings.ts'
 import { openSpool, type Spool } from '../../src/recording/spool.ts'
-import { recordingId } from '../../src/store/modb.ts'
+import { accountDb, recordingId } from '../../src/store/modb.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import { notedLog } from '../helpers/log.ts'
 import { type ManualClock, manualClock } from '../helpers/clock.ts'
+import { until } from '../helpers/wait.ts'
 import { tally } from '../helpers/tally.ts'
 import { answer, answerEarly, hang, httpSink, reset, when } from '../helpers/http-sink.ts'
-import { until } from '../helpers/wait.ts'
 
 const ACCOUNT = 'a'.repeat(32)
 const silent = notedLog().log
@@ -137,6 +137,7 @@ async function room(t: ExecutionContext): Promise<Room> {
         metrics,
         random: () => random,
         events: { tell },
+        directories: { archive: join(path, 'archive') },
         nodes: () => nodes,
       })
       t.teardown(async () => {
@@ -270,6 +271,62 @@ test('what is delivered elsewhere while it is held stays in the store as well, a
   t.false(await r.kept(held))
 })
 
+test('what the plan of the account sends elsewhere goes there under its own name, with its own secret', async t => {
+  const sink = await httpSink(t)
+  const r = await room(t)
+  const storage = {
+    attachments: {
+      web: { handler: 'http', settings: { url: `http://***@${sink.host}/in/` } },
+      disk: { handler: 'directory', settings: { directory: 'archive' } },
+    },
+    pvt_secrets: { web: { url: `http://al:hidden@${sink.host}/in/` } },
+    plan: { modb: { types: { call_recording: { attachments: { handler: 'web' } } } } },
+  }
+  await r.store.createDatabase(accountDb(ACCOUNT), 'account')
+  const rev = await r.store.put(accountDb(ACCOUNT), { _id: 'storage', ...storage })
+  const id = await r.due()
+  const delivery = r.open()
+  await delivery.idle()
+  t.is(sink.received[0]?.headers['authorization'], `Basic ${Buffer.from('al:hidden').toString('base64')}`)
+  t.like((await r.recording(id))?.delivery, { state: 'stored', destination: `http://${sink.host}/in/`, attempts: 1 })
+  t.notRegex(JSON.stringify([await r.recording(id), r.logged]), /hidden/)
+  storage.plan.modb.types.call_recording.attachments.handler = 'disk'
+  await r.store.put(accountDb(ACCOUNT), { _id: 'storage', _rev: rev, ...storage })
+  const other = await r.due()
+  delivery.wake()
+  await delivery.idle()
+  const placed = `directory://archive/${ACCOUNT}/call_recording_leg-${other.slice(-4)}.wav`
+  t.like((await r.recording(other))?.delivery, { state: 'stored', destination: 'directory://archive', location: placed })
+})
+
+test('a bucket without credentials has failed with the reason, and the file is kept', async t => {
+  const r = await room(t)
+  const id = await r.due({ url: 's3://calls/x' })
+  await r.open().idle()
+  t.like((await r.recording(id))?.delivery, { state: 'failed', last_error: 'the storage settings of the account name no bucket calls' })
+  t.true(await r.kept(id))
+})
+
+test('ten thousand files for a host that is dead delay nobody else', async t => {
+  const sink = await httpSink(t)
+  const r = await room(t)
+  const dead: InFlight[] = []
+  const [id] = [await r.due({ url: 'http://127.0.0.1:1/' })]
+  const model = await r.queued(id)
+  for (let n = 0; n < 10_000; n++) dead.push({ ...model, _id: `${id.slice(0, 7)}${n.toString(16).padStart(32, '0')}` } as InFlight)
+  for (const item of dead) delete item['_rev']
+  await Promise.all(dead.map(item => r.store.put(IN_FLIGHT, item)))
+  r.clock.advance(1000)
+  const others = await Promise.all(Array.from({ length: 5 }, () => r.due({ url: sink.url })))
+  const toStore = await r.due()
+  const delivery = r.open()
+  await sink.arrived(5)
+  for (const one of [...others, toStore]) await until('its delivery', async () => (await r.recording(one))?.delivery?.state === 'stored')
+  const { queued } = await delivery.queue()
+  t.true(queued > 9_000, `${queued} still wait for the dead host`)
+  t.is(sink.received.length, 5)
+})
+
 test('a delivery is in the audit trail, with where to', async t => {
   const sink = await httpSink(t)
   const r = await room(t)
@@ -337,7 +394,8 @@ test('attempts and what became of them are counted, and the queue tells its leng
   await delivery.idle()
   t.deepEqual(await delivery.queue(), { queued: 1, due: 0, oldestMs: 0 })
   const at = r.clock.now()
-  for (const ago of [7_000, 3_000]) await r.due({ url: sink.url }, { delivery: { state: 'due', destination: sink.url, attempts: 0, next_at: at - ago } })
+  for (const ago of [7_000, 3_000])
+    await r.due({ url: sink.url }, { delivery: { state: 'due', destination: destinationOf(sink.url), attempts: 0, next_at: at - ago } })
   t.deepEqual(await delivery.queue(), { queued: 3, due: 2, oldestMs: 7_000 })
   await pass(r, delivery, 20_000)
   t.deepEqual(await delivery.queue(), { queued: 0, due: 0, oldestMs: 0 })
@@ -394,7 +452,7 @@ test('a file that was given up goes out once somebody makes it due again', async
   const delivery = r.open()
   await delivery.idle()
   const failed = await r.queued(id)
-  await r.store.put(IN_FLIGHT, { ...failed, _id: id, delivery: { state: 'due', destination: sink.url, attempts: 0, next_at: r.clock.now() } })
+  await r.store.put(IN_FLIGHT, { ...failed, _id: id, delivery: { state: 'due', destination: destinationOf(sink.url), attempts: 0, next_at: r.clock.now() } })
   delivery.wake()
   await delivery.idle()
   t.like((await r.recording(id))?.delivery, { state: 'stored', attempts: 1 })
@@ -426,7 +484,10 @@ test('a 2xx before the whole file is not success', async t => {
 test('what a crash left uploading is due again', async t => {
   const sink = await httpSink(t)
   const r = await room(t)
-  const id = await r.due({ url: sink.url }, { delivery: { state: 'uploading', destination: sink.url, attempts: 1, next_at: Date.UTC(2026, 4, 15) } })
+  const id = await r.due(
+    { url: sink.url },
+    { delivery: { state: 'uploading', destination: destinationOf(sink.url), attempts: 1, next_at: Date.UTC(2026, 4, 15) } },
+  )
   await r.open().idle()
   t.like((await r.recording(id))?.delivery, { state: 'stored', attempts: 2 })
 })
@@ -435,7 +496,7 @@ test('what arrived before a crash is not sent again', async t => {
   const sink = await httpSink(t)
   const r = await room(t)
   const id = await r.due({ url: sink.url })
-  const stored = { state: 'stored' as const, destination: sink.url, attempts: 1, location: 'there', stored_at: '2026-05-15T00:00:00.000Z' }
+  const stored = { state: 'stored' as const, destination: destinationOf(sink.url), attempts: 1, location: 'there', stored_at: '2026-05-15T00:00:00.000Z' }
   await r.store.put(recordingDbOf({ _id: id, account_id: ACCOUNT }), { ...(await r.recording(id)), _id: id, delivery: stored })
   await r.open().idle()
   t.is(sink.received.length, 0)
@@ -483,7 +544,7 @@ test('files of another engine’s switch and recordings that still run are left 
   const r = await room(t)
   await r.due({ url: sink.url }, { node: 'fs2' })
   await r.due({ url: sink.url }, { state: 'stopping' })
-  await r.due({ url: sink.url }, { delivery: { state: 'due', destination: sink.url, attempts: 0, next_at: r.clock.now() + 1000 } })
+  await r.due({ url: sink.url }, { delivery: { state: 'due', destination: destinationOf(sink.url), attempts: 0, next_at: r.clock.now() + 1000 } })
   await r.open().idle()
   t.is(sink.received.length, 0)
 })
@@ -528,7 +589,8 @@ test('a file that is taken while the queue is read again is not sent twice', asy
   const [first, second, listed, read] = [gate(), gate(), gate(), gate()]
   const sink = await httpSink(t, [when(first.passed), when(second.passed), 201])
   const r = await room(t)
-  for (const ago of [2, 1]) await r.due({ url: sink.url }, { delivery: { state: 'due', destination: sink.url, attempts: 0, next_at: r.clock.now() - ago } })
+  for (const ago of [2, 1])
+    await r.due({ url: sink.url }, { delivery: { state: 'due', destination: destinationOf(sink.url), attempts: 0, next_at: r.clock.now() - ago } })
   let queries = 0
   const claims: unknown[] = []
   const store = faulty(r.store, async (method, args) => {
@@ -554,7 +616,8 @@ test('a file that is taken while the queue is read again is not sent twice', asy
 test('what is due longest goes first', async t => {
   const sink = await httpSink(t, [500])
   const r = await room(t)
-  const due = (ago: number) => r.due({ url: sink.url }, { delivery: { state: 'due', destination: sink.url, attempts: 0, next_at: r.clock.now() - ago } })
+  const due = (ago: number) =>
+    r.due({ url: sink.url }, { delivery: { state: 'due', destination: destinationOf(sink.url), attempts: 0, next_at: r.clock.now() - ago } })
   const ids = [await due(10), await due(30), await due(20)]
   await r.open().idle()
   t.deepEqual(

@@ -1,7 +1,8 @@
 import test from 'ava'
 import * as fc from 'fast-check'
 import { backoff, GIVE_UP_AFTER, LONGEST, LONGEST_ASKED, nextAttempt, retryAfter, SHORTEST } from '../../src/net/backoff.ts'
-import { destinationOf, judge } from '../../src/recording/destinations.ts'
+import { destinationOf } from '../../src/recording/storage.ts'
+import { judge } from '../../src/recording/to-http.ts'
 import { LIMITS, sorted, takeTurns as take, type Turn } from '../../src/recording/turns.ts'
 import { type UploadFields, uploadUrl } from '../../src/recording/upload-url.ts'
 
