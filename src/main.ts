@@ -35,6 +35,7 @@ import { lockDirectory } from './store/lock.ts'
 import type { Store } from './store/store.ts'
 import { ownSwitches } from './switch/owned.ts'
 import { connectSwitches } from './switch/pool.ts'
+import { startVoice } from './voice/voice.ts'
 import { startWebhooks } from './webhooks/webhooks.ts'
 
 export interface Running {
@@ -121,6 +122,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     )
     const erasure = createErasure({ store, spool, audit, clock: wall, metrics, nodes: () => driven.inCharge(), deliver: () => delivery.wake() })
     own(startRetention({ store, erasure, clock: wall, log, every: config.retentionSweep }))
+    const voice = own(startVoice({ store, recorder, events, http, spool, clock: callClock, wall, log, random: hex, publicUrl: config.api.publicUrl }))
     const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
     const executor = own(
       startExecutor({
@@ -130,6 +132,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         clock: callClock,
         wall,
         http,
+        voice,
         checkFlow,
         log,
         random: hex,

@@ -44,7 +44,7 @@ export async function showCaller(call: Call, as: Shown): Promise<void> {
   const instead = call.shown === undefined || call.shown === as ? undefined : null
   const shown = {
     effective_caller_id_name: said('name', call.leg.callerIdName) ?? instead,
-    effective_caller_id_number: said('number', call.leg.callerIdNumber) ?? instead,
+    effective_caller_id_number: call.showsNumber ?? said('number', call.leg.callerIdNumber) ?? instead,
   }
   call.shown = as
   const changes = Object.entries(shown).filter((one): one is [string, string | null] => one[1] !== undefined)

@@ -11,6 +11,7 @@ import type { Doc, Store } from '../store/store.ts'
 import type { Leg, SwitchEvent, Switches, SwitchNode } from '../switch/switch.ts'
 import { flagsOf } from './documents.ts'
 import type { Fields, Outcome } from './flow.ts'
+import type { Voice } from '../voice/voice.ts'
 
 export interface Ports {
   switches: Switches
@@ -21,6 +22,7 @@ export interface Ports {
   /** The wall's, for servers of tenants. */
   wall: Clock
   http: TenantClient
+  voice: Pick<Voice, 'run'>
   /** What a flow from elsewhere would be saved as, and why it would not, each with its path. */
   checkFlow: (flow: unknown) => { flow: unknown; faults: string[] }
   log: Log
@@ -69,6 +71,8 @@ export interface Call {
   last: { cause: string; sipStatus: string } | undefined
   /** Whose caller id the leg shows since its last bridge. */
   shown: 'internal' | 'external' | undefined
+  /** A number of the account that the next bridges show in place of what documents say. */
+  showsNumber: string | undefined
   /** Aborted with the reason when the caller is gone or the engine stops: nothing more is to be done for this call. */
   signal: AbortSignal
   /** With the call's ids in every line. */

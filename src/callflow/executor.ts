@@ -172,6 +172,7 @@ export function startExecutor(ports: Ports): Executor {
       digits: undefined,
       last: undefined,
       shown: undefined,
+      showsNumber: undefined,
       signal: gone.signal,
       log: bound(legLog, { account_id: accountId, number, callflow_id: callflow._id }),
       watch(uuid, listener) {

@@ -22,6 +22,20 @@ export interface Origin {
   at: number
 }
 
+/** Of a recording that a voice application asked for: what it knows it by, and where it is told of it. */
+export interface VoiceFacts {
+  recording_uuid: string
+  /** In the URL of the file; its first 12 hex digits are the time in unix milliseconds, and with it the month (RFC 9562, version 7). */
+  file_uuid: string
+  conversation_uuid: string
+  /** The application that may fetch it; absent: any of the account. */
+  application_id?: string
+  event_url?: string
+  event_method: 'GET' | 'POST'
+  /** Channels are told of where they were asked for. */
+  split: boolean
+}
+
 /** What is known of the call when a recording is asked for. Empty strings where the switch did not say. */
 export interface CallFacts {
   /** One for all legs and recordings of a conversation. */
@@ -42,6 +56,7 @@ export interface CallFacts {
   endpoint_id?: string
   label?: string
   custom_channel_vars: Readonly<Record<string, string>>
+  pvt_voice?: VoiceFacts
 }
 
 /** The destination of a recording without `url`: an attachment of its document. */
@@ -254,6 +269,7 @@ const CALL_FACTS = Object.keys({
   endpoint_id: 0,
   label: 0,
   custom_channel_vars: 0,
+  pvt_voice: 0,
 } satisfies Record<keyof CallFacts, 0>) as (keyof CallFacts)[]
 
 /** What one part of a conversation knew of its call, for the next. */

@@ -6,7 +6,7 @@ import type { Leg, SwitchEvent, Switches } from '../switch/switch.ts'
 import { Adoption } from './adoption.ts'
 import { type AlsoCovered, CallCovers, type Covered, type CoverRequest } from './cover-call.ts'
 import { createCovers, type Wish } from './covers.ts'
-import type { State } from './lifecycle.ts'
+import { isEnd, type State } from './lifecycle.ts'
 import type { Live, LivePorts } from './live.ts'
 import { Following, type Survivor } from './following.ts'
 import { goOn } from './next-part.ts'
@@ -27,6 +27,10 @@ export interface Recorder {
   follow(left: string, to: Survivor): Promise<void>
   /** Takes the latest origin an action made off a leg; the recording ends with its last origin. Undefined when there is none to stop. */
   stopLatest(leg: string): Promise<Started | undefined>
+  /** Ends one, whoever asked for it. No error when it is ending, or has. */
+  stop(id: string): Promise<void>
+  /** Resolves when it has ended and its documents say so; at once for one that does not run here. */
+  ended(id: string): Promise<void>
   /** Every recording of a leg that has not ended. */
   running(leg: string): readonly { id: string; settings: Effective; state: State; origins: readonly string[] }[]
   /** Masks or pauses all that records a call, or ends that; see CallCovers. */
@@ -145,6 +149,17 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       await latest.one.removeOrigin(latest.origin)
       return standing(latest.one, false)
     },
+
+    async stop(id) {
+      const one = roster.get(id)
+      if (one === undefined || one.state === 'stopping' || isEnd(one.state)) return
+      await one.ask('stop').catch((error: unknown) => {
+        // It came to its end while it waited for its turn.
+        if (!isCode(error, 'wrong_state')) throw error
+      })
+    },
+
+    ended: id => roster.ended(id),
 
     running: leg => roster.ofLeg(leg).map(one => ({ id: one.id, settings: one.settings, state: one.state, origins: one.origins.map(({ origin }) => origin) })),
 

@@ -10,6 +10,8 @@ export class Roster {
   readonly #full: (one: Live) => Promise<void>
   readonly #wishOf: (interactionId: string) => Wish
   readonly #live = new Map<string, Live>()
+  /** Called at the end of those whose end somebody waits for. */
+  readonly #endings = new Map<string, (() => void)[]>()
   readonly #byLeg = new Map<string, Live[]>()
   /** The last of what was asked for on each leg. */
   readonly #turns = new Map<string, Promise<unknown>>()
@@ -78,8 +80,16 @@ export class Roster {
     }
   }
 
+  /** Resolves when it has ended and its documents say so; at once for one that is not here. */
+  async ended(id: string): Promise<void> {
+    if (!this.#live.has(id)) return
+    await new Promise<void>(resolve => this.#endings.set(id, [...(this.#endings.get(id) ?? []), resolve]))
+  }
+
   #forget(one: Live): void {
     this.#live.delete(one.id)
+    for (const over of this.#endings.get(one.id) ?? []) over()
+    this.#endings.delete(one.id)
     const left = (this.#byLeg.get(one.leg) ?? []).filter(other => other !== one)
     if (left.length === 0) this.#byLeg.delete(one.leg)
     else this.#byLeg.set(one.leg, left)

@@ -9,7 +9,7 @@ import { recordingId } from '../store/modb.ts'
 import type { Store } from '../store/store.ts'
 import type { Leg, Switches } from '../switch/switch.ts'
 import { happened } from './awaited.ts'
-import type { By, CallFacts, NewRecording, Side } from './document.ts'
+import type { By, CallFacts, NewRecording, Recording, Side } from './document.ts'
 import type { State } from './lifecycle.ts'
 import type { Live } from './live.ts'
 import { recordingsBefore } from './ordinal.ts'
@@ -58,7 +58,7 @@ export async function start(ports: StartingPorts, roster: Roster, request: Start
   const { accountId, leg, fresh, side, facts, settings, origin, by, groupId } = request
   const now = clock.now()
   const asked = { origin, by, at: now }
-  const twin = roster.ofLeg(leg.uuid).find(one => one.state !== 'stopping' && sameFile(one.settings, settings))
+  const twin = roster.ofLeg(leg.uuid).find(one => one.state !== 'stopping' && isShared(one.recording, facts) && sameFile(one.settings, settings))
   if (twin !== undefined) {
     // Policy is decided again at every turn of a call; an action that starts twice is to be stopped twice.
     const known = by === 'policy' && twin.origins.some(one => one.by === 'policy' && one.origin === origin)
@@ -97,6 +97,9 @@ export async function start(ports: StartingPorts, roster: Roster, request: Start
   if (await alreadyHappened(ports, one, leg)) await one.ask('begin')
   return standing(one, false)
 }
+
+/** What a voice application asks for is a file of its own. */
+const isShared = ({ pvt_voice: one }: Pick<Recording, 'pvt_voice'>, { pvt_voice: other }: CallFacts): boolean => one === undefined && other === undefined
 
 export const standing = (one: Live, joined: boolean): Started => ({
   id: one.id,

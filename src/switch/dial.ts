@@ -67,15 +67,17 @@ export interface Digits {
   betweenMs: number
   /** `tone_stream://` or `silence_stream://`. */
   sound: string
+  /** Whether `#` ends them, which it does unless said; else it is one of them. */
+  hashEnds?: boolean
 }
 
-const DIGITS = /^1 \d{1,3} 1 \d{1,6} # \S+ silence_stream:\/\/1 callrec_digits \[0-9\*\] \d{1,6}$/
+const DIGITS = /^1 \d{1,3} 1 \d{1,6} (?:# \S+ silence_stream:\/\/1 callrec_digits \[0-9\*\]|none \S+ silence_stream:\/\/1 callrec_digits \[0-9\*#\]) \d{1,6}$/
 
 /** The argument of play_and_get_digits. The answer is in the variable callrec_digits, which stays away when there is none. */
-export function digitsArgument({ most, timeoutMs, betweenMs, sound }: Digits): string {
+export function digitsArgument({ most, timeoutMs, betweenMs, sound, hashEnds = true }: Digits): string {
   if (!TONE.test(sound)) refuse('sound', 'only a tone or silence may be played')
   const ms = (argument: string, value: number): string => whole(argument, value, 1, 999_999)
-  return `1 ${whole('most', most, 1, 128)} 1 ${ms('timeoutMs', timeoutMs)} # ${sound} silence_stream://1 callrec_digits [0-9*] ${ms('betweenMs', betweenMs)}`
+  return `1 ${whole('most', most, 1, 128)} 1 ${ms('timeoutMs', timeoutMs)} ${hashEnds ? '#' : 'none'} ${sound} silence_stream://1 callrec_digits ${hashEnds ? '[0-9*]' : '[0-9*#]'} ${ms('betweenMs', betweenMs)}`
 }
 
 /** The argument of `record`; FreeSWITCH takes a 0 for none. */
@@ -84,6 +86,12 @@ export function recordArgument(file: string, { limit, silence }: { limit: number
   if (silence !== undefined) words.push(whole('threshold', silence.threshold, 1, 32_767), whole('seconds', silence.seconds, 1, 3600))
   return words.join(' ')
 }
+
+const SPEECH = /^[A-Za-z0-9 .,!?:;-]{1,1500}$/
+
+/** The argument of `speak`: mod_flite reads the text in an American woman's voice. */
+export const speechArgument = (text: string): string =>
+  SPEECH.test(text) ? `flite|slt|${text}` : refuse('text', 'only letters, digits, spaces and . , ! ? : ; - are spoken')
 
 const nothing = (text: string): boolean => text === ''
 
@@ -103,6 +111,7 @@ const APPLICATIONS: Readonly<Record<string, (argument: string) => boolean>> = {
   respond: argument => /^\d{3}( [A-Za-z ]+)?$/.test(argument),
   ring_ready: nothing,
   sleep: argument => /^\d{1,9}$/.test(argument),
+  speak: argument => argument.startsWith('flite|slt|') && SPEECH.test(argument.slice('flite|slt|'.length)),
   start_dtmf: nothing,
   stop_dtmf: nothing,
   // Never the inline dialplan: `transfer system:… inline` is an execute of its own.

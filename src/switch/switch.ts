@@ -46,6 +46,7 @@ export const READ_VARIABLES = [
   'RECORD_DISCARDED',
   'playback_terminator_used',
   'silence_hits_exhausted',
+  'read_terminator_used',
   // `park` of a leg nobody has taken: the sweep after a connect tells by it which calls wait.
   'current_application',
   // Another one after each transfer of the leg: time, leg and where it went (switch_ivr.c, switch_ivr_session_transfer).

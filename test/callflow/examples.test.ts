@@ -112,6 +112,10 @@ const CASES: Record<string, Case[]> = {
     { hears: ['answer', 'playback tone_stream://%(100,0,300)'], answers: { module: 'play', data: { id: 'tone_stream://%(100,0,300)' } } },
     { hears: [], cause: 'NORMAL_TEMPORARY_FAILURE', fails: true },
   ],
+  ncco: [
+    { hears: ['answer', bob], recorded: ['ncco'] },
+    { hears: ['answer', bob], bridges: [{ cause: 'USER_BUSY' }], recorded: ['ncco'] },
+  ],
   stay: [{ hears: ['answer', 'playback tone_stream://%(300,0,440)'], stays: true }],
   nested: [
     { hears: ['answer', 'playback tone_stream://%(300,200,440)', bob] },

@@ -17,7 +17,7 @@ import { tenantClient } from '../../src/net/client.ts'
 import { eslApi } from '../helpers/esl-client.ts'
 import { notedLog } from '../helpers/log.ts'
 import { PATIENCE } from '../helpers/wait.ts'
-import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notingRecorder } from './world.ts'
+import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notingRecorder, noVoice } from './world.ts'
 
 interface Place {
   port: number
@@ -47,18 +47,9 @@ export async function onSwitch(t: ExecutionContext, { port, password, clock, cal
   await whenUp(switches, PATIENCE)
 
   function start(): Executor {
-    const executor = startExecutor({
-      switches,
-      store: memoryStore(docs).store,
-      recorder: recording.recorder,
-      clock,
-      wall: systemClock(),
-      http,
-      checkFlow,
-      log,
-      random: bytes => randomBytes(bytes).toString('hex'),
-      config: { maxTimeLimit: 10_800 },
-    })
+    const random = (bytes: number): string => randomBytes(bytes).toString('hex')
+    const ports = { store: memoryStore(docs).store, recorder: recording.recorder, clock, wall: systemClock(), http, log, random }
+    const executor = startExecutor({ ...ports, switches, voice: noVoice, checkFlow, config: { maxTimeLimit: 10_800 } })
     executors.push(executor)
     return executor
   }

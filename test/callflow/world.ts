@@ -5,6 +5,7 @@ import type { ExecutionContext } from 'ava'
 import { flowChecker } from '../../src/api/flow.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
 import { createValidator } from '../../src/api/validate.ts'
+import { createEvents } from '../../src/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
 import type { StartRequest } from '../../src/recording/starting.ts'
 import { accountDb } from '../../src/store/modb.ts'
@@ -12,6 +13,8 @@ import type { Doc, Row, Store, Stored } from '../../src/store/store.ts'
 import type { Leg } from '../../src/switch/switch.ts'
 import { AppError } from '../../src/errors.ts'
 import type { TenantClient, TenantRequest } from '../../src/net/client.ts'
+import { openSpool } from '../../src/recording/spool.ts'
+import { startVoice, type Voice } from '../../src/voice/voice.ts'
 import { modules, startExecutor } from '../../src/callflow/executor.ts'
 import { manualClock } from '../helpers/clock.ts'
 import { notedLog, type Line } from '../helpers/log.ts'
@@ -63,6 +66,7 @@ export function memoryStore(docs: Record<string, Doc>): { store: Store; steps: (
     'callflows/listing_by_number': doc => (doc['pvt_type'] === 'callflow' ? strings(doc['numbers']) : []),
     'callflows/listing_by_pattern': doc => (doc['pvt_type'] === 'callflow' ? strings(doc['patterns']) : []),
     'resources/crossbar_listing': doc => (doc['pvt_type'] === 'resource' ? [String(doc['name'])] : []),
+    'devices/listing_by_username': doc => (doc['pvt_type'] === 'device' ? [(doc['sip'] as { username: string }).username] : []),
     'devices/listing_by_owner': doc => (doc['pvt_type'] === 'device' ? [String(doc['owner_id'])] : []),
   }
   const written: Doc[] = []
@@ -130,6 +134,8 @@ export function notingRecorder() {
     wishOf: () => ({}),
     alsoCovers: () => () => {},
     begun: () => Promise.resolve(undefined),
+    stop: id => Promise.resolve(void stopped.push(id)),
+    ended: () => Promise.resolve(),
     legNeverCame: leg => void neverCame.push(leg),
     close: () => Promise.resolve(),
   }
@@ -153,6 +159,12 @@ export function answering(said: unknown, status = 200): TenantClient & { asked: 
   }
 }
 
+/** For executors whose calls meet no voice application. */
+export const noVoice: Pick<Voice, 'run'> = { run: () => Promise.reject(new Error('no voice application is there')) }
+
+/** Nothing of these tests touches it. */
+const spool = openSpool({ here: '/nonexistent', onSwitch: '/nonexistent', minFree: 0 })
+
 export const checkFlow = flowChecker(createValidator(loadSchemas(10_800)), modules)
 
 export function world(
@@ -171,19 +183,16 @@ export function world(
   const recording = notingRecorder()
   let counter = 0
   before?.(fake)
+  const random = (bytes: number): string => {
+    counter += 1
+    return counter.toString(16).padStart(2 * bytes, '0')
+  }
+  const ports = { store, recorder: recording.recorder, clock, wall: clock, http, log, random }
   const executor = startExecutor({
+    ...ports,
     switches: fake.switches,
-    store,
-    recorder: recording.recorder,
-    clock,
-    wall: clock,
-    http,
+    voice: startVoice({ ...ports, events: createEvents(log), spool, publicUrl: 'https://pbx.example.com' }),
     checkFlow,
-    log,
-    random: bytes => {
-      counter += 1
-      return counter.toString(16).padStart(2 * bytes, '0')
-    },
     config: { maxTimeLimit },
   })
   t.teardown(() => executor.close())

@@ -451,3 +451,22 @@ test('what a phone is shown has nothing in it that a SIP header takes for its en
   ] as const)
     t.is(commands.displayable(outside), shown)
 })
+
+test('speech is words and nothing that the switch could take for more', t => {
+  t.is(commands.speechArgument('Press 1, please!'), 'flite|slt|Press 1, please!')
+  for (const text of ['', '${system(rm)}', 'a|b', "don't", 'a\nb', 'Grüße', 'a{b}', 'a'.repeat(1501)]) {
+    t.throws(() => commands.speechArgument(text), { message: /spoken/ }, text)
+    t.throws(() => commands.execute(LEG, 'id', 'speak', `flite|slt|${text}`), { message: /speak/ }, text)
+  }
+  t.throws(() => commands.execute(LEG, 'id', 'speak', 'cepstral|david|Hello'), { message: /speak/ })
+  t.notThrows(() => commands.execute(LEG, 'id', 'speak', commands.speechArgument('Hello')))
+})
+
+test('a question takes # for its end, or for one of its digits', t => {
+  const question = { most: 4, timeoutMs: 3000, betweenMs: 2000, sound: 'silence_stream://1' }
+  t.is(commands.digitsArgument(question), '1 4 1 3000 # silence_stream://1 silence_stream://1 callrec_digits [0-9*] 2000')
+  const open = commands.digitsArgument({ ...question, hashEnds: false })
+  t.is(open, '1 4 1 3000 none silence_stream://1 silence_stream://1 callrec_digits [0-9*#] 2000')
+  t.notThrows(() => commands.execute(LEG, 'id', 'play_and_get_digits', open))
+  t.throws(() => commands.execute(LEG, 'id', 'play_and_get_digits', open.replace('none', 'any')), { message: /play_and_get_digits/ })
+})

@@ -9,6 +9,7 @@ import { device } from './device.ts'
 import { hangup } from './hangup.ts'
 import { language } from './language.ts'
 import { menu } from './menu.ts'
+import { ncco } from './ncco.ts'
 import { noop } from './noop.ts'
 import { pivot } from './pivot.ts'
 import { play } from './play.ts'
@@ -32,6 +33,7 @@ export const actions: ReadonlyMap<string, Action> = new Map(
     hangup,
     language,
     menu,
+    ncco,
     noop,
     pivot,
     play,

@@ -1,0 +1,98 @@
+// A call as the interpreter sees it, and the ports it acts through. Whoever walks the callflow makes one; nothing
+// here knows of callflows.
+
+import type { Clock } from '../clock.ts'
+import type { Events } from '../events.ts'
+import type { Log } from '../log.ts'
+import type { TenantClient } from '../net/client.ts'
+import type { VoiceFacts } from '../recording/document.ts'
+import type { Recorder } from '../recording/recorder.ts'
+import type { Effective } from '../recording/settings.ts'
+import type { Started } from '../recording/starting.ts'
+import type { Spool } from '../recording/spool.ts'
+import type { Store } from '../store/store.ts'
+import type { SwitchNode } from '../switch/switch.ts'
+import type { Endpoint } from './ncco.ts'
+
+export interface VoicePorts {
+  store: Store
+  recorder: Pick<Recorder, 'stop' | 'ended'>
+  /** Tells when a recording has arrived where it is kept. */
+  events: Pick<Events, 'on'>
+  http: TenantClient
+  spool: Spool
+  /** Call time. */
+  clock: Clock
+  /** The wall's, for servers of tenants. */
+  wall: Clock
+  log: Log
+  /** That many random bytes in hex. */
+  random(bytes: number): string
+  /** Where applications reach callrec, with no slash at its end. */
+  publicUrl: string
+}
+
+/** How a connect ended. */
+export interface Dialled {
+  answered: boolean
+  /** Hangup cause, of one that was not answered. */
+  cause: string
+}
+
+export interface Dial {
+  /** Number to show. */
+  from?: string
+  /** Seconds it rings, and seconds they may talk. */
+  timeout: number
+  limit: number
+  /** The other leg was answered. */
+  talking: (leg: string) => void
+}
+
+export interface VoiceCall {
+  /** Of the caller's leg. */
+  uuid: string
+  accountId: string
+  from: string
+  to: string
+  direction: 'inbound' | 'outbound'
+  node: SwitchNode
+  answered: () => boolean
+  /** Of the leg, as it was last told. */
+  variable: (name: string) => string | undefined
+  /** Aborted when the caller is gone (`leg_gone`) or the engine stops. */
+  signal: AbortSignal
+  log: Log
+  onAnswer: (then: () => void) => void
+  /** Unsets a variable of the leg. */
+  forget: (name: string) => Promise<void>
+  /** Runs an application on the leg until it ends. */
+  execute: (app: string, argument?: string) => Promise<string>
+  startRecording: (settings: Effective, facts: VoiceFacts) => Promise<Started>
+  /** Rings somebody and resolves when the two have talked, or did not come to talk. */
+  dial: (to: Endpoint, how: Dial) => Promise<Dialled>
+  /** Ends what the leg is doing: an application, or a talk with somebody else. */
+  breakOff: () => Promise<void>
+}
+
+export const conversationOf = (uuid: string): string => `CON-${uuid}`
+
+/** Resolves after so long of call time, or when the signal says so. */
+export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    const wake = (): void => {
+      cancel()
+      signal.removeEventListener('abort', wake)
+      resolve()
+    }
+    const cancel = clock.after(ms, wake)
+    signal.addEventListener('abort', wake)
+    if (signal.aborted) wake()
+  })
+
+/** Resolves when it is aborted. */
+export const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal.aborted) resolve()
+  })

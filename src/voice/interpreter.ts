@@ -1,0 +1,175 @@
+// Runs the actions of an NCCO one after the other. What an action cannot do is told to the application and the call
+// goes on with the next; the answer of an `input` or a `notify` takes the place of what is left.
+
+import { AppError, isCode, reasonOf } from '../errors.ts'
+import { digitsArgument, speechArgument } from '../switch/commands.ts'
+import { type Address, ask, jsonIn } from './ask.ts'
+import { aborted, conversationOf, pause, type VoiceCall, type VoicePorts } from './call.ts'
+import type { Abilities, ConnectAction, InputAction, NccoAction, NotifyAction, StreamAction, TalkAction } from './ncco.ts'
+import { staysUp } from './ncco.ts'
+import type { Fields } from './options.ts'
+import type { About, Recordings } from './recording.ts'
+import type { Report } from './report.ts'
+import { actionsIn } from './script.ts'
+import { speakable, withSound } from './sound.ts'
+
+export interface Run {
+  call: VoiceCall
+  can: Abilities
+  report: Report
+  about: About
+  /** Aborted when other actions take the place of these, and when the caller is gone. */
+  turn: AbortController
+  /** What takes their place. */
+  replacement?: readonly NccoAction[]
+}
+
+/** An application that answers its own notify for ever ends here. */
+const MOST_PERFORMED = 10_000
+const SILENCE = 'silence_stream://1'
+
+/** Resolves when there is nothing left to do; rejects when the caller is gone. */
+export async function interpret(ports: VoicePorts, recordings: Recordings, run: Run, actions: readonly NccoAction[]): Promise<void> {
+  const { call } = run
+  let left = actions
+  for (let performed = 0; performed < MOST_PERFORMED; ) {
+    const [action, ...rest] = left
+    if (action === undefined) return
+    performed += 1
+    left = (await attempt(action)) ?? rest
+    // A recording that nothing ends goes on until the caller, or somebody by the API, ends the call.
+    if (left.length === 0 && staysUp([action]) && run.replacement === undefined) await aborted(run.turn.signal)
+    call.signal.throwIfAborted()
+    if (run.replacement !== undefined) {
+      left = run.replacement
+      delete run.replacement
+      run.turn = new AbortController()
+    }
+  }
+  call.log.error('ncco_loops', { why: `more than ${MOST_PERFORMED} actions in one call` })
+
+  async function attempt(action: NccoAction): Promise<readonly NccoAction[] | undefined> {
+    call.log.debug('ncco_action_started', { action: action.action })
+    try {
+      return await perform(action)
+    } catch (error) {
+      if (call.signal.aborted || isCode(error, 'leg_gone') || isCode(error, 'switch_down')) throw error
+      if (run.turn.signal.aborted) return undefined
+      call.log.warn('ncco_action_failed', { action: action.action, why: reasonOf(error) })
+      void run.report.tell(failureOf(error, action.action))
+      return undefined
+    }
+  }
+
+  async function perform(action: NccoAction): Promise<readonly NccoAction[] | undefined> {
+    if (action.action !== 'connect' && action.action !== 'notify' && !call.answered()) await call.execute('answer')
+    if (action.action === 'input') return input(action)
+    if (action.action === 'notify') return notify(action)
+    await act(action)
+    return undefined
+  }
+
+  function act(action: Exclude<NccoAction, InputAction | NotifyAction>): Promise<void> {
+    switch (action.action) {
+      case 'record':
+        return recordings.record(call, action, run.report, run.about, run.turn.signal)
+      case 'talk':
+        return talk(action)
+      case 'stream':
+        return stream(action)
+      case 'wait':
+        return pause(ports.clock, action.timeout * 1000, run.turn.signal)
+      case 'connect':
+        return connect(action)
+    }
+  }
+
+  /** `times` 0 is for ever. */
+  async function again(times: number, play: () => Promise<unknown>): Promise<void> {
+    for (let left = times === 0 ? Number.POSITIVE_INFINITY : times; left > 0 && !run.turn.signal.aborted; left -= 1) await play()
+  }
+
+  async function talk({ text, loop }: TalkAction): Promise<void> {
+    const words = speakable(text)
+    if (words === '') throw new AppError('unsafe_argument', 'its text has nothing that can be said')
+    await again(loop, () => call.execute('speak', speechArgument(words)))
+  }
+
+  function stream({ streamUrl, loop }: StreamAction): Promise<void> {
+    return withSound(ports, call.node.name, streamUrl, run.can.formats.includes('mp3'), path =>
+      again(loop, async () => {
+        const response = await call.execute('playback', path)
+        if (/^(FILE NOT FOUND|PLAYBACK ERROR)/.test(response)) throw new AppError('switch_refused', `the switch cannot play it: ${response}`)
+      }),
+    )
+  }
+
+  async function input({ dtmf, eventUrl, eventMethod }: InputAction): Promise<readonly NccoAction[] | undefined> {
+    const { timeOut, maxDigits, submitOnHash } = dtmf
+    const ms = Math.max(1, timeOut * 1000)
+    await call.forget('callrec_digits')
+    await call.execute('play_and_get_digits', digitsArgument({ most: maxDigits, timeoutMs: ms, betweenMs: ms, sound: SILENCE, hashEnds: submitOnHash }))
+    const digits = call.variable('callrec_digits') ?? ''
+    const ended = digits.length >= maxDigits || (submitOnHash && call.variable('read_terminator_used') === '#')
+    return answered({ dtmf: { digits, timed_out: !ended } }, eventUrl === undefined ? run.about.eventUrl : { url: eventUrl, method: eventMethod })
+  }
+
+  function notify({ payload, eventUrl, eventMethod }: NotifyAction): Promise<readonly NccoAction[] | undefined> {
+    return answered({ payload }, { url: eventUrl, method: eventMethod })
+  }
+
+  /** What the application wants done instead of what is left; undefined where it does not say. */
+  async function answered(fields: Fields, to: Address | undefined): Promise<readonly NccoAction[] | undefined> {
+    if (to === undefined) return undefined
+    // What happened before is told before.
+    await run.report.idle()
+    const about = {
+      from: call.from,
+      to: call.to,
+      uuid: call.uuid,
+      conversation_uuid: conversationOf(call.uuid),
+      timestamp: new Date(ports.wall.now()).toISOString(),
+    }
+    const answer = jsonIn(await ask(ports, to, { ...about, ...fields }, { signal: run.turn.signal }))
+    // An empty answer, and what web frameworks say when they have nothing to say.
+    if (answer === undefined || (typeof answer === 'object' && answer !== null && Object.keys(answer).length === 0)) return undefined
+    return actionsIn(answer, run.can)
+  }
+
+  async function connect({ endpoint, eventUrl, eventMethod, ...how }: ConnectAction): Promise<void> {
+    const to = eventUrl === undefined ? undefined : { url: eventUrl, method: eventMethod }
+    const name = 'number' in endpoint ? endpoint.number : 'uri' in endpoint ? endpoint.uri : endpoint.id
+    let since: number | undefined
+    let leg: string | undefined
+    const tell = (status: string, more: Fields = {}): void =>
+      void run.report.tell({ direction: 'outbound', from: how.from ?? call.from, to: name, ...(leg === undefined ? {} : { uuid: leg }), status, ...more }, to)
+    tell('started')
+    tell('ringing')
+    const { answered: talked, cause } = await call.dial(endpoint, {
+      ...how,
+      talking(other) {
+        leg = other
+        since = ports.clock.elapsed()
+        tell('answered')
+      },
+    })
+    if (!talked) return tell(STATUSES[cause] ?? 'failed', { detail: cause })
+    tell('completed', { duration: String(Math.round((ports.clock.elapsed() - (since ?? ports.clock.elapsed())) / 1000)) })
+  }
+}
+
+/** Hangup cause → what the Voice API calls such an end. */
+const STATUSES: Readonly<Record<string, string>> = {
+  USER_BUSY: 'busy',
+  NO_ANSWER: 'unanswered',
+  ALLOTTED_TIMEOUT: 'timeout',
+  CALL_REJECTED: 'rejected',
+  ORIGINATOR_CANCEL: 'cancelled',
+}
+
+/** Of an action, or of a whole NCCO that cannot be run: the reason Vonage words, and what it is about. */
+export const failureOf = (error: unknown, action?: string): Fields => ({
+  reason: error instanceof AppError && error.code === 'validation error' ? error.message.split(' [')[0]?.split(' ncco ')[0] : reasonOf(error),
+  ...(action === undefined ? {} : { action }),
+  ...(error instanceof AppError && Array.isArray(error.data['detail']) ? { detail: error.data['detail'] } : {}),
+})

@@ -1,0 +1,95 @@
+// NCCOs: what a voice application wants done with a call, as an array of actions; names are those of Vonage's NCCO
+// reference. Pure.
+
+import type { Fields } from './options.ts'
+
+export const FORMATS = ['mp3', 'wav', 'ogg'] as const
+type Method = 'GET' | 'POST'
+
+export interface RecordAction {
+  action: 'record'
+  /** Undefined: mp3, or wav where the switch cannot write that. */
+  format?: (typeof FORMATS)[number]
+  split?: 'conversation'
+  /** 1: all in one; 2: the caller on the left, what he hears on the right. */
+  channels: number
+  /** Seconds. */
+  endOnSilence?: number
+  endOnKey?: string
+  timeOut?: number
+  beepStart: boolean
+  eventUrl?: string
+  eventMethod: Method
+}
+
+export interface TalkAction {
+  action: 'talk'
+  text: string
+  language: string
+  /** 0: again and again. */
+  loop: number
+}
+
+export interface StreamAction {
+  action: 'stream'
+  streamUrl: string
+  /** 0: again and again. */
+  loop: number
+}
+
+export interface InputAction {
+  action: 'input'
+  dtmf: { timeOut: number; maxDigits: number; submitOnHash: boolean }
+  eventUrl?: string
+  eventMethod: Method
+}
+
+export type Endpoint = { type: 'phone'; number: string } | { type: 'sip'; uri: string } | { type: 'device' | 'user'; id: string }
+
+export interface ConnectAction {
+  action: 'connect'
+  endpoint: Endpoint
+  /** Number to show. */
+  from?: string
+  /** Seconds it rings, and seconds they may talk. */
+  timeout: number
+  limit: number
+  eventUrl?: string
+  eventMethod: Method
+}
+
+export interface NotifyAction {
+  action: 'notify'
+  payload: Fields
+  eventUrl: string
+  eventMethod: Method
+}
+
+export interface WaitAction {
+  action: 'wait'
+  /** Seconds. */
+  timeout: number
+}
+
+export type NccoAction = RecordAction | TalkAction | StreamAction | InputAction | ConnectAction | NotifyAction | WaitAction
+
+/** What the switch of the call can do. */
+export interface Abilities {
+  formats: readonly string[]
+  speech: boolean
+}
+
+/** The words an application is told; what exactly is wrong stands beside them. */
+export const SYNTAX_ERROR = 'Syntax error in NCCO. Invalid value type or action.'
+
+export const MOST_ACTIONS = 1000
+
+/** Any of the three makes it blocking: the next action waits until the first of them is met. */
+export const isBlocking = ({ endOnSilence, endOnKey, timeOut }: RecordAction): boolean =>
+  endOnSilence !== undefined || endOnKey !== undefined || timeOut !== undefined
+
+/** A recording that nothing ends keeps the call up when nothing comes after it. */
+export const staysUp = (actions: readonly NccoAction[]): boolean => {
+  const last = actions.at(-1)
+  return last?.action === 'record' && !isBlocking(last)
+}

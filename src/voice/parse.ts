@@ -1,0 +1,208 @@
+// JSON → the actions of an NCCO: pure. All that can be refused is refused here, before the first action runs: types,
+// ranges and defaults are those of Vonage's NCCO reference, some words those of its Node SDK, and an option that would
+// do nothing is a fault, not a silence.
+
+import { type Abilities, type Endpoint, FORMATS, type InputAction, MOST_ACTIONS, type NccoAction, type NotifyAction, type RecordAction } from './ncco.ts'
+import {
+  absent,
+  clamped,
+  type Fault,
+  type Fields,
+  flag,
+  isObject,
+  method,
+  number,
+  oneOf,
+  oneUrl,
+  only,
+  read,
+  type Reader,
+  type Readers,
+  text,
+  whole,
+  Wrong,
+} from './options.ts'
+
+type Method = 'GET' | 'POST'
+
+/** With no `can`: what any switch could do. */
+export function parseNcco(value: unknown, can?: Abilities): { actions: NccoAction[]; faults: Fault[] } {
+  const whole = (message: string) => ({ actions: [], faults: [{ path: 'ncco', message }] })
+  if (!Array.isArray(value)) return whole('must be an array of actions')
+  if (value.length === 0) return whole('must have at least one action')
+  if (value.length > MOST_ACTIONS) return whole(`must have at most ${MOST_ACTIONS} actions`)
+  const parsed = (value as unknown[]).map((one, at) => action(one, `[${at}]`, can))
+  return { actions: parsed.flatMap(({ made }) => (made === undefined ? [] : [made])), faults: parsed.flatMap(({ faults }) => faults) }
+}
+
+type Parsed = { made?: NccoAction; faults: Fault[] }
+
+function action(value: unknown, at: string, can?: Abilities): Parsed {
+  if (!isObject(value)) return { faults: [{ path: at, message: 'must be an object' }] }
+  const name = value['action']
+  const parse = typeof name === 'string' && Object.hasOwn(ACTIONS, name) ? ACTIONS[name as keyof typeof ACTIONS] : undefined
+  if (parse === undefined) return { faults: [{ path: `${at}.action`, message: `must be one of ${Object.keys(ACTIONS).join(', ')}` }] }
+  return parse(value, at, can)
+}
+
+const required = (at: string, name: string): Fault => ({ path: `${at}.${name}`, message: 'is required' })
+const made = (one: NccoAction, faults: Fault[]): Parsed => (faults.length === 0 ? { made: one, faults } : { faults })
+
+const CHANNELS = 'Channels must be between 1 and 32, inclusive'
+
+const RECORD: Readers<Omit<RecordAction, 'action'> & { transcription?: never }> = {
+  format: oneOf(FORMATS),
+  split: oneOf(['conversation'], "Recording can only be split to 'conversation'"),
+  channels: value => {
+    const read = whole(1, 32, CHANNELS)(value)
+    return read instanceof Wrong || read <= 2 ? read : new Wrong('more than 2 channels are not available')
+  },
+  endOnSilence: whole(3, 10, 'End on Silence must be between 3 and 10 seconds, inclusive'),
+  endOnKey: value => {
+    const key = typeof value === 'number' ? String(value) : value
+    return typeof key === 'string' && /^[0-9*#]$/.test(key) ? key : new Wrong('Valid characters are 0-9, *, and # only')
+  },
+  timeOut: whole(3, 7200, 'Recording timeout must be between 3 and 7200 seconds, inclusive'),
+  beepStart: flag,
+  eventUrl: oneUrl,
+  eventMethod: method,
+  transcription: absent(),
+}
+
+function record(fields: Fields, at: string, can?: Abilities): Parsed {
+  const { said, faults } = read(fields, RECORD, at)
+  if ((said.channels ?? 1) > 1 && said.split === undefined)
+    faults.push({ path: `${at}.channels`, message: "Channels must have split set to 'conversation' before changing channel numbers" })
+  if (said.format !== undefined && can !== undefined && !can.formats.includes(said.format))
+    faults.push({ path: `${at}.format`, message: `${said.format} is not available: the switch of this call cannot write it` })
+  const channels = said.channels ?? (said.split === undefined ? 1 : 2)
+  return made({ action: 'record', beepStart: false, eventMethod: 'POST', ...said, channels }, faults)
+}
+
+const LOOP = whole(0, 1000, 'must be a whole number from 0 (again and again) to 1000')
+const LEVEL = only(number(-1, 1, 'must be between -1 and 1'), 0, 'is not available: only 0, as loud as it is')
+const BARGE_IN = only(flag, false, 'is not available: only false, what plays is heard to its end')
+
+const TALK: Readers<{ text: string; language: string; style: number; level: number; loop: number; bargeIn: boolean; premium: boolean }> = {
+  text: text(1500),
+  language: value => (typeof value === 'string' && /^en(-[A-Za-z]{2})?$/.test(value) ? value : new Wrong('only English is spoken here: en-US')),
+  style: only(whole(0, 100, 'must be a whole number'), 0, 'is not available: only 0'),
+  level: LEVEL,
+  loop: LOOP,
+  bargeIn: BARGE_IN,
+  premium: only(flag, false, 'is not available'),
+}
+
+function talk(fields: Fields, at: string, can?: Abilities): Parsed {
+  const { said, faults } = read(fields, TALK, at)
+  if (!('text' in fields)) faults.push(required(at, 'text'))
+  if (can?.speech === false) faults.push({ path: `${at}.action`, message: 'talk is not available: the switch of this call has no speech (mod_flite)' })
+  return made({ action: 'talk', text: said.text ?? '', language: said.language ?? 'en-US', loop: said.loop ?? 1 }, faults)
+}
+
+const STREAM: Readers<{ streamUrl: string; level: number; loop: number; bargeIn: boolean }> = { streamUrl: oneUrl, level: LEVEL, loop: LOOP, bargeIn: BARGE_IN }
+
+function stream(fields: Fields, at: string): Parsed {
+  const { said, faults } = read(fields, STREAM, at)
+  if (!('streamUrl' in fields)) faults.push(required(at, 'streamUrl'))
+  return made({ action: 'stream', streamUrl: said.streamUrl ?? '', loop: said.loop ?? 1 }, faults)
+}
+
+const DTMF: Readers<InputAction['dtmf']> = {
+  timeOut: whole(0, 10, 'must be between 0 and 10 seconds'),
+  maxDigits: whole(1, 20, 'must be between 1 and 20'),
+  submitOnHash: flag,
+}
+
+const INPUT: Readers<{ type: string[]; dtmf: Fields; speech: never; mode: string; eventUrl: string; eventMethod: Method }> = {
+  type: value => (Array.isArray(value) && value.length === 1 && value[0] === 'dtmf' ? ['dtmf'] : new Wrong('must be ["dtmf"]: speech is not available')),
+  dtmf: value => (isObject(value) ? value : new Wrong('must be an object')),
+  speech: absent(),
+  mode: oneOf(['synchronous'], 'only synchronous is available'),
+  eventUrl: oneUrl,
+  eventMethod: method,
+}
+
+function input(fields: Fields, at: string): Parsed {
+  const { said, faults } = read(fields, INPUT, at)
+  if (!('type' in fields)) faults.push(required(at, 'type'))
+  const dtmf = read(said.dtmf ?? {}, DTMF, `${at}.dtmf`)
+  const { type: _, dtmf: __, mode: ___, ...events } = said
+  return made({ action: 'input', eventMethod: 'POST', ...events, dtmf: { timeOut: 3, maxDigits: 4, submitOnHash: false, ...dtmf.said } }, [
+    ...faults,
+    ...dtmf.faults,
+  ])
+}
+
+const CONNECT: Readers<{ endpoint: Fields; from: string; timeout: number; limit: number; eventType: never; eventUrl: string; eventMethod: Method }> = {
+  endpoint: value => (Array.isArray(value) && value.length === 1 && isObject(value[0]) ? value[0] : new Wrong('must be an array with one endpoint')),
+  from: value => (typeof value === 'string' && /^\+?\d{1,20}$/.test(value) ? value : new Wrong('must be a telephone number')),
+  timeout: whole(1, 120, 'must be between 1 and 120 seconds'),
+  limit: whole(1, 7200, 'must be between 1 and 7200 seconds'),
+  eventType: absent('is not available: events do not change the call'),
+  eventUrl: oneUrl,
+  eventMethod: method,
+}
+
+const ID: Reader<string> = value => (typeof value === 'string' && /^[0-9a-f]{32}$/.test(value) ? value : new Wrong('must be the id of a document'))
+const PHONE: Readers<{ type: string; number: string }> = {
+  type: text(20),
+  number: value => (typeof value === 'string' && /^\+?\d{1,20}$/.test(value) ? value : new Wrong('must be a telephone number')),
+}
+const SIP: Readers<{ type: string; uri: string }> = {
+  type: text(20),
+  uri: value =>
+    typeof value === 'string' && /^sip:[A-Za-z0-9._+*~-]{1,64}@[A-Za-z0-9.-]{1,255}$/.test(value) ? value : new Wrong('must be of the form sip:user@realm'),
+}
+const DOCUMENT: Readers<{ type: string; id: string }> = { type: text(20), id: ID }
+
+function endpointOf(fields: Fields, at: string): { made: Endpoint; faults: Fault[] } | { faults: Fault[] } {
+  const one = <T extends Endpoint>(readers: Readers<Omit<T, 'type'> & { type: string }>, needs: string) => {
+    const { said, faults } = read(fields, readers, at)
+    if (!(needs in fields)) faults.push(required(at, needs))
+    return { made: said as unknown as T, faults }
+  }
+  switch (fields['type']) {
+    case 'phone':
+      return one<Endpoint & { type: 'phone' }>(PHONE, 'number')
+    case 'sip':
+      return one<Endpoint & { type: 'sip' }>(SIP, 'uri')
+    case 'device':
+    case 'user':
+      return one<Endpoint & { type: 'device' | 'user' }>(DOCUMENT, 'id')
+    default:
+      return { faults: [{ path: `${at}.type`, message: 'must be one of phone, sip, device, user' }] }
+  }
+}
+
+function connect(fields: Fields, at: string): Parsed {
+  const { said, faults } = read(fields, CONNECT, at)
+  if (!('endpoint' in fields)) faults.push(required(at, 'endpoint'))
+  if (said.endpoint === undefined) return { faults }
+  const endpoint = endpointOf(said.endpoint, `${at}.endpoint[0]`)
+  faults.push(...endpoint.faults)
+  if (!('made' in endpoint)) return { faults }
+  const { endpoint: _, eventType: __, ...rest } = said
+  return made({ action: 'connect', timeout: 60, limit: 7200, eventMethod: 'POST', ...rest, endpoint: endpoint.made }, faults)
+}
+
+const NOTIFY: Readers<Omit<NotifyAction, 'action'>> = {
+  payload: value => (isObject(value) ? value : new Wrong('must be an object')),
+  eventUrl: oneUrl,
+  eventMethod: method,
+}
+
+function notify(fields: Fields, at: string): Parsed {
+  const { said, faults } = read(fields, NOTIFY, at)
+  for (const name of ['payload', 'eventUrl']) if (!(name in fields)) faults.push(required(at, name))
+  return made({ action: 'notify', payload: {}, eventUrl: '', eventMethod: 'POST', ...said }, faults)
+}
+
+const WAIT: Readers<{ timeout: number }> = { timeout: clamped(0.1, 7200) }
+
+function wait(fields: Fields, at: string): Parsed {
+  const { said, faults } = read(fields, WAIT, at)
+  return made({ action: 'wait', timeout: said.timeout ?? 10 }, faults)
+}
+
+const ACTIONS = { record, talk, stream, input, connect, notify, wait }

@@ -1,0 +1,174 @@
+// `record`: which recording an action asks for, how long it holds the call up, and what the application is told when
+// the file is there. Both directions are recorded; what ends a blocking one is listened for on what the caller says,
+// by a `record` application beside it that keeps nothing.
+
+import { within } from '../clock.ts'
+import { reasonOf } from '../errors.ts'
+import type { RecordingEvent } from '../events.ts'
+import type { Recording, VoiceFacts } from '../recording/document.ts'
+import type { Effective } from '../recording/settings.ts'
+import { fromGregorian, recordingDb } from '../store/modb.ts'
+import { type Address, ask } from './ask.ts'
+import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
+import { isBlocking, type RecordAction } from './ncco.ts'
+import type { Fields } from './options.ts'
+import type { Report } from './report.ts'
+import { nowhere } from './sound.ts'
+
+/** Seconds; Vonage ends a recording after two hours. */
+const LONGEST = 7200
+/** Vonage keeps files so many days. */
+const KEPT_DAYS = 30
+/** Mean of the samples, of 32767, below which FreeSWITCH's own recording counts silence. */
+const SILENCE = 200
+/** Milliseconds of the wall until a blocking recording is no longer waited for: its file is still on its way. */
+const PATIENCE = 60_000
+const BEEP = 'tone_stream://%(500,0,1000)'
+
+export function settingsOf({ format, channels }: RecordAction): Effective {
+  const from = 'action' as const
+  return {
+    enabled: { value: true, from },
+    // Ogg never comes here: no switch is said to write it.
+    ...(format === undefined || format === 'ogg' ? {} : { format: { value: format, from } }),
+    method: { value: 'put', from },
+    record_min_sec: { value: 0, from },
+    record_sample_rate: { value: 16_000, from },
+    retention_days: { value: KEPT_DAYS, from },
+    stereo: { value: channels === 2, from },
+    time_limit: { value: LONGEST, from },
+  }
+}
+
+/** RFC 9562, version 7: the time is its first 48 bits. `random` is 20 hex digits. */
+export function uuidAt(unixMs: number, random: string): string {
+  const [a, b, c] = [random.slice(-19, -16), random.slice(-16, -15), random.slice(-15)]
+  const hex = `${unixMs.toString(16).padStart(12, '0')}7${a}${'89ab'.charAt(Number.parseInt(b, 16) & 3)}${c}`
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+const iso = (unixMs: number): string => new Date(unixMs).toISOString().replace(/\.\d+Z$/, 'Z')
+
+/** As an application is told of a recording it can fetch. */
+export function recordedEvent(recording: Recording, voice: VoiceFacts, publicUrl: string): Fields {
+  const start = fromGregorian(recording.start)
+  return {
+    start_time: iso(start),
+    end_time: iso(start + recording.duration_ms),
+    recording_url: `${publicUrl}/v1/files/${voice.file_uuid}`,
+    size: recording.size ?? 0,
+    recording_uuid: voice.recording_uuid,
+    conversation_uuid: voice.conversation_uuid,
+    ...(voice.split ? { channels: recording.channels } : {}),
+  }
+}
+
+export interface About {
+  applicationId?: string
+  /** Told where the action names nobody. */
+  eventUrl?: Address
+}
+
+export interface Recordings {
+  /** Starts one; a blocking one has ended, and its application been told, when it resolves. */
+  record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal): Promise<void>
+  /** Resolves when nobody is being told of a recording. */
+  idle(): Promise<void>
+  close(): void
+}
+
+export function startRecordings(ports: VoicePorts): Recordings {
+  const { store, recorder, events, wall, log, spool } = ports
+  const awaited = new Map<string, () => void>()
+  const telling = new Set<Promise<void>>()
+
+  /** Not waited for by whoever tells: a slow application must not hold up the files of others. */
+  function heard({ event, accountId, recordingId }: RecordingEvent): void {
+    if (event !== 'recording.stored' && event !== 'recording.failed') return
+    const work = tell(accountId, recordingId)
+      .catch((error: unknown) => log.warn('voice_recording_untold', { account_id: accountId, recording_id: recordingId, why: reasonOf(error) }))
+      .finally(() => {
+        telling.delete(work)
+        awaited.get(recordingId)?.()
+      })
+    telling.add(work)
+  }
+
+  async function tell(accountId: string, id: string): Promise<void> {
+    const recording = await store.get<Recording>(recordingDb(accountId, id), id)
+    const voice = recording?.pvt_voice
+    if (recording === undefined || voice?.event_url === undefined) return
+    const to = { url: voice.event_url, method: voice.event_method }
+    const fields =
+      recording.delivery?.state === 'stored'
+        ? recordedEvent(recording, voice, ports.publicUrl)
+        : { ...failure(voice), reason: recording.delivery?.last_error ?? recording.reason ?? 'the file was lost' }
+    await ask(ports, to, { ...fields, timestamp: new Date(wall.now()).toISOString() })
+  }
+
+  const unsubscribe = events.on(heard)
+
+  async function record(call: VoiceCall, action: RecordAction, report: Report, { applicationId, eventUrl }: About, signal: AbortSignal): Promise<void> {
+    const to = action.eventUrl === undefined ? eventUrl : { url: action.eventUrl, method: action.eventMethod }
+    if (action.beepStart) await call.execute('playback', BEEP)
+    const voice: VoiceFacts = {
+      recording_uuid: uuidAt(wall.now(), ports.random(10)),
+      file_uuid: uuidAt(wall.now(), ports.random(10)),
+      conversation_uuid: conversationOf(call.uuid),
+      ...(applicationId === undefined ? {} : { application_id: applicationId }),
+      ...(to === undefined ? {} : { event_url: to.url }),
+      event_method: to?.method ?? action.eventMethod,
+      split: action.split !== undefined,
+    }
+    const { id, state, reason } = await call.startRecording(settingsOf(action), voice)
+    if (state === 'failed') {
+      void report.tell({ ...failure(voice), reason: reason ?? 'it could not be started' }, to)
+      return
+    }
+    if (!isBlocking(action)) return
+    const arrived = new Promise<void>(resolve => awaited.set(id, resolve))
+    try {
+      await listen(call, action, signal)
+    } finally {
+      await recorder.stop(id)
+    }
+    try {
+      await over(call, id, arrived)
+    } finally {
+      awaited.delete(id)
+    }
+  }
+
+  /** Until the first of its conditions is met; silence counts from the start. */
+  async function listen(call: VoiceCall, { endOnSilence, endOnKey, timeOut }: RecordAction, signal: AbortSignal): Promise<void> {
+    const { ended, key } = await call.node.recordMessage(call.uuid, await nowhere(spool, call.node.name), {
+      limit: timeOut ?? LONGEST,
+      ...(endOnSilence === undefined ? {} : { silence: { threshold: SILENCE, seconds: endOnSilence } }),
+      terminators: endOnKey ?? '',
+      signal,
+    })
+    call.log.info('voice_recording_ended', { by: ended, ...(key === undefined ? {} : { key }) })
+  }
+
+  /** The application is told before the next action. One without a file is nothing to wait for. */
+  async function over(call: VoiceCall, id: string, arrived: Promise<void>): Promise<void> {
+    const waiting = async (): Promise<void> => {
+      await recorder.ended(id)
+      const recording = await store.get<Recording>(recordingDb(call.accountId, id), id)
+      if (recording?.state === 'stopped' && recording.delivery?.state !== 'failed') await arrived
+    }
+    await within(wall, PATIENCE, waiting()).catch((error: unknown) => call.log.warn('voice_recording_late', { recording_id: id, why: reasonOf(error) }))
+  }
+
+  return {
+    record,
+    async idle() {
+      await Promise.all(telling)
+    },
+    close() {
+      unsubscribe()
+    },
+  }
+}
+
+const failure = ({ recording_uuid, conversation_uuid }: VoiceFacts): Fields => ({ recording_uuid, conversation_uuid, status: 'failed' })

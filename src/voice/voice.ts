@@ -1,0 +1,119 @@
+// The voice applications that run here: one run per call, what may be changed of it from outside, and what is still to
+// be told when a call is over.
+
+import { isCode, reasonOf } from '../errors.ts'
+import type { Address } from './ask.ts'
+import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
+import { failureOf, interpret, type Run } from './interpreter.ts'
+import type { Abilities } from './ncco.ts'
+import { startRecordings } from './recording.ts'
+import { type Report, reporter } from './report.ts'
+import { actionsOf, type Script } from './script.ts'
+
+export interface Application extends Script {
+  /** Told of the call's events. */
+  eventUrl?: Address
+}
+
+export interface Voice {
+  /** Resolves when the actions are done, `failed` when there were none to do; rejects when the caller is gone. */
+  run(call: VoiceCall, application: Application): Promise<'done' | 'failed'>
+  /** Other actions take the place of those of a call; false when no application runs it here. Rejects where there are none to do. */
+  transfer(uuid: string, script: Script): Promise<boolean>
+  /** Resolves when all is told. */
+  close(): Promise<void>
+}
+
+export const abilitiesOf = (modules: Readonly<Record<string, boolean>>): Abilities => ({
+  formats: modules['mod_shout'] === true ? ['wav', 'mp3'] : ['wav'],
+  speech: modules['mod_flite'] === true,
+})
+
+const aboutOf = ({ uuid, from, to }: VoiceCall) => ({ from, to, uuid, conversation_uuid: conversationOf(uuid) })
+
+export function startVoice(ports: VoicePorts): Voice {
+  const { wall, clock } = ports
+  const recordings = startRecordings(ports)
+  const telling = new Set<Promise<void>>()
+  const running = new Map<string, Run>()
+
+  async function run(call: VoiceCall, application: Application): Promise<'done' | 'failed'> {
+    const { eventUrl } = application
+    const about = aboutOf(call)
+    const report = reporter({ ...ports, log: call.log, now: () => wall.now() }, eventUrl, { ...about, direction: call.direction })
+    const one: Run = {
+      call,
+      can: abilitiesOf(call.node.status().modules),
+      report,
+      about: eventUrl === undefined ? {} : { eventUrl },
+      turn: new AbortController(),
+    }
+    call.signal.addEventListener('abort', () => one.turn.abort(), { once: true })
+    tellLife(call, report)
+    running.set(call.uuid, one)
+    try {
+      const actions = await actionsOf(ports, application, about, one.can, call.signal)
+      await interpret(ports, recordings, one, actions)
+      return 'done'
+    } catch (error) {
+      call.signal.throwIfAborted()
+      if (isCode(error, 'leg_gone') || isCode(error, 'switch_down')) throw error
+      call.log.error('ncco_refused', { why: reasonOf(error) })
+      void report.tell(failureOf(error))
+      return 'failed'
+    } finally {
+      running.delete(call.uuid)
+      keep(report.idle())
+    }
+  }
+
+  function keep(work: Promise<void>): void {
+    const one = work.finally(() => telling.delete(one))
+    telling.add(one)
+  }
+
+  /** From `started` to `completed`, whatever the application does meanwhile. */
+  function tellLife(call: VoiceCall, report: Report): void {
+    const came = wall.now()
+    let answered: { at: number; since: number } | undefined
+    const wasAnswered = (): void => {
+      answered = { at: wall.now(), since: clock.elapsed() }
+      void report.tell({ status: 'answered', start_time: new Date(answered.at).toISOString() })
+    }
+    void report.tell({ status: 'started' })
+    void report.tell({ status: 'ringing' })
+    if (call.answered()) wasAnswered()
+    else call.onAnswer(wasAnswered)
+    call.signal.addEventListener(
+      'abort',
+      () => {
+        // The engine stops; the call does not.
+        if (!isCode(call.signal.reason, 'leg_gone')) return
+        const duration = answered === undefined ? 0 : Math.round((clock.elapsed() - answered.since) / 1000)
+        const start = new Date(answered?.at ?? came).toISOString()
+        keep(report.tell({ status: 'completed', duration: String(duration), start_time: start, end_time: new Date(wall.now()).toISOString() }))
+      },
+      { once: true },
+    )
+  }
+
+  async function transfer(uuid: string, script: Script): Promise<boolean> {
+    const one = running.get(uuid)
+    if (one === undefined) return false
+    const { call } = one
+    const actions = await actionsOf(ports, script, aboutOf(call), one.can, call.signal)
+    one.replacement = actions
+    one.turn.abort()
+    await call.breakOff()
+    return true
+  }
+
+  return {
+    run,
+    transfer,
+    async close() {
+      recordings.close()
+      await Promise.all([...telling, recordings.idle()])
+    },
+  }
+}

@@ -1,0 +1,121 @@
+// The action `ncco`: a voice application on a call of a callflow. What the application itself can say is
+// test/voice's matter.
+
+import test, { type ExecutionContext } from 'ava'
+import type { Doc } from '../../src/store/store.ts'
+import type { BridgeScript } from '../helpers/switches.ts'
+import { ACCOUNT, answering, BOB, BOB_PHONE, documents, type Node, world } from './world.ts'
+
+const play = (hz: number): Node => ({ module: 'play', data: { id: `tone_stream://%(500,0,${hz})` } })
+const app = (ncco: object[], more: object = {}): Node => ({ module: 'ncco', data: { ncco, ...more }, children: { _: play(440), error: play(300) } })
+const connect = (endpoint: object, more: object = {}): object => ({ action: 'connect', endpoint: [endpoint], ...more })
+
+const NUMBER = '+49301234567'
+const TRUNK: Record<string, Doc> = {
+  trunk: { _id: '9'.repeat(32), pvt_type: 'resource', name: 'trunk', gateways: [{ gateway: 'carrier' }] },
+  number: { _id: NUMBER, pvt_type: 'number', pvt_account_id: ACCOUNT },
+}
+
+async function run(t: ExecutionContext, node: Node, { more = {}, bridges = [] }: { more?: Record<string, Doc>; bridges?: BridgeScript[] } = {}) {
+  const made = world(t, { ...documents(node), ...more })
+  made.fake.bridges.push(...bridges)
+  made.dial()
+  await made.over()
+  return { ...made, rang: made.fake.executed().filter(line => line.startsWith('bridge')), executed: made.fake.executed() }
+}
+
+test('a call goes on at `_` when the application is done, and at `error` when it has nothing that can be done', async t => {
+  const done = await run(t, app([{ action: 'record' }, connect({ type: 'user', id: BOB })]))
+  t.true(done.executed.includes('playback tone_stream://%(500,0,440)'))
+  const refused = await run(t, app([{ action: 'pay' }]))
+  t.deepEqual(refused.executed, ['answer', 'playback tone_stream://%(500,0,300)'])
+  t.like(refused.events('ncco_refused')[0], { level: 'error' })
+})
+
+test('an application is asked for its actions', async t => {
+  const http = answering([connect({ type: 'user', id: BOB })])
+  const { dial, over, fake } = world(t, documents({ module: 'ncco', data: { answer_url: 'https://app.example.com/answer' } }), { http })
+  const leg = dial()
+  await over()
+  t.is(http.asked[0]?.url, `https://app.example.com/answer?from=2001&to=1000&uuid=${leg}&conversation_uuid=CON-${leg}`)
+  t.true(fake.executed().some(line => line.includes('user/bob@acme.example')))
+})
+
+test('a recording is asked of the caller’s leg, with what the application knows it by', async t => {
+  const { recording } = await run(t, app([{ action: 'record', eventUrl: ['https://app.example.com/recorded'] }, connect({ type: 'user', id: BOB })]))
+  const [asked] = recording.started
+  t.like(asked, { accountId: ACCOUNT, side: 'caller', by: 'action', origin: 'ncco' })
+  t.like(asked?.facts, {
+    caller_id_number: '2001',
+    callee_id_number: '1000',
+    pvt_voice: { event_url: 'https://app.example.com/recorded', event_method: 'POST' },
+  })
+})
+
+for (const [what, endpoint, rung] of [
+  ['a user', { type: 'user', id: BOB }, 'user/bob@acme.example'],
+  ['a device', { type: 'device', id: BOB_PHONE }, 'user/bob@acme.example'],
+  ['a SIP address of the account', { type: 'sip', uri: 'sip:Bob@ACME.example' }, 'user/bob@acme.example'],
+  ['a telephone number', { type: 'phone', number: '+4930999' }, 'sofia/gateway/carrier/+4930999'],
+] as const) {
+  test(`connect rings ${what}, and the application goes on afterwards`, async t => {
+    const { rang, executed } = await run(t, app([connect(endpoint, { timeout: 12 })]), { more: TRUNK })
+    t.is(rang.length, 1)
+    t.true(rang[0]?.includes(rung), rang[0])
+    t.true(rang[0]?.includes('originate_timeout=12'))
+    t.true(executed.includes('playback tone_stream://%(500,0,440)'))
+  })
+}
+
+for (const [what, endpoint] of [
+  ['a user who is not there', { type: 'user', id: '8'.repeat(32) }],
+  ['a device that is not there', { type: 'device', id: '8'.repeat(32) }],
+  ['a name nobody has', { type: 'sip', uri: 'sip:carol@acme.example' }],
+  ['a SIP address elsewhere', { type: 'sip', uri: 'sip:bob@10.0.0.1' }],
+] as const) {
+  test(`connect to ${what} rings nobody, and the application goes on`, async t => {
+    const { rang, executed, events } = await run(t, app([connect(endpoint)]))
+    t.deepEqual(rang, [])
+    t.is(events('endpoint_not_found').length, 1)
+    t.true(executed.includes('playback tone_stream://%(500,0,440)'))
+  })
+}
+
+test('connect shows a number the account has claimed, once, and no other', async t => {
+  const shown = (sent: readonly { what: string; detail: unknown }[]): unknown[] =>
+    sent.filter(({ what }) => what === 'setVariables').flatMap(({ detail }) => (detail as Record<string, unknown>)['effective_caller_id_number'] ?? [])
+  const bob = { type: 'user', id: BOB }
+  const own = await run(t, app([connect(bob, { from: NUMBER.slice(1) })]), { more: TRUNK })
+  t.deepEqual(shown(own.fake.sent), [NUMBER.slice(1)])
+  const foreign = await run(t, app([connect(bob, { from: '+15551234567' }), connect(bob)]), { more: TRUNK })
+  t.is(foreign.rang.length, 1)
+  t.deepEqual(shown(foreign.fake.sent), [])
+  t.like(foreign.events('caller_id_refused')[0], { from: '+15551234567' })
+})
+
+test('a connect nobody takes goes on with the next action', async t => {
+  const { rang } = await run(t, app([connect({ type: 'user', id: BOB }), connect({ type: 'phone', number: '+4930999' })]), {
+    more: TRUNK,
+    bridges: [{ cause: 'USER_BUSY' }, { answered: true }],
+  })
+  t.is(rang.length, 2)
+})
+
+test('a talk is ended when it has lasted as long as it may', async t => {
+  const { fake, clock, dial, until, idle } = talking(t, app([connect({ type: 'user', id: BOB }, { limit: 60 })]))
+  const leg = dial()
+  await fake.until('bridge')
+  fake.emit({ name: 'CHANNEL_BRIDGE', leg: { ...fake.leg(leg), otherLeg: 'bob-leg' }, otherLeg: 'bob-leg', at: 0 })
+  clock.advance(59_000)
+  t.is(until(), 0)
+  clock.advance(1000)
+  t.is(until(), 1)
+  fake.hangup(leg)
+  await idle()
+})
+
+function talking(t: ExecutionContext, node: Node) {
+  const made = world(t, documents(node))
+  made.fake.bridges.push({ rings: true })
+  return { ...made, until: () => made.fake.sent.filter(({ what, uuid }) => what === 'hangup' && uuid === 'bob-leg').length }
+}

@@ -1,0 +1,104 @@
+// The ordering rules of `record` on the embedded switch, measured in the WAVs and in what the application was told.
+
+import test from 'ava'
+import { loudness, tone, tones, wavFrom } from '../helpers/audio.ts'
+import { startEngine } from '../helpers/engine.ts'
+import { httpSink } from '../helpers/http-sink.ts'
+import { notedLog } from '../helpers/log.ts'
+import { until } from '../helpers/wait.ts'
+
+interface Id {
+  id: string
+}
+
+interface Listed extends Id {
+  name: string
+  state: string
+  duration_ms: number
+  channels: number
+  retain_until?: number
+  start: number
+  delivery?: { state: string }
+}
+
+const DAY = 86_400
+
+test('a call is recorded whole by its first action, and in parts by those that time, silence and a key end', async t => {
+  const { log, lines } = notedLog()
+  const { client, url } = await startEngine(t, {}, log)
+  const at = `accounts/${client.accountId}`
+  const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice-phone', sip: { username: 'alice', password: 'alice-secret' } })
+  const ncco = [
+    { action: 'record', split: 'conversation' },
+    { action: 'record', timeOut: '4', beepStart: true, format: 'wav' },
+    { action: 'record', endOnSilence: 3 },
+    { action: 'record', endOnKey: '#' },
+    { action: 'notify', payload: { stage: 'after' }, eventUrl: ['NOTIFY'] },
+  ]
+  const app = await httpSink(t, [
+    async (request, response, read) => {
+      await read()
+      const answer = request.url?.startsWith('/answer') === true ? JSON.stringify(ncco).replace('NOTIFY', `${app.url}/notify`) : ''
+      response.end(answer)
+    },
+  ])
+  await client.put(`${at}/callflows`, {
+    numbers: ['3100'],
+    flow: { module: 'ncco', data: { answer_url: `${app.url}/answer`, event_url: `${app.url}/events` } },
+  })
+  await client.put(`${at}/devices/${phone}/quickcall/3100`, { seconds: 600, speaks: 7, dtmf: '30:#' })
+
+  const recordings = await until('four files', async () => {
+    const list = await client.get<Listed[]>(`${at}/recordings`)
+    return list.length === 4 && list.every(({ delivery }) => delivery?.state === 'stored') && list
+  })
+  const told = await until('all events', () => {
+    const events = app.received
+      .filter(one => one.whole)
+      .map((one): Record<string, unknown> => ({ path: one.url.split('?')[0], ...(JSON.parse(one.body.toString() || '{}') as object) }))
+    return events.some(one => one['status'] === 'completed') && events.filter(one => 'recording_uuid' in one).length === 4 && events
+  })
+
+  // Blocking: each is told of before the next begins; the one of the whole call when it is over.
+  const [first = '', second = '', third = '', fourth = ''] = recordings.map(({ name }) => name).toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1))
+  const byName = new Map(recordings.map(one => [one.name, one]))
+  const wav = async (name: string) => {
+    const response = await fetch(`${url}/v2/${at}/recordings/${byName.get(name)?.id}?accept=audio/x-wav`, { headers: { 'x-auth-token': client.token } })
+    t.is(response.status, 200)
+    return wavFrom(Buffer.from(await response.arrayBuffer()), name)
+  }
+  const [whole, timed, silent, keyed] = [await wav(first), await wav(second), await wav(third), await wav(fourth)]
+  const sizes = told.filter(one => 'recording_uuid' in one).map(one => one['size'])
+  t.deepEqual(
+    sizes,
+    [timed, silent, keyed, whole].map(({ samples, channels }) => 44 + (samples[0]?.length ?? 0) * 2 * channels),
+  )
+  t.log(`whole ${whole.seconds} s, timeOut 4 ${timed.seconds} s, endOnSilence 3 ${silent.seconds} s, endOnKey ${keyed.seconds} s`)
+  const order = told.map(one => one['status'] ?? (one['path'] === '/events' ? 'recorded' : one['path']))
+  t.deepEqual(
+    order.filter(one => one !== 'completed'),
+    ['/answer', 'started', 'ringing', 'answered', 'recorded', 'recorded', 'recorded', '/notify', 'recorded'],
+  )
+  t.deepEqual(
+    lines.filter(({ event }) => event === 'voice_recording_ended').map(({ by, key }) => [by, key]),
+    [
+      ['limit', undefined],
+      ['silence', undefined],
+      ['key', '#'],
+    ],
+  )
+
+  // What is in them.
+  t.deepEqual([whole.channels, timed.channels, silent.channels, keyed.channels], [2, 1, 1, 1])
+  t.deepEqual(new Set([whole, timed, silent, keyed].map(one => one.sampleRate)), new Set([16_000]))
+  t.true(timed.seconds > 3, `${timed.seconds} s`)
+  t.true(silent.seconds > 2.5, `${silent.seconds} s`)
+  t.true(whole.seconds > timed.seconds + silent.seconds + keyed.seconds - 2, `${whole.seconds} s`)
+  const [said = new Int16Array(), heard = new Int16Array()] = whole.samples
+  t.true(tone(said, 16_000, 440, 0.2, 2) > 0.9, 'the caller is on the left')
+  t.true(tones(heard, 16_000, 1000) > 0.9, 'the beep is what he heard')
+  t.true(tones(timed.samples[0] ?? new Int16Array(), 16_000, 1000) < 0.1, 'and not in the recording it announces')
+  const quiet = silent.samples[0] ?? new Int16Array()
+  t.is(loudness(quiet, 16_000, silent.seconds - 2.2, silent.seconds - 0.1), 0, 'it ends with silence')
+  for (const one of recordings) t.is(Math.round(((one.retain_until ?? 0) - one.start) / DAY), 30)
+})

@@ -1,0 +1,230 @@
+// A voice room with a call that is scripted: what the call was told to do is kept, what the application's servers
+// answer is the test's to say, and a clock stands still until it is turned.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { AppError } from '../../src/errors.ts'
+import { createEvents } from '../../src/events.ts'
+import type { TenantClient, TenantRequest, TenantResponse } from '../../src/net/client.ts'
+import type { Recording, VoiceFacts } from '../../src/recording/document.ts'
+import type { Effective } from '../../src/recording/settings.ts'
+import { openSpool } from '../../src/recording/spool.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Message, MessageOptions, SwitchNode } from '../../src/switch/switch.ts'
+import type { Dialled, VoiceCall } from '../../src/voice/call.ts'
+import type { Endpoint } from '../../src/voice/ncco.ts'
+import { type Application, startVoice } from '../../src/voice/voice.ts'
+import { manualClock } from '../helpers/clock.ts'
+import { notedLog } from '../helpers/log.ts'
+import { until } from '../helpers/wait.ts'
+
+export const ACCOUNT = 'a'.repeat(32)
+export const LEG = '00000000-0000-4000-8000-000000000001'
+export const EVENTS = 'https://app.example.com/events'
+
+/** What a server says: a status, a body, or an error of the way there. */
+export type Reply = number | AppError | Buffer | string | object
+
+export interface Asked {
+  method: string
+  url: string
+  /** Of the body, or of the query. */
+  fields: Record<string, unknown>
+}
+
+export function servers(replies: Readonly<Record<string, readonly Reply[]>>): TenantClient & { asked: Asked[]; hanging: Set<string> } {
+  const asked: Asked[] = []
+  const counts = new Map<string, number>()
+  const hanging = new Set<string>()
+  return {
+    asked,
+    hanging,
+    close: () => Promise.resolve(),
+    async request(request: TenantRequest): Promise<TenantResponse> {
+      const url = new URL(request.url)
+      const base = `${url.origin}${url.pathname}`
+      const sent: Buffer[] = []
+      if (request.body !== undefined) for await (const piece of request.body.open()) sent.push(piece)
+      const fields = request.method === 'GET' ? Object.fromEntries(url.searchParams) : JSON.parse(Buffer.concat(sent).toString())
+      asked.push({ method: request.method, url: base, fields })
+      const count = counts.get(base) ?? 0
+      counts.set(base, count + 1)
+      if (hanging.has(base)) {
+        return new Promise((_resolve, reject) =>
+          request.signal?.addEventListener('abort', () => reject(new AppError('upload_unreachable', 'broken off')), { once: true }),
+        )
+      }
+      const script = replies[base] ?? [204]
+      const reply = script[Math.min(count, script.length - 1)] ?? 204
+      if (reply instanceof AppError) throw reply
+      const status = typeof reply === 'number' ? reply : 200
+      const body = Buffer.isBuffer(reply) ? reply : Buffer.from(typeof reply === 'number' ? '' : typeof reply === 'string' ? reply : JSON.stringify(reply))
+      return { status, headers: {}, body, complete: body.length <= (request.maxBytes ?? 65_536), bodySent: true, url }
+    },
+  }
+}
+
+interface Options {
+  replies?: Readonly<Record<string, readonly Reply[]>>
+  modules?: Readonly<Record<string, boolean>>
+  /** How recordings begin. */
+  refuse?: string
+  /** What becomes of recordings. */
+  ends?: 'stored' | 'failed' | 'discarded'
+  dialled?: Dialled
+  answered?: boolean
+}
+
+export function voiceWorld(t: ExecutionContext, { replies = {}, modules = {}, refuse, ends = 'stored', dialled, answered = false }: Options = {}) {
+  const { log, lines } = notedLog()
+  const clock = manualClock()
+  const http = servers(replies)
+  const events = createEvents(log)
+  const dir = mkdtempSync(join(tmpdir(), 'callrec-voice-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const spool = openSpool({ here: dir, onSwitch: dir, minFree: 0 })
+  const gone = new AbortController()
+  const docs = new Map<string, Recording>()
+  /** What the call did, in order; requests to servers stand among it. */
+  const did: string[] = []
+  const settings: Effective[] = []
+  const messages: MessageOptions[] = []
+  const variables: Record<string, string> = {}
+  const onAnswer: (() => void)[] = []
+  const waiting: { app: string; go: (response: string) => void }[] = []
+  const holding = new Set<string>()
+  let isAnswered = answered
+  let counter = 0
+  let message: Message | undefined = { ended: 'silence', durationMs: 3000 }
+
+  const original = http.request.bind(http)
+  http.request = request => {
+    did.push(`${request.method} ${new URL(request.url).pathname}`)
+    return original(request)
+  }
+
+  const recorder = {
+    async stop(id: string) {
+      did.push(`stop ${id}`)
+      const recording = docs.get(id)
+      if (recording === undefined) return
+      if (ends === 'discarded') return void docs.set(id, { ...recording, state: 'discarded' })
+      const stored = { ...recording, state: 'stopped', duration_ms: 3000, size: 96_044, delivery: { state: ends } } as unknown as Recording
+      docs.set(id, stored)
+      void events.tell({ event: `recording.${ends}`, accountId: ACCOUNT, recordingId: id, at: 0, recording: {} })
+    },
+    ended: () => Promise.resolve(),
+  }
+
+  const node = {
+    name: 'fs1',
+    status: () => ({ name: 'fs1', state: 'up', address: '', modules }),
+    recordMessage: async (_uuid: string, _path: string, options: MessageOptions): Promise<Message> => {
+      did.push('listen')
+      messages.push(options)
+      if (message !== undefined) return message
+      return new Promise(resolve => options.signal?.addEventListener('abort', () => resolve({ ended: 'interrupted', durationMs: 0 }), { once: true }))
+    },
+  } as unknown as SwitchNode
+
+  const call: VoiceCall = {
+    uuid: LEG,
+    accountId: ACCOUNT,
+    from: '2001',
+    to: '1000',
+    direction: 'inbound',
+    node,
+    answered: () => isAnswered,
+    variable: name => variables[name],
+    signal: gone.signal,
+    log,
+    onAnswer: then => void onAnswer.push(then),
+    forget: async name => void delete variables[name],
+    async execute(app, argument = '') {
+      gone.signal.throwIfAborted()
+      did.push(`${app} ${argument}`.trim())
+      if (app === 'answer') {
+        isAnswered = true
+        for (const then of onAnswer) then()
+      }
+      if (!holding.has(app)) return app === 'playback' ? 'FILE PLAYED' : '_none_'
+      return new Promise((resolve, reject) => {
+        waiting.push({ app, go: resolve })
+        gone.signal.addEventListener('abort', () => reject(gone.signal.reason as Error), { once: true })
+      })
+    },
+    async startRecording(wanted: Effective, pvt_voice: VoiceFacts) {
+      did.push('record')
+      settings.push(wanted)
+      if (refuse !== undefined) return { id: '', state: 'failed', joined: false, reason: refuse }
+      counter += 1
+      const id = `202605-${String(counter).padStart(32, '0')}`
+      docs.set(id, { _id: id, state: 'recording', start: 63_946_108_800, duration_ms: 0, channels: 2, pvt_voice } as unknown as Recording)
+      return { id, state: 'recording', joined: false }
+    },
+    async dial(to: Endpoint, { from, timeout, limit, talking }) {
+      did.push(`dial ${JSON.stringify({ ...to, from, timeout, limit })}`)
+      const outcome = dialled ?? { answered: true, cause: '' }
+      if (outcome.answered) {
+        talking('the-other-leg')
+        clock.advance(7000)
+      }
+      return outcome
+    },
+    breakOff: () => Promise.resolve(),
+  }
+
+  const store = { get: (_db: string, id: string) => Promise.resolve(docs.get(id)) } as unknown as Store
+  let randoms = 0
+  const voice = startVoice({
+    store,
+    recorder,
+    events,
+    http,
+    spool,
+    clock,
+    wall: clock,
+    log,
+    publicUrl: 'https://pbx.example.com',
+    random(bytes) {
+      randoms += 1
+      return randoms.toString(16).padStart(2 * bytes, '0')
+    },
+  })
+
+  return {
+    call,
+    clock,
+    did,
+    docs,
+    dir,
+    events,
+    http,
+    lines,
+    messages,
+    settings,
+    variables,
+    voice,
+    waiting,
+    recorder,
+    /** Applications of that name do not end by themselves. */
+    hold: (app: string) => holding.add(app),
+    /** What ends the next blocking recording; undefined: nothing. */
+    ends: (how: Message | undefined): void => {
+      message = how
+    },
+    hangup: () => gone.abort(new AppError('leg_gone', 'he hung up')),
+    run: (application: Application) => voice.run(call, application),
+    /** Runs it to its end and until all is told. */
+    play: async (ncco: unknown, more: Omit<Application, 'ncco'> = {}) => {
+      const outcome = await voice.run(call, { ncco, ...more })
+      await voice.close()
+      return outcome
+    },
+    until: (what: string) => until(what, () => did.includes(what)),
+    /** What servers were told, the newest last. */
+    told: (url: string) => http.asked.filter(one => one.url === url).map(({ fields }) => fields),
+  }
+}
