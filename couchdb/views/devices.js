@@ -23,7 +23,18 @@ export default {
     listing_by_owner: {
       map: function (doc) {
         if (doc.pvt_deleted || doc.pvt_type !== 'device' || !doc.owner_id) return
-        emit(doc.owner_id, { name: doc.name, enabled: doc.enabled !== false, username: doc.sip && doc.sip.username })
+        emit(doc.owner_id, {
+          id: doc._id,
+          name: doc.name,
+          username: doc.sip && doc.sip.username,
+          mac_address: doc.mac_address,
+          owner_id: doc.owner_id,
+          enabled: doc.enabled !== false,
+          device_type: doc.device_type,
+          mobile: doc.mobile,
+          call_recording: doc.call_recording,
+          flags: doc.flags || [],
+        })
       },
     },
     listing_by_username: {

@@ -9,6 +9,7 @@ import { refuseWithDescendants } from './account-tree.ts'
 import { withApiKey } from './api-key.ts'
 import { ACCOUNTS } from './databases.ts'
 import { type Draft, noSuch, type Place, type Resource, type Settled, verbs } from './document.ts'
+import { type Fields, shown } from './fields.ts'
 import { metaflowRoutes } from './metaflows.ts'
 import { problem, type Problems, join, refuse } from './problems.ts'
 import type { Account, Answer, Request, Room, Route } from './route.ts'
@@ -45,6 +46,8 @@ export function accountRoutes(room: Room): Route[] {
     type: 'account',
     global: true,
     metaflows: true,
+    computed: ['created', 'is_reseller', 'reseller_id', 'superduper_admin'],
+    shown: asKazoo,
     settle: draft => settle(room, draft),
     removable: async ({ id }) => {
       await refuseWithDescendants(store, id)
@@ -75,6 +78,13 @@ export function accountRoutes(room: Room): Route[] {
     { method: 'DELETE', path: '/v2/accounts/:account', access: 'above', run: request => accounts.remove(here(request), request) },
     ...metaflowRoutes(room.validator, accounts, '/v2/accounts/:account', here),
   ]
+}
+
+/** With what Kazoo tells of an account from its private fields (cb_accounts.erl leak_pvt_fields/2); there are no resellers but the operator. */
+function asKazoo(account: Stored): Fields {
+  const { pvt_created: created, pvt_tree: tree, enabled } = account as Stored<Account>
+  const isMaster = tree.length === 0
+  return { ...shown(account), enabled: enabled !== false, created, is_reseller: isMaster, reseller_id: tree[0] ?? account._id, superduper_admin: isMaster }
 }
 
 /** Of all accounts, for a new realm can make other accounts' names ambiguous (directory.ts, lookalikes). */

@@ -1,6 +1,7 @@
 // Callflows. A number or a pattern belongs to one callflow of the account, and a flow that could not
 // run is refused here rather than found out by a caller.
 
+import { international } from '../callflow/e164.ts'
 import { isId } from '../store/modb.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import { accountResource } from './account-resource.ts'
@@ -21,6 +22,7 @@ export const callflowRoutes = (room: Room): Route[] =>
     type: 'callflow',
     param: 'callflow',
     metaflows: true,
+    computed: ['metadata'],
     check: fields => checkCallflow(room, fields),
     settle: draft => settle(room.store, draft),
     read: (place, _, plain) => withMetadata(room.store, place, plain),
@@ -30,14 +32,19 @@ const strings = (value: unknown): string[] => (Array.isArray(value) ? value.filt
 
 export function checkCallflow({ validator, modules }: Pick<Room, 'validator' | 'modules'>, fields: Fields): { fields: Fields; problems: Problems } {
   const { flow, problems } = checkFlow(validator, modules, fields['flow'])
+  const numbers = Array.isArray(fields['numbers']) ? { numbers: [...new Set(fields['numbers'].map(asDialled))] } : {}
   const patterns = strings(fields['patterns'])
   const wrong = patterns.map((pattern, at) => {
     const message = whyNoExpression(pattern)
     return message === undefined ? {} : problem(`patterns.${at}`, 'error', { message, value: pattern })
   })
   const none = strings(fields['numbers']).length === 0 && patterns.length === 0 ? noNumber(fields) : {}
-  return { fields: { ...fields, ...('flow' in fields ? { flow } : {}) }, problems: join(problems, none, ...wrong) }
+  return { fields: { ...fields, ...numbers, ...('flow' in fields ? { flow } : {}) }, problems: join(problems, none, ...wrong) }
 }
+
+/** As it is dialled: `+49 (30) 123-456` is `+4930123456`; what is not international stays as it is written. */
+const asDialled = (number: unknown): unknown =>
+  typeof number === 'string' && number.startsWith('+') ? (international(number.replaceAll(/[\s().-]/g, '')) ?? number) : number
 
 /** Of the wrong type it is refused as that by the schema. */
 const noNumber = ({ numbers = [] }: Fields): Problems =>

@@ -1,8 +1,8 @@
 // Call detail records: one for each call, written by the executor when it is over; here they are read.
 
-import { recordingDb } from '../store/modb.ts'
+import { accountDb, recordingDb } from '../store/modb.ts'
 import type { Stored } from '../store/store.ts'
-import { noSuch } from './document.ts'
+import { existing, noSuch } from './document.ts'
 import { shown } from './fields.ts'
 import { listMonths, orNothing } from './months.ts'
 import type { Answer, Request, Room, Route } from './route.ts'
@@ -16,6 +16,12 @@ export function cdrRoutes(room: Room): Route[] {
     const { who } = request
     const listing = who.level === 'user' ? { view: 'cdrs/listing_by_owner', of: who.ownerId ?? '' } : { view: 'cdrs/crossbar_listing' }
     return listMonths(room, request, listing, shown)
+  }
+
+  async function ofUser(request: Request): Promise<Answer> {
+    const { account, param } = request
+    await existing(store, accountDb(account._id), 'user', param('user'))
+    return listMonths(room, request, { view: 'cdrs/listing_by_owner', of: param('user') }, shown)
   }
 
   async function load({ account, param }: Pick<Request, 'account' | 'param'>): Promise<Stored> {
@@ -37,6 +43,7 @@ export function cdrRoutes(room: Room): Route[] {
 
   return [
     { method: 'GET', path: all, access: 'user', run: list },
+    { method: 'GET', path: '/v2/accounts/:account/users/:user/cdrs', access: 'own', owner: async ({ param }) => param('user'), run: ofUser },
     { method: 'GET', path: `${all}/:cdr`, access: 'own', owner, run: read },
   ]
 }

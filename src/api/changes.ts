@@ -44,7 +44,9 @@ function notHis(resource: string, before: Fields | undefined, after: Fields, tou
   if (resource !== 'accounts' || before === undefined) return []
   const above = standingOf(asked) === 'above'
   const opened = above && after['allow_parent_audio'] === true ? ['allow_parent_audio'] : []
-  return [...opened, ...(above ? [] : ['enabled'])].filter(key => touched.includes(key))
+  // Not saying it is saying yes, and is answered as that.
+  const switched = !above && (before['enabled'] !== false) !== (after['enabled'] !== false) ? ['enabled'] : []
+  return [...opened.filter(key => touched.includes(key)), ...switched]
 }
 
 /** Nobody hands out, or resets the password of, what has more rights than he has. */

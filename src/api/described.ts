@@ -74,6 +74,7 @@ export const DESCRIBED: Table = {
 
   ...resource('users', 'user', 'a user'),
   ...metaflows(`${ACCOUNT}/users/{user}`, 'the user'),
+  [`GET ${ACCOUNT}/users/{user}/devices`]: { summary: 'Lists the devices of a user in short', lists: 'view' },
   ...resource('devices', 'device', 'a device'),
   ...metaflows(`${ACCOUNT}/devices/{device}`, 'the device'),
   [`PUT ${ACCOUNT}/devices/{device}/quickcall/{number}`]: quickcall,
@@ -131,6 +132,7 @@ export const DESCRIBED: Table = {
   [`GET ${ACCOUNT}/recording_policy`]: { summary: 'Tells what would be recorded of a call `from` one device, user or number `to` another, and why' },
 
   [`GET ${ACCOUNT}/cdrs`]: { summary: 'Lists the detail records of calls, newest first', lists: 'months' },
+  [`GET ${ACCOUNT}/users/{user}/cdrs`]: { summary: 'Lists the detail records of calls a user made, newest first', lists: 'months' },
   [`GET ${ACCOUNT}/cdrs/{cdr}`]: { summary: 'Reads the detail record of a call', revision: true },
 
   ...channels(ACCOUNT, 'the account'),

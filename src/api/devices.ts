@@ -4,10 +4,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { accountDb, isId } from '../store/modb.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import { accountResource } from './account-resource.ts'
-import { type Draft, noSuch, type Settled } from './document.ts'
+import { type Draft, existing, type Settled } from './document.ts'
 import { type Fields, isObject, shown } from './fields.ts'
+import { listPage } from './page.ts'
 import { join, problem, type Problems, refuse } from './problems.ts'
-import type { Account, Request, Room, Route } from './route.ts'
+import type { Account, Answer, Request, Room, Route } from './route.ts'
+import { asReadBy } from './secrets.ts'
 
 export interface Device extends Doc {
   pvt_type: 'device'
@@ -16,8 +18,8 @@ export interface Device extends Doc {
   sip?: { username?: string; password?: string }
 }
 
-export const deviceRoutes = (room: Room): Route[] =>
-  accountResource(room, {
+export const deviceRoutes = (room: Room): Route[] => [
+  ...accountResource(room, {
     name: 'devices',
     type: 'device',
     param: 'device',
@@ -26,13 +28,21 @@ export const deviceRoutes = (room: Room): Route[] =>
     changed: change => forgetPhone(room, change),
     shown: withoutSecret,
     owner: request => ownerOf(room.store, request),
-  })
+  }),
+  { method: 'GET', path: '/v2/accounts/:account/users/:user/devices', access: 'user', run: request => ofUser(room.store, request) },
+]
+
+/** In short, like the list of all. */
+async function ofUser(store: Store, request: Request): Promise<Answer> {
+  const { account, param, query, who } = request
+  const db = accountDb(account._id)
+  await existing(store, db, 'user', param('user'))
+  return listPage(store, query, { db, view: 'devices/listing_by_owner', key: param('user'), visible: doc => asReadBy(who, withoutSecret(doc, request)) })
+}
 
 /** The user a device belongs to. */
 export async function ownerOf(store: Store, { account, param }: Request): Promise<string | undefined> {
-  const device = await store.get<Device>(accountDb(account._id), param('device'))
-  if (device === undefined || device.pvt_type !== 'device' || device['pvt_deleted'] === true) throw noSuch('device', param('device'))
-  return device.owner_id
+  return (await existing<Device>(store, accountDb(account._id), 'device', param('device'))).owner_id
 }
 
 /** A new name is nothing that a switch could have kept. */

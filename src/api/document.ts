@@ -3,7 +3,7 @@
 
 import { AppError } from '../errors.ts'
 import { toGregorian } from '../store/modb.ts'
-import type { Doc, Stored } from '../store/store.ts'
+import type { Doc, Store, Stored } from '../store/store.ts'
 import { permitted } from './changes.ts'
 import { type Fields, isObject, merge, privateFields, publicFields, shown } from './fields.ts'
 import { checkMetaflows } from './metaflows.ts'
@@ -34,6 +34,8 @@ export interface Resource {
   type: string
   /** Its documents are unique over all accounts, so their changes take turns over all accounts too. */
   global?: boolean
+  /** Public fields that are answered and not kept: a client that sends back what it read sends them too. */
+  computed?: readonly string[]
   /** They may have `metaflows`. */
   metaflows?: true
   /** What can be told from the body alone, beyond its schema. */
@@ -63,9 +65,11 @@ export function verbs(room: Room, resource: Resource) {
   const visible = resource.shown ?? shown
   const answer = (doc: Stored, request: Request): Answer => ({ data: visible(doc, request), revision: doc._rev })
 
+  /** What a client says of a document. */
+  const said = ({ data }: Request): Fields => without(publicFields(data), resource.computed ?? [])
+
   async function load({ db, id, accountId }: Place): Promise<Stored> {
-    const doc = await store.get(db, id)
-    if (doc === undefined || doc['pvt_type'] !== resource.type || doc['pvt_deleted'] === true) throw noSuch(resource.type, id)
+    const doc = await existing(store, db, resource.type, id)
     if (accountId !== undefined && doc['pvt_account_id'] !== accountId) throw noSuch(resource.type, id)
     return doc
   }
@@ -121,13 +125,13 @@ export function verbs(room: Room, resource: Resource) {
     create: (place: Place, request: Request, location: string, pvt: Fields = {}): Promise<Answer> =>
       inTurn(turnOf(request), async () => {
         const birth = { pvt_type: resource.type, pvt_created: toGregorian(clock.now()), pvt_vsn: '1', ...pvt }
-        const doc = await write(place, merge({}, publicFields(request.data)), undefined, birth, request)
+        const doc = await write(place, merge({}, said(request)), undefined, birth, request)
         return { ...answer(doc, request), status: 201, headers: { location } }
       }),
 
     read: async (place: Place, request: Request): Promise<Answer> => answer(await load(place), request),
-    patch: (place: Place, request: Request): Promise<Answer> => change(place, request, before => merge(publicFields(before), publicFields(request.data))),
-    replace: (place: Place, request: Request): Promise<Answer> => change(place, request, () => merge({}, publicFields(request.data))),
+    patch: (place: Place, request: Request): Promise<Answer> => change(place, request, before => merge(publicFields(before), said(request))),
+    replace: (place: Place, request: Request): Promise<Answer> => change(place, request, () => merge({}, said(request))),
 
     /** Puts it away: it is read and listed no more, but its document stays. */
     remove: (place: Place, request: Request): Promise<Answer> =>
@@ -146,6 +150,15 @@ export function verbs(room: Room, resource: Resource) {
   }
 }
 
+/** A document of this type that was not put away. */
+export async function existing<T extends Doc>(store: Store, db: string, type: string, id: string): Promise<Stored<T>> {
+  const doc = await store.get<T>(db, id)
+  if (doc === undefined || doc['pvt_type'] !== type || doc['pvt_deleted'] === true) throw noSuch(type, id)
+  return doc
+}
+
 export const noSuch = (type: string, id: string): AppError => new AppError('bad_identifier', `no ${type} ${id}`, { cause: id })
+
+const without = (fields: Fields, names: readonly string[]): Fields => Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)))
 
 const withoutUndefined = (fields: Fields): Fields => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))

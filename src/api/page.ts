@@ -100,6 +100,8 @@ export interface View {
   view: string
   /** What the rows' keys begin with; it is in no start_key, so none leads to somebody else's rows. */
   whose?: readonly Key[]
+  /** The rows of this key, by id; it is in no start_key either. */
+  key?: Key
   /** What a filter may ask of a document, and, where `whole`, what the list says of it. */
   visible?: (doc: Stored) => Fields
   /** The list is of documents, not of what the view emits. */
@@ -109,13 +111,14 @@ export interface View {
 type Place = readonly [key: Key, id: string]
 
 /** A page of a view, in its order unless the query turns it around. */
-export function listPage(store: Store, query: URLSearchParams, { db, view, whose, visible = shown, whole = false }: View): Promise<Answer> {
+export function listPage(store: Store, query: URLSearchParams, { db, view, whose, key: only, visible = shown, whole = false }: View): Promise<Answer> {
   const descending = isDescending(query, false)
-  const bounds = whose === undefined ? [] : [[...whose], [...whose, {}]]
+  const bounds = only !== undefined ? [only, only] : whose === undefined ? [] : [[...whose], [...whose, {}]]
   const [startKey, endKey] = descending ? bounds.toReversed() : bounds
+  const keyOf = (from: Place): Key => only ?? (whose === undefined ? from[0] : [...whose, ...(from[0] as readonly Key[])])
   const source: Source<Place> = {
     read: (from, limit, filtered) => {
-      const first = from === undefined ? startKey : whose === undefined ? from[0] : [...whose, ...(from[0] as readonly Key[])]
+      const first = from === undefined ? startKey : keyOf(from)
       return store.query(db, view, {
         ...(first === undefined ? {} : { startKey: first }),
         ...(from === undefined ? {} : { startId: from[1] }),
@@ -125,7 +128,7 @@ export function listPage(store: Store, query: URLSearchParams, { db, view, whose
         includeDocs: whole || filtered,
       })
     },
-    placeOf: ({ key, id }) => [whose === undefined ? key : (key as readonly Key[]).slice(whose.length), id],
+    placeOf: ({ key, id }) => [only !== undefined ? null : whose === undefined ? key : (key as readonly Key[]).slice(whose.length), id],
     isPlace: (key): key is Place => Array.isArray(key) && key.length === 2 && (whose === undefined || Array.isArray(key[0])) && typeof key[1] === 'string',
     summary: ({ id, value, doc }) => (whole ? visible(doc ?? { _id: id, _rev: '' }) : { ...(value as Fields), id }),
     visible,

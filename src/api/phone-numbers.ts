@@ -24,8 +24,7 @@ const STATE = 'in_service'
 const resource: Resource = {
   name: 'phone_numbers',
   type: 'number',
-  // A client that sends back what it read sends the state too, which is not its to write.
-  check: fields => ({ fields: Object.fromEntries(Object.entries(fields).filter(([name]) => name !== 'state')), problems: {} }),
+  computed: ['state'],
   shown: asKazoo,
 }
 

@@ -5,7 +5,7 @@ import { AppError, reasonOf } from '../errors.ts'
 import { accountDb, toGregorian } from '../store/modb.ts'
 import type { SwitchNode } from '../switch/switch.ts'
 import type { Device } from './devices.ts'
-import { noSuch } from './document.ts'
+import { existing } from './document.ts'
 import type { Fields } from './fields.ts'
 import { join, problem, refuse } from './problems.ts'
 import type { Answer, Request, Room, Route } from './route.ts'
@@ -25,8 +25,7 @@ export function quickcallRoutes(room: Room): Route[] {
 
 async function quickcall(room: Room, { account, param, data }: Request): Promise<Answer> {
   const behaviour = behaviourOf(room, data)
-  const device = await room.store.get<Device>(accountDb(account._id), param('device'))
-  if (device === undefined || device.pvt_type !== 'device' || device['pvt_deleted'] === true) throw noSuch('device', param('device'))
+  const device = await existing<Device>(room.store, accountDb(account._id), 'device', param('device'))
   refuse(deviceProblem(device))
   const node = upNode(room)
   const uuid = newUuid(room.random)

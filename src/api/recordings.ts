@@ -1,11 +1,9 @@
 // Recordings: lists over the month databases, newest first, and one as JSON or as sound.
 
 import { accountDb } from '../store/modb.ts'
-import type { Store } from '../store/store.ts'
 import { audioOf, isInline, wantsAudio } from './audio.ts'
 import { ownerOf } from './devices.ts'
-import { noSuch } from './document.ts'
-import type { Fields } from './fields.ts'
+import { existing } from './document.ts'
 import { type Listing, listMonths } from './months.ts'
 import { factOf } from './recording-changes.ts'
 import { loadAny, loadRecording, view } from './recording-view.ts'
@@ -16,18 +14,18 @@ export function recordingRoutes(room: Room): Route[] {
   const { store, audit } = room
   const all = '/v2/accounts/:account/recordings'
   const one = `${all}/:recording`
-  const account = ({ who }: Request): Listing =>
+  const reach = ({ who }: Request): Listing =>
     who.level === 'user' ? { view: 'recordings/listing_by_user', of: who.ownerId ?? '' } : { view: 'recordings/crossbar_listing' }
 
   async function ofUser(request: Request): Promise<Answer> {
-    const { param } = request
-    await mustBe(store, request, 'user')
+    const { account, param } = request
+    await existing(store, accountDb(account._id), 'user', param('user'))
     return listMonths(room, request, { view: 'recordings/listing_by_user', of: param('user') }, view)
   }
 
   async function ofDevice(request: Request): Promise<Answer> {
-    const { param } = request
-    await mustBe(store, request, 'device')
+    const { account, param } = request
+    await existing(store, accountDb(account._id), 'device', param('device'))
     return listMonths(room, request, { view: 'recordings/listing_by_device', of: param('device') }, view)
   }
 
@@ -45,7 +43,7 @@ export function recordingRoutes(room: Room): Route[] {
   }
 
   return [
-    { method: 'GET', path: all, access: 'user', run: request => listMonths(room, request, account(request), view) },
+    { method: 'GET', path: all, access: 'user', run: request => listMonths(room, request, reach(request), view) },
     { method: 'GET', path: '/v2/accounts/:account/users/:user/recordings', access: 'own', owner: async ({ param }) => param('user'), run: ofUser },
     { method: 'GET', path: '/v2/accounts/:account/devices/:device/recordings', access: 'own', owner: request => ownerOf(store, request), run: ofDevice },
     { method: 'GET', path: one, access: { among: ['own', 'listen', 'download'], of: rightToRead }, owner, produces: ['audio/mpeg', 'audio/x-wav'], run: read },
@@ -56,10 +54,4 @@ export function recordingRoutes(room: Room): Route[] {
 function rightToRead(request: OpenRequest): Right {
   if (!wantsAudio(request.accept)) return 'own'
   return isInline(request) ? 'listen' : 'download'
-}
-
-async function mustBe(store: Store, { account, param }: Request, type: 'user' | 'device'): Promise<Fields> {
-  const doc = await store.get(accountDb(account._id), param(type))
-  if (doc === undefined || doc['pvt_type'] !== type || doc['pvt_deleted'] === true) throw noSuch(type, param(type))
-  return doc
 }

@@ -3,7 +3,7 @@
 import { HOOKS } from '../webhooks/document.ts'
 import { accountDb } from '../store/modb.ts'
 import { accountResource } from './account-resource.ts'
-import { type Draft, noSuch, type Settled } from './document.ts'
+import { type Draft, existing, type Settled } from './document.ts'
 import { type Fields, shown } from './fields.ts'
 import { listMonths } from './months.ts'
 import type { Answer, Request, Room, Route } from './route.ts'
@@ -21,8 +21,7 @@ export function webhookRoutes(room: Room): Route[] {
 
   const attempts = async (request: Request): Promise<Answer> => {
     const id = request.param('webhook')
-    const webhook = await store.get(accountDb(request.account._id), id)
-    if (webhook === undefined || webhook['pvt_type'] !== 'webhook' || webhook['pvt_deleted'] === true) throw noSuch('webhook', id)
+    await existing(store, accountDb(request.account._id), 'webhook', id)
     return listMonths(room, request, { view: 'webhook_attempts/by_webhook', of: id }, shown)
   }
 

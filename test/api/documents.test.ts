@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { request } from 'node:http'
 import test, { type ExecutionContext } from 'ava'
 import { accountDb } from '../../src/store/modb.ts'
-import { anAccount, type Answered, world, type World } from '../helpers/api.ts'
+import { anAccount, type Answered, asker, world, type World } from '../helpers/api.ts'
 
 const ALICE = { first_name: 'Alice', last_name: 'Caller' }
 const flow = { module: 'answer', data: {}, children: {} }
@@ -225,6 +226,15 @@ test('a callflow needs a number or a pattern, and each belongs to one callflow o
   t.is((await ask('PUT', callflows, { flow, numbers: ['2002'] })).status, 201)
 })
 
+test('an international number is kept as it is dialled, however it is written, and belongs to one callflow', async t => {
+  const { ask, at } = await tenant(t)
+  const made = await ask<Made>('PUT', `${at}/callflows`, { numbers: ['+49 (30) 123-456', '2001', '+x'], flow })
+  t.deepEqual(made.body.data['numbers'], ['+4930123456', '2001', '+x'])
+  t.deepEqual(codes(await ask('PUT', `${at}/callflows`, { numbers: ['+49.30.123456'], flow })), ['numbers.unique'])
+  const twice = await ask<Made>('PUT', `${at}/callflows`, { numbers: ['+4930999999', '+49 30 999999'], flow })
+  t.deepEqual(twice.body.data['numbers'], ['+4930999999'])
+})
+
 test('an unknown module and a bad setting deep in a flow are refused with the whole path', async t => {
   const { ask, at } = await tenant(t)
   const deep = {
@@ -254,6 +264,9 @@ test('reading one callflow tells the names of what its actions name', async t =>
   t.is(made.body.data['metadata'], undefined)
   const read = await ask<Made>('GET', `${at}/callflows/${made.body.data.id}`)
   t.deepEqual(read.body.data['metadata'], { [id]: { name: 'Alice Caller', pvt_type: 'user' } })
+  const back = await ask<Made>('POST', `${at}/callflows/${made.body.data.id}`, read.body.data)
+  t.is(back.status, 200)
+  t.is(back.body.data['metadata'], undefined)
 })
 
 test('a child account gets a realm of its own, a database, and the tree above it', async t => {
@@ -270,6 +283,26 @@ test('a child account gets a realm of its own, a database, and the tree above it
   t.deepEqual(codes(await ask('PUT', '/v2/accounts', { name: 'ACME inc', realm: 'branch.example' })).sort(), ['name.unique', 'realm.unique'])
   t.is((await ask('PATCH', `/v2/accounts/${id}`, { name: 'Acme Inc' })).status, 200)
   t.is((await ask<Made>('POST', `/v2/accounts/${id}`, { name: 'Acme' })).body.data['realm'], made.body.data['realm'])
+})
+
+test('an account tells what Kazoo’s clients look for, and what they send back of it is not kept', async t => {
+  const { ask, master, store, url } = await world(t)
+  t.like((await ask('GET', '/v2/account')).body.data, { is_reseller: true, reseller_id: master.accountId, superduper_admin: true, enabled: true })
+  const { id } = (await ask<Made>('PUT', '/v2/accounts', { name: 'acme', superduper_admin: true })).body.data
+  const at = `/v2/accounts/${id}`
+  await ask('PUT', `${at}/users`, { first_name: 'A', last_name: 'B', username: 'boss', password: 'p', priv_level: 'admin' })
+  const credentials = createHash('md5').update('boss:p').digest('hex')
+  const { auth_token: token } = (await asker(url)('PUT', '/v2/user_auth', { credentials, account_name: 'acme' })).body
+  const read = await ask('GET', at, undefined, { token })
+  t.like(read.body.data, { is_reseller: false, reseller_id: master.accountId, superduper_admin: false, enabled: true })
+  t.true(Number(read.body.data['created']) > 63_000_000_000)
+  t.is((await ask('POST', at, { ...read.body.data, language: 'de' }, { token })).status, 200)
+  const kept = await store.get('accounts', id)
+  t.deepEqual(
+    ['created', 'is_reseller', 'reseller_id', 'superduper_admin'].filter(field => field in (kept ?? {})),
+    [],
+  )
+  t.is((await ask('PATCH', at, { enabled: false }, { token })).status, 403)
 })
 
 test('an account with descendants stays, and nobody deletes his own', async t => {

@@ -178,6 +178,28 @@ test('every list of the account takes filters, turns around, and pages on while 
   t.truthy(await store.get(accountDb(id), (users[0] as { id: string }).id))
 })
 
+test('a user has a list of his devices, whose keys lead to nobody else’s', async t => {
+  const { ask, at } = await tenant(t)
+  const user = async (first_name: string): Promise<string> => (await ask<{ id: string }>('PUT', `${at}/users`, { first_name, last_name: 'B' })).body.data.id
+  const [alice, bob] = [await user('Alice'), await user('Bob')]
+  for (const name of ['a', 'b', 'c']) await ask('PUT', `${at}/devices`, { name, owner_id: alice, flags: [name], sip: { username: `${name}-phone` } })
+  await ask('PUT', `${at}/devices`, { name: 'his', owner_id: bob })
+  const first = await ask<object[]>('GET', `${at}/users/${alice}/devices?page_size=2`)
+  const all = await ask<object[]>('GET', `${at}/devices?filter_owner_id=${alice}`)
+  const rest = await ask<object[]>('GET', `${at}/users/${alice}/devices?start_key=${first.body.next_start_key}`)
+  t.is(rest.body.next_start_key, undefined)
+  const byName = (rows: object[]): object[] => rows.sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)))
+  t.deepEqual(byName([...first.body.data, ...rest.body.data]), byName(all.body.data))
+  const turned = await ask<object[]>('GET', `${at}/users/${alice}/devices?descending=true&page_size=2`)
+  t.is((await ask<object[]>('GET', `${at}/users/${alice}/devices?descending=true&start_key=${turned.body.next_start_key}`)).body.data.length, 1)
+  t.deepEqual(
+    names(await ask('GET', `${at}/users/${bob}/devices?start_key=${first.body.next_start_key}`)).filter(name => name !== 'his'),
+    [],
+  )
+  t.deepEqual(names(await ask('GET', `${at}/users/${alice}/devices?filter_flags=b`)), ['b'])
+  t.is((await ask('GET', `${at}/users/${'0'.repeat(32)}/devices`)).status, 404)
+})
+
 test('a filter asks nothing that the client may not see', async t => {
   const { ask, url, at, id } = await tenant(t)
   const alice = await ask<{ id: string }>('PUT', `${at}/users`, { first_name: 'A', last_name: 'B', username: 'alice', password: 'p' })

@@ -105,7 +105,9 @@ DELETE /v2/accounts/:account/users/:user                                        
 GET /v2/accounts/:account/users/:user                                           401 401 403 403 200 200 200 200
 PATCH /v2/accounts/:account/users/:user                                         401 401 403 403 403 412 412 412
 POST /v2/accounts/:account/users/:user                                          401 401 403 403 403 412 412 412
+GET /v2/accounts/:account/users/:user/cdrs                                      401 401 403 403 403 200 200 200
 GET /v2/accounts/:account/users/:user/channels                                  401 401 403 403 403 200 200 200
+GET /v2/accounts/:account/users/:user/devices                                   401 401 403 403 200 200 200 200
 DELETE /v2/accounts/:account/users/:user/metaflows                              401 401 403 403 403 412 412 412
 GET /v2/accounts/:account/users/:user/metaflows                                 401 401 403 403 200 200 200 200
 POST /v2/accounts/:account/users/:user/metaflows                                401 401 403 403 403 412 412 412
@@ -163,6 +165,22 @@ test('every route answers every kind of token as the table says, and the table h
 })
 
 const causeOf = ({ status, body }: Answered): unknown => [status, (body.data as { cause?: unknown }).cause]
+
+test('every path tells without a token what it takes, and what can be read has a HEAD with the same status and no body', async t => {
+  const { ask, ids, as, routes } = await place(t)
+  const filled = (path: string): string => path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? '')
+  const admin = await as('admin')
+  for (const path of new Set(routes.map(route => route.path))) {
+    const methods = routes.filter(route => route.path === path).map(({ method }) => method)
+    const told = await ask('OPTIONS', filled(path), undefined, { token: undefined })
+    t.is(told.status, 200, path)
+    t.deepEqual((told.headers.get('allow') ?? '').split(', ').sort(), [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort(), path)
+    if (!methods.includes('GET')) t.is((await ask('HEAD', filled(path), undefined, admin)).status, 405, path)
+    if (!methods.includes('GET') || path.includes('quickcall')) continue
+    const [got, head] = [await ask<unknown>('GET', filled(path), undefined, admin), await ask<unknown>('HEAD', filled(path), undefined, admin)]
+    t.deepEqual([head.status, head.body.data, head.headers.get('etag')], [got.status, '', got.headers.get('etag')], path)
+  }
+})
 
 test('a user changes what is personal in his own documents, and nothing that decides about him', async t => {
   const { ask, at, ids, as } = await place(t)
