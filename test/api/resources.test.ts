@@ -142,6 +142,7 @@ test('channels are what runs now, of the account, of a user and of a device', as
     owner_id: alice.id,
     username: 'alice-phone',
     presence_id: 'alice-phone@acme.example',
+    recordings: [{ id: 'r1', state: 'masked', origins: ['api : x'] }],
   }
   const uuids = async (path: string, asking: Ask = ask): Promise<unknown[]> => list(await asking('GET', path)).map(({ uuid }) => uuid)
   t.deepEqual(list(await ask('GET', `${at}/channels`))[0], row)
@@ -150,6 +151,9 @@ test('channels are what runs now, of the account, of a user and of a device', as
   t.deepEqual(await uuids(`${at}/users/${alice.id}/channels`), ['11111111-aaaa'])
   t.deepEqual(await uuids(`${at}/devices/${other.body.data.id}/channels`), ['22222222-bbbb'])
   t.deepEqual((await ask('GET', `${at}/channels/11111111-aaaa`)).body.data, row)
+  t.is((await ask('GET', `${at}/users/${alice.id}/channels/11111111-aaaa`)).status, 200)
+  t.is((await ask('GET', `${at}/users/${alice.id}/channels/22222222-bbbb`)).status, 404)
+  t.is((await ask('GET', `${at}/devices/${other.body.data.id}/channels/22222222-bbbb`)).status, 200)
   for (const uuid of ['44444444-dddd', '55555555-eeee', '66666666-ffff', '%20', 'a%0ab', '_x']) {
     t.is((await ask('GET', `${at}/channels/${uuid}`)).status, 404, uuid)
   }
