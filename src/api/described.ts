@@ -126,6 +126,9 @@ export const DESCRIBED: Table = {
     lists: 'all',
   },
 
+  [`GET ${ACCOUNT}/recordings/reconciliation`]: {
+    summary: 'Sums a `day`: recordings expected, recorded, discarded, missing, running, delivered, waiting, undelivered; or lists one `list` of it',
+  },
   [`PUT ${ACCOUNT}/storage`]: {
     summary: 'Says where recordings are kept, after a test file was stored there (unless `validate_settings=false`)',
     takes: 'storage',
