@@ -233,6 +233,7 @@ test('what a client notes of a recording is merged, and nothing else of it is a 
   })
   t.like(await ask('PATCH', one, { user_metadata: 'x' }), { status: 400, body: { data: { user_metadata: { type: { target: 'object' } } } } })
   t.is((await ask('PATCH', one, { user_metadata: { a: 1 } }, { headers: { 'if-match': rev } })).status, 412)
+  t.is((await ask('PATCH', one, { user_metadata: { long: 'x'.repeat(16_384) } })).status, 413)
   t.is((await ask('PATCH', one, { user_metadata: null })).body.data['user_metadata'], undefined)
   await store.put('recordings_in_flight', { _id: recording })
   t.like(await ask('PATCH', one, { user_metadata: { a: 1 } }), { status: 409, body: { message: 'wrong_state' } })
