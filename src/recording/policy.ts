@@ -129,6 +129,15 @@ function onceThere(settings: Effective): Effective {
   return { ...settings, record_on_answer: { value: true, from: 'system' } }
 }
 
+/** For a `record_caller` node: as `decideAction`, of what the caller says alone. */
+export function decideMessage(documents: Documents, way: Way, data: unknown, label: string): Decision {
+  const { settings, ...decision } = decideAction(documents, way, data, label)
+  const { record_on_answer: _answer, record_on_bridge: _bridge, ...rest } = settings
+  // There is one side, and nobody to whom it could be transferred.
+  const fixed = { stereo: { value: false, from: 'system' }, should_follow_transfer: { value: false, from: 'system' } } as const
+  return { ...decision, settings: { ...rest, ...fixed }, origin: `caller : ${label}`, why: 'the callflow asks the caller to speak at this point' }
+}
+
 /** For a `record_call` node, or who asks for the same from outside: it records whatever the flags say, with the party's settings below its own. */
 export function decideAction(documents: Documents, { from, to, maxTimeLimit }: Way, data: unknown, label: string, side: Side = 'caller'): Decision {
   const isCallee = side === 'callee'

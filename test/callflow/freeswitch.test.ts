@@ -70,7 +70,13 @@ calls('a real FreeSWITCH is driven through a call that waited, and through every
   // Transfers: what a REFER makes of the legs, said as the commands it comes to.
   const two: Record<string, Doc> = {
     ...docs,
-    other: { _id: 'd'.repeat(32), pvt_type: 'callflow', name: 'Other', numbers: ['to1003'], flow: { module: 'user', data: { id: BOB, timeout: 5, can_call_self: true } } },
+    other: {
+      _id: 'd'.repeat(32),
+      pvt_type: 'callflow',
+      name: 'Other',
+      numbers: ['to1003'],
+      flow: { module: 'user', data: { id: BOB, timeout: 5, can_call_self: true } },
+    },
   }
   phone('tone1000')
   two['bobPhone'] = docs['bobPhone'] as Doc
