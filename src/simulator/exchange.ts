@@ -36,7 +36,7 @@ export interface Exchange {
   fireLeg(name: string, leg: Leg, last?: readonly Header[], first?: readonly Header[]): void
   /** The answer unsubscribes. */
   subscribe(subscriber: Subscriber): () => void
-  /** Microseconds of the wall, as events carry them. */
+  /** Microseconds of the wall, as events carry them: when it was due, however late the machine gets round to it. */
   micros(): number
   /** `sched_hangup` and its like; `unschedule` says how many there were. */
   schedule(uuid: string, time: number, run: () => void): void
@@ -47,6 +47,8 @@ export interface Exchange {
 
 export interface ExchangeOptions {
   clock: Clock
+  /** Of its call time. */
+  speed: number
   log: Log
   recordingDir: string
   applications: Applications
@@ -112,7 +114,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
       subscribers.add(subscriber)
       return () => subscribers.delete(subscriber)
     },
-    micros: () => Math.round(clock.now() * 1000),
+    micros: () => Math.round((clock.now() - (clock.elapsed() - timeline.now()) / options.speed) * 1000),
     schedule(uuid, time, run) {
       const tasks = scheduled.get(uuid) ?? new Set()
       scheduled.set(uuid, tasks)

@@ -44,7 +44,7 @@ const WRITES_PER_SECOND = 4
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
   const { log, speed, idleExitMs = IDLE_EXIT } = options
   const clock = options.clock ?? systemClock(speed)
-  const exchange = createExchange({ clock, log, recordingDir: options.recordingDir, applications: APPLICATIONS, api: runCommand })
+  const exchange = createExchange({ clock, speed, log, recordingDir: options.recordingDir, applications: APPLICATIONS, api: runCommand })
 
   let becomeIdle: () => void = () => {}
   const idle = new Promise<void>(resolve => {

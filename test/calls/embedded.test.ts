@@ -19,10 +19,13 @@ const SPEED = 5
 /** What `callrec simulator` takes where nobody names another. */
 const PASSWORD = 'ClueCon'
 
+/** Seconds of the call, which are two of the wall. */
+const BRIEF = 2 * SPEED
+
 /** What a caller tells the embedded switch about whom he rings. */
 const WISHES: Readonly<Record<Behaviour, Readonly<Record<string, string>>>> = {
   tone1000: {},
-  brief: { callrec_simulator_callee_seconds: '2' },
+  brief: { callrec_simulator_callee_seconds: String(BRIEF) },
   early: { callrec_simulator_answer: 'early:2' },
   ringing: { callrec_simulator_answer: 'never' },
   busy: { callrec_simulator_answer: 'busy' },
@@ -49,7 +52,10 @@ async function open(t: Teardown): Promise<Telephony> {
     password: PASSWORD,
     speed: SPEED,
     spool: recordingDir,
-    slack: 0.5,
+    slack: 0.1,
+    late: Number.POSITIVE_INFINITY,
+    soon: Number.POSITIVE_INFINITY,
+    brief: BRIEF,
     // It brings it to disk four times a second of the wall.
     unwritten: 2 * SPEED,
     names: file => ['back\\', `O'Brien "Bob"`, '%41lice', `\${system(touch ${file})}`, 'Zoë 😀', "'; x"].map(sent => ({ sent, arrives: sent })),

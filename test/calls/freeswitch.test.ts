@@ -6,9 +6,9 @@ import { callsContract, type Telephony } from '../contract/calls.ts'
 import { directoryServer, type DirectoryUser } from '../helpers/directory-server.ts'
 import { eslClient } from '../helpers/esl-events.ts'
 import type { Teardown } from '../helpers/http-sink.ts'
-import { onPath } from '../helpers/freeswitch.ts'
 import { startFreeSwitch } from '../helpers/operator-freeswitch.ts'
 import { proxy } from '../helpers/proxy.ts'
+import { onPath, realRun } from '../helpers/real.ts'
 import { sipPhone } from '../helpers/sip-phone.ts'
 import { TONE_440 } from '../helpers/test-phones.ts'
 
@@ -32,6 +32,9 @@ async function open(t: Teardown): Promise<Telephony> {
     password: freeswitch.esl.password,
     speed: 1,
     slack: 0.25,
+    late: 0,
+    soon: 1500,
+    brief: 2,
     // It writes 64 KB at a time.
     unwritten: 2.3,
     spool: freeswitch.recordingDir,
@@ -84,9 +87,5 @@ async function open(t: Teardown): Promise<Telephony> {
   }
 }
 
-if (onPath('freeswitch')) callsContract({ name: 'FreeSWITCH', open })
-else
-  test('without a freeswitch on PATH the calls are made on the embedded switch alone', t => {
-    t.log('no freeswitch on PATH: nothing was called on a real one')
-    t.pass()
-  })
+if (realRun('calls', { FreeSWITCH: onPath('freeswitch') })) callsContract({ name: 'FreeSWITCH', open })
+else test('without a FreeSWITCH the calls are made on the embedded switch alone', t => t.pass())

@@ -119,22 +119,25 @@ async function connectTo(t: ExecutionContext, port: number): Promise<Client> {
   const events: EventHeaders[] = []
   const frames: Frame[] = []
   const waiting = new Set<() => void>()
-  let bytes = Buffer.alloc(0)
-  let taken = 0
+  const chunks: Buffer[] = []
+  let rest = Buffer.alloc(0)
 
   socket.on('error', () => {})
   const closed = new Promise<void>(resolve => {
     socket.once('close', () => resolve())
   })
   socket.on('data', chunk => {
-    bytes = Buffer.concat([bytes, chunk])
-    for (let frame = takeFrame(bytes, taken); frame; frame = takeFrame(bytes, taken)) {
+    chunks.push(chunk)
+    rest = Buffer.concat([rest, chunk])
+    let taken = 0
+    for (let frame = takeFrame(rest, taken); frame; frame = takeFrame(rest, taken)) {
       taken = frame.end
       const type = frame.headers.get('Content-Type') ?? ''
       frames.push(frame)
       if (type.startsWith('text/event-')) events.push(eventOf(frame, type))
       else replies.push(frame)
     }
+    rest = rest.subarray(taken)
     for (const wake of waiting) wake()
   })
 
@@ -168,7 +171,7 @@ async function connectTo(t: ExecutionContext, port: number): Promise<Client> {
     events,
     frames,
     closed,
-    received: () => bytes.toString(),
+    received: () => Buffer.concat(chunks).toString(),
     send: text => {
       socket.write(text)
     },

@@ -4,11 +4,13 @@
 import { randomUUID } from 'node:crypto'
 import test from 'ava'
 
-import { systemClock } from '../../src/clock.ts'
+import { silent } from '../../src/log.ts'
 import { createEvent, urlDecode, urlEncode } from '../../src/simulator/event.ts'
+import { createExchange } from '../../src/simulator/exchange.ts'
 import { createCommandReader } from '../../src/simulator/framing.ts'
 import { createTimeline } from '../../src/simulator/timeline.ts'
 import { readWav, tone } from '../helpers/audio.ts'
+import { until } from '../helpers/wait.ts'
 import { manualClock, simulate } from './harness.ts'
 
 test('a stream of commands reads the same whatever pieces it comes in', t => {
@@ -195,6 +197,25 @@ test('it is idle when no client has been there for a minute, and not before', as
   t.pass()
 })
 
+test('an event carries the time it was due at by the wall, however late it is sent', t => {
+  // Ten times the speed, and nothing is looked at before a second of the wall is over.
+  let elapsed = 0
+  const exchange = createExchange({
+    clock: { now: () => 5_000_000, elapsed: () => elapsed, after: () => () => {} },
+    speed: 10,
+    log: silent,
+    recordingDir: '/tmp',
+    applications: {},
+    api: () => undefined,
+  })
+  const times: number[] = []
+  for (const due of [0, 2500]) exchange.timeline.after(due, () => times.push(exchange.micros()))
+  elapsed = 10_000
+  exchange.timeline.catchUp()
+  t.deepEqual(times, [4_999_000_000, 4_999_250_000])
+  t.is(exchange.micros(), 5_000_000_000)
+})
+
 test('a port in use is an error, not silence', async t => {
   const harness = await simulate(t)
   await t.throwsAsync(simulate(t, { port: harness.port }), { code: 'EADDRINUSE' })
@@ -232,15 +253,15 @@ test('call time is exact: tasks run in order at the time they were due, however 
   timeline.close()
 })
 
-test('500 calls at once at twenty times the speed lose no event, and each file is as long as its RECORD_STOP says', async t => {
-  const harness = await simulate(t, { clock: systemClock(20), speed: 20 })
+test('500 calls at once lose no event, and each file is as long as its RECORD_STOP says', async t => {
+  const harness = await simulate(t)
   const client = await harness.client('CHANNEL_PARK CHANNEL_ANSWER CHANNEL_BRIDGE RECORD_START RECORD_STOP CHANNEL_HANGUP_COMPLETE CHANNEL_DESTROY')
   const uuids = Array.from({ length: 500 }, () => randomUUID())
   const counts = new Map<string, number>()
   const count = (name: string): number => counts.get(name) ?? 0
   const lengths = new Map<string, number>()
   let at = 0
-  // Nothing here depends on how fast the machine is: all calls are up and recorded before the first one ends.
+  // All calls are up and recorded before the first one ends.
   const drive = (): void => {
     for (; at < client.events.length; at++) {
       const event = client.events[at] ?? {}
@@ -252,14 +273,15 @@ test('500 calls at once at twenty times the speed lose no event, and each file i
       if (name === 'RECORD_STOP') lengths.set(uuid, Number(event['variable_record_ms']))
     }
   }
-  const started = performance.now()
   const variables = 'callrec_destination=2000,callrec_simulator_seconds=36000'
   for (const uuid of uuids) client.send(`bgapi originate {origination_uuid=${uuid},${variables}}user/1001@r &park()\n\n`)
-  await client.until(() => {
+  // Call time stands still until everything said so far was heard: a slow machine makes no longer calls.
+  for (let step = 0; count('CHANNEL_DESTROY') < 2 * uuids.length && step < 100; step++) {
+    client.send(`api echo ${step}\n\n`)
+    await until(`step ${step}`, () => client.frames.findLast(frame => frame.body === String(step)))
     drive()
-    return count('CHANNEL_DESTROY') === 2 * uuids.length
-  })
-  t.log(`${Math.round(performance.now() - started)} ms`)
+    harness.clock.advance(100)
+  }
   t.deepEqual(Object.fromEntries(counts), {
     CHANNEL_PARK: 500,
     CHANNEL_ANSWER: 1000,
