@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, signIn } from '../src/client.ts'
 import { packagePath } from '../src/root.ts'
-import { onPath, REALM, startFreeSwitch } from '../test/helpers/freeswitch.ts'
+import { REALM, startFreeSwitch } from '../test/helpers/freeswitch.ts'
+import { onPath } from '../test/helpers/real.ts'
 import { openEsl } from './esl.ts'
 
 /** A switch that is up, and two phones it knows. */

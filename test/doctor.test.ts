@@ -14,7 +14,8 @@ import { type RunningSimulator, stateFile } from '../src/simulator/launch.ts'
 import { startSimulator } from '../src/simulator/simulator.ts'
 import { couchdbProgram, freePort, startCouchdb } from './helpers/couchdb.ts'
 import { eslServer, jobEvent, type Script } from './helpers/esl-server.ts'
-import { onPath, startFreeSwitch } from './helpers/freeswitch.ts'
+import { startFreeSwitch } from './helpers/freeswitch.ts'
+import { onPath, realRun } from './helpers/real.ts'
 
 async function folder(t: ExecutionContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'callrec-doctor-'))
@@ -230,5 +231,5 @@ async function real(t: ExecutionContext, program: string): Promise<void> {
   const left = await fetch(`${couchdb.url.replace('callrec:s3cret@', '')}/_all_dbs`, { headers: { authorization: `Basic ${btoa('callrec:s3cret')}` } })
   t.notRegex(await left.text(), /doctor/)
 }
-if (couchdbProgram !== undefined && onPath('freeswitch'))
+if (realRun('the doctor', { CouchDB: couchdbProgram !== undefined, FreeSWITCH: onPath('freeswitch') }) && couchdbProgram !== undefined)
   test('a real CouchDB and a real FreeSWITCH are found well, and nothing of it stays', real, couchdbProgram)

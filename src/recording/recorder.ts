@@ -9,7 +9,6 @@ import { createCovers, type Wish } from './covers.ts'
 import { isEnd, type State } from './lifecycle.ts'
 import type { Live, LivePorts } from './live.ts'
 import { Following, type Survivor } from './following.ts'
-import { type MessageRequest, recordMessage, type Spoken } from './message.ts'
 import { goOn } from './next-part.ts'
 import { Roster } from './roster.ts'
 import type { Effective } from './settings.ts'
@@ -21,8 +20,6 @@ export interface Recorder {
    * switch or the store is `state: failed` with the reason, not a throw: a call is never cut off because it cannot be recorded.
    */
   start(request: StartRequest): Promise<Started>
-  /** Records what a caller says alone; see recordMessage. */
-  message(request: MessageRequest): Promise<Spoken>
   /**
    * A leg has left its conversation by a transfer: its recordings end, and those that follow transfers go on as next parts on the leg it
    * talked to, joined with equal ones there.
@@ -56,7 +53,7 @@ export interface RecorderPorts extends Omit<LivePorts, 'node'> {
   random: (bytes: number) => string
 }
 
-/** It came to its end while it waited for its turn. */
+/** It ends by itself meanwhile. */
 function unlessOver(error: unknown): void {
   if (!isCode(error, 'wrong_state')) throw error
 }
@@ -133,8 +130,6 @@ export function startRecorder(ports: RecorderPorts): Recorder {
   return {
     start: request => roster.inTurn(request.leg.uuid, () => start(ports, roster, request)),
 
-    message: request => recordMessage(ports, roster, request),
-
     async follow(left, to) {
       const live = roster.ofLeg(left)
       const requests = following.requests(left, live, to)
@@ -158,16 +153,15 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     async stop(id) {
       const one = roster.get(id)
       if (one === undefined || one.state === 'stopping' || isEnd(one.state)) return
-      await one.ask('stop').catch(unlessOver)
+      await one.ask('stop').catch((error: unknown) => {
+        // It came to its end while it waited for its turn.
+        if (!isCode(error, 'wrong_state')) throw error
+      })
     },
 
     ended: id => roster.ended(id),
 
-    running: leg =>
-      roster
-        .ofLeg(leg)
-        .filter(one => !one.inFlight.message)
-        .map(one => ({ id: one.id, settings: one.settings, state: one.state, origins: one.origins.map(({ origin }) => origin) })),
+    running: leg => roster.ofLeg(leg).map(one => ({ id: one.id, settings: one.settings, state: one.state, origins: one.origins.map(({ origin }) => origin) })),
 
     cover: request => callCovers.cover(request),
     wishOf: interactionId => callCovers.wishOf(interactionId),

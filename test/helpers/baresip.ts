@@ -6,8 +6,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onPath } from './freeswitch.ts'
 import { freePorts } from './ports.ts'
+import { onPath } from './real.ts'
 import { until } from './wait.ts'
 
 export interface BaresipOptions {

@@ -2,37 +2,23 @@
 // its data in a temporary folder; it dies with the process that asked for it, however that ends.
 
 import { spawn } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-
-function onPath(name: string): string | undefined {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const file = join(folder, name)
-    try {
-      accessSync(file, constants.X_OK)
-      return realpathSync(file)
-    } catch {
-      // not there
-    }
-  }
-  return undefined
-}
+import { program } from './real.ts'
 
 /** On PATH. */
-export const couchdbProgram = onPath('couchdb')
+export const couchdbProgram = program('couchdb')
 
-/** Undefined when there is none; then one line says so. */
+/** Undefined when there is none. */
 export const couchdb: (() => Promise<{ url: string; stop: () => void }>) | undefined = findCouchdb()
 
 function findCouchdb() {
   const given = process.env.COUCHDB_URL
   if (given) return () => Promise.resolve({ url: given, stop: () => {} })
-  if (couchdbProgram) return () => startCouchdb(couchdbProgram)
-  process.stderr.write('skipped: the store contract on a real CouchDB (no couchdb on PATH, no COUCHDB_URL)\n')
-  return undefined
+  return couchdbProgram === undefined ? undefined : () => startCouchdb(couchdbProgram)
 }
 
 export function freePort(): Promise<number> {
@@ -46,13 +32,22 @@ export function freePort(): Promise<number> {
   })
 }
 
+/** The folder that has `etc`: the program's own, or that of the one a wrapper on PATH executes. */
+function releaseOf(executable: string): string {
+  const own = join(dirname(executable), '..')
+  if (existsSync(join(own, 'etc/vm.args'))) return own
+  const wrapped = /^exec "?(\/[^\s"]+\/couchdb)"?/m.exec(readFileSync(executable, 'latin1'))?.[1]
+  if (wrapped === undefined) throw new Error(`${executable} is neither in a CouchDB release nor executes one: no ${join(own, 'etc/vm.args')}`)
+  return join(dirname(realpathSync(wrapped)), '..')
+}
+
 export async function startCouchdb(
-  program: string,
+  executable: string,
   dir = mkdtempSync(join(tmpdir(), 'callrec-couchdb-')),
   port?: number,
 ): Promise<{ url: string; dir: string; port: number; stop: () => Promise<void> }> {
   const at = port ?? (await freePort())
-  const release = join(dirname(program), '..')
+  const release = releaseOf(executable)
   const ini = join(dir, 'local.ini')
   writeFileSync(
     ini,
@@ -85,7 +80,7 @@ callrec = s3cret
   )
   const defaults = [join(release, 'etc/default.ini')].filter(file => existsSync(file))
   // The shell waits on a pipe that closes when this process is gone; then it takes the instance and its folder away.
-  const child = spawn('sh', ['-c', '"$0" </dev/null >/dev/null 2>&1 & pid=$!; read -r _; kill -9 "$pid"; wait "$pid"; rm -rf "$1"', program, dir], {
+  const child = spawn('sh', ['-c', '"$0" </dev/null >/dev/null 2>&1 & pid=$!; read -r _; kill -9 "$pid"; wait "$pid"; rm -rf "$1"', executable, dir], {
     stdio: ['pipe', 'ignore', 'ignore'],
     env: { ...process.env, COUCHDB_ARGS_FILE: args, COUCHDB_INI_FILES: [...defaults, ini].join(' ') },
   })

@@ -2,10 +2,11 @@
 // Its users are dial strings into its own dialplan, where a number is a phone that does what it is called.
 
 import { execFileSync, spawn } from 'node:child_process'
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { freePorts } from './ports.ts'
+import { onPath } from './real.ts'
 
 export const REALM = 'phones.example'
 
@@ -16,17 +17,6 @@ export interface FreeSwitch {
   /** Where it may write. */
   directory: string
   stop(): void
-}
-
-export function onPath(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some(folder => {
-    try {
-      accessSync(join(folder, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
 }
 
 const params = (pairs: Record<string, string | number>): string =>
@@ -52,8 +42,6 @@ const PHONES = [
   extension('^press(\\d+)$', ['answer'], ['sleep', '1000'], ['send_dtmf', '$1@100'], ['playback', '{loops=-1}tone_stream://%(1000,0,440);loops=-1']),
   extension('^busy$', ['respond', '486 Busy Here']),
   extension('^never$', ['ring_ready'], ['sleep', '600000']),
-  // Where phones send others to (REFER): as in freeswitch/conf.
-  extension('^to\\d+$', ['unset', 'callrec_node'], ['sched_hangup', '+30 NORMAL_TEMPORARY_FAILURE'], ['park']),
   extension('^incoming$', ['set', 'callrec_account_id=acc1'], ['set', 'callrec_inception=offnet'], ['sched_hangup', '+30 NORMAL_TEMPORARY_FAILURE'], ['park']),
 ]
 

@@ -10,8 +10,8 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { packagePath } from '../../src/root.ts'
 import { eslClient, type EslAddress } from './esl-events.ts'
-import { onPath } from './freeswitch.ts'
 import { freePorts } from './ports.ts'
+import { onPath } from './real.ts'
 import { testPhones, type TestPhone } from './test-phones.ts'
 
 export interface Teardown {

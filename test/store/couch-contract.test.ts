@@ -4,9 +4,10 @@ import test from 'ava'
 import { couchStore } from '../../src/store/couch.ts'
 import { storeContract } from '../contract/store.ts'
 import { couchdb } from '../helpers/couchdb.ts'
+import { realRun } from '../helpers/real.ts'
 
 const start = couchdb
-if (start) {
+if (realRun('the store’s contract', { CouchDB: start !== undefined }) && start) {
   let server: ReturnType<typeof start> | undefined
   storeContract({
     title: 'couchdb',

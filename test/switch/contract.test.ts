@@ -11,9 +11,10 @@ import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import { switchContract } from '../contract/switch.ts'
 import type { SwitchUnderTest } from '../contract/switch.ts'
 import { eslApi } from '../helpers/esl-client.ts'
-import { REALM, onPath, startFreeSwitch } from '../helpers/freeswitch.ts'
+import { REALM, startFreeSwitch } from '../helpers/freeswitch.ts'
 import type { FreeSwitch } from '../helpers/freeswitch.ts'
 import { proxy } from '../helpers/proxy.ts'
+import { onPath, realRun } from '../helpers/real.ts'
 import { PATIENCE } from '../helpers/wait.ts'
 
 const QUICK = { leastMs: 10, mostMs: 200 }
@@ -104,5 +105,4 @@ switchContract({
   name: 'the embedded switch',
   open: openEmbedded,
 })
-if (onPath('freeswitch')) switchContract({ name: 'FreeSWITCH', open: openReal })
-else process.stdout.write('  # no freeswitch on PATH: the switch’s contract ran on the embedded switch alone\n')
+if (realRun('the switch’s contract', { FreeSWITCH: onPath('freeswitch') })) switchContract({ name: 'FreeSWITCH', open: openReal })
