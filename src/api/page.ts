@@ -4,7 +4,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { Key, Row, Store, Stored } from '../store/store.ts'
-import { type Fields, shown } from './fields.ts'
+import { type Fields, shown, tidy } from './fields.ts'
 import { type Filter, filterOf } from './filter.ts'
 import type { Answer } from './route.ts'
 
@@ -76,20 +76,24 @@ export function isDescending(query: URLSearchParams, usual: boolean): boolean {
   return descending === null ? usual : descending === 'true'
 }
 
+/** Characters; more than any name makes, and no more than fits into a URL when each byte takes three. */
+const LONGEST_KEY = 2700
+
 const encodeKey = (key: Key): string => Buffer.from(JSON.stringify(key)).toString('base64url')
 
 /** What `isPlace` does not know was not given out for such a list. */
 function startKey<P extends Key>(query: URLSearchParams, { isPlace }: Pick<Source<P>, 'isPlace'>): P | undefined {
   const text = query.get('start_key')
   if (text === null) return undefined
-  const key = decode(text)
+  const key = text.length > LONGEST_KEY ? undefined : decode(text)
   if (!isPlace(key)) throw new AppError('faulty_request', 'start_key is not one that was given out for this list')
   return key
 }
 
 function decode(text: string): unknown {
   try {
-    return JSON.parse(Buffer.from(text, 'base64url').toString()) as unknown
+    const copied = tidy(JSON.parse(Buffer.from(text, 'base64url').toString()))
+    return 'refused' in copied ? undefined : copied.value
   } catch {
     return undefined
   }

@@ -200,6 +200,31 @@ test('a user has a list of his devices, whose keys lead to nobody else’s', asy
   t.is((await ask('GET', `${at}/users/${'0'.repeat(32)}/devices`)).status, 404)
 })
 
+test('a start_key that was made up is a 404 or a page, however it is nested', async t => {
+  const { ask, at, lines } = await tenant(t)
+  const nested = (depth: number): string => `${'['.repeat(depth)}"x"${']'.repeat(depth)}`
+  for (const key of [
+    '[null,""]',
+    `[${nested(5000)},"x"]`,
+    `[${nested(100)},"x"]`,
+    '[{"a":{}},"_x"]',
+    '["\\ud800","\\u0000"]',
+    '[1e308,"x"]',
+    '{',
+    '7',
+    `[["${'x'.repeat(5000)}"],"x"]`,
+  ]) {
+    for (const list of ['users', 'devices', 'children', 'recordings', 'phone_numbers']) {
+      const { status } = await ask('GET', `${at}/${list}?start_key=${Buffer.from(key).toString('base64url')}`)
+      t.true(status === 200 || status === 404, `${list} ${key.slice(0, 40)} ${status}`)
+    }
+  }
+  t.deepEqual(
+    lines.filter(({ level }) => level === 'error'),
+    [],
+  )
+})
+
 test('a filter asks nothing that the client may not see', async t => {
   const { ask, url, at, id } = await tenant(t)
   const alice = await ask<{ id: string }>('PUT', `${at}/users`, { first_name: 'A', last_name: 'B', username: 'alice', password: 'p' })

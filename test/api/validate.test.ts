@@ -155,6 +155,14 @@ test('a body cannot set a prototype, nor be nested so deeply that walking it fai
   t.deepEqual(tidy(JSON.parse(`${'['.repeat(5000)}${']'.repeat(5000)}`)), { refused: 'the body is nested too deeply' })
 })
 
+test('text that is no Unicode is refused in keys and values alike, for no store could keep it', t => {
+  const told = { refused: 'the body holds half a character' }
+  t.deepEqual(tidy({ a: ['\ud800'] }), told)
+  t.deepEqual(tidy({ 'x\udfff': 1 }), told)
+  const whole = { 'é😀': '\u0000😀\uffff' }
+  t.deepEqual(tidy(whole), { value: whole })
+})
+
 test('the time range is a month and an hour up to now, and what is wrong with one is said at created_from', t => {
   const range = (text: string) => createdRange(new URLSearchParams(text), 63_946_108_800)
   t.deepEqual(range(''), { from: 63_946_108_800 - 2_682_000, to: 63_946_108_800 })
