@@ -17,7 +17,7 @@ import { couchdbProgram, freePort, startCouchdb } from '../test/helpers/couchdb.
 import { ms, type Row, times } from './row.ts'
 import { folder, forget, quantile } from './world.ts'
 
-const TIMES = 150
+const TIMES = 400
 const WARM = 20
 const DB = 'account/be/nc/h'
 

@@ -79,6 +79,8 @@ export class AppError extends Error {
   }
 }
 
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(ERRORS, text)
+
 export const isCode = (error: unknown, code: ErrorCode): error is AppError => error instanceof AppError && error.code === code
 
 /** For a log line or a document: what went wrong in words, whatever was thrown. */

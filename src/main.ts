@@ -10,6 +10,7 @@ import { listen } from './api/listen.ts'
 import { startPhoneCache } from './api/phone-cache.ts'
 import { loadSchemas } from './api/schemas.ts'
 import { createValidator } from './api/validate.ts'
+import { createControl } from './callflow/control.ts'
 import { modules, startExecutor } from './callflow/executor.ts'
 import { systemClock } from './clock.ts'
 import type { Config, SwitchAddress } from './config.ts'
@@ -142,6 +143,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     // Files of a switch that was another engine's wait for us.
     driven.on(event => void (event.name === 'node_up' && delivery.wake()))
     readLevels(metrics, { store, spool, switches: driven, delivery, executor })
+    const control = createControl({ switches: driven, store, recorder, clock: wall, log, config: { maxTimeLimit: config.maxTimeLimit } })
     const phones = own(startPhoneCache({ switches, clock: wall, log }))
     const api = createApi({
       store,
@@ -151,6 +153,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
       erasure,
       tryStorage: (accountId, attachment) =>
         tryOut(attachment, accountId, { http, now: () => wall.now(), directories: config.deliveryDirectories }, AbortSignal.timeout(TRIAL_PATIENCE)),
+      control,
       modules,
       clock: wall,
       log,

@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sip: [],
   net: [],
 }
-const SHARED = ['errors.ts', 'log.ts', 'clock.ts', 'root.ts', 'metrics.ts', 'addresses.ts', 'events.ts']
+const SHARED = ['errors.ts', 'log.ts', 'clock.ts', 'root.ts', 'metrics.ts', 'addresses.ts', 'events.ts', 'in-turn.ts']
 
 /** Only these name an adapter; everybody else talks to the port. */
 const ADAPTERS = ['store/couch.ts', 'store/embedded.ts', 'switch/pool.ts', 'switch/connection.ts', 'simulator/simulator.ts']

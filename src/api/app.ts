@@ -32,6 +32,7 @@ import { checkMetaflows } from './metaflows.ts'
 import { openApiRoutes } from './openapi.ts'
 import { phoneNumberRoutes } from './phone-numbers.ts'
 import { quickcallRoutes } from './quickcall.ts'
+import { reconciliationRoutes } from './reconciliation.ts'
 import { recordingPolicyRoutes } from './recording-policy.ts'
 import { recordingChangeRoutes } from './recording-changes.ts'
 import { recordingRoutes } from './recordings.ts'
@@ -40,7 +41,7 @@ import { loadSchemas, schemaRoutes } from './schemas.ts'
 import { serve } from './serve.ts'
 import { storageRoutes } from './storage.ts'
 import { tokenRoutes } from './token-auth.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from '../in-turn.ts'
 import { userRoutes } from './users.ts'
 import { createValidator } from './validate.ts'
 import { byPath } from './verb.ts'
@@ -67,6 +68,7 @@ export function routesOf(room: Room): Route[] {
     ...resourceRoutes(room),
     ...groupRoutes(room),
     ...phoneNumberRoutes(room),
+    ...reconciliationRoutes(room),
     ...recordingRoutes(room),
     ...recordingChangeRoutes(room),
     ...storageRoutes(room),

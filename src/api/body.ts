@@ -36,7 +36,7 @@ function formOf(text: string): Fields | undefined {
 }
 
 /** A text that stands beside `data`. */
-export const textOf = (envelope: Envelope | undefined, key: 'verb' | 'accept' | 'auth_token'): string | undefined =>
+export const textOf = (envelope: Envelope | undefined, key: 'verb' | 'accept' | 'auth_token' | 'action'): string | undefined =>
   typeof envelope?.[key] === 'string' ? envelope[key] : undefined
 
 /** `optional`: no body at all is an empty one. */

@@ -5,6 +5,7 @@ import { isCode } from '../errors.ts'
 import { accountDb, isId, toGregorian } from '../store/modb.ts'
 import type { Store } from '../store/store.ts'
 import type { Leg, SwitchNode } from '../switch/switch.ts'
+import { channelActions } from './channel-actions.ts'
 import { type Device, ownerOf } from './devices.ts'
 import { noSuch } from './document.ts'
 import type { Fields } from './fields.ts'
@@ -17,7 +18,7 @@ export function channelRoutes(room: Room): Route[] {
 
   async function list(request: Request, whose: (row: Fields) => boolean): Promise<Answer> {
     const legs = (await Promise.all(up(room).map(node => legsOf(node)))).flat()
-    const rows = await rowsOf(store, request, legs)
+    const rows = await rowsOf(room, request, legs)
     const matches = filterOf(request.query, { created: false })
     const data = rows.filter(row => mayKnow(request, row) && whose(row) && (matches === undefined || matches(row, { _id: '', _rev: '' })))
     return { data, beside: { page_size: data.length } }
@@ -35,29 +36,52 @@ export function channelRoutes(room: Room): Route[] {
     return list(request, row => row['authorizing_id'] === id)
   }
 
-  async function found(request: Request): Promise<Fields> {
-    const uuid = request.param('channel')
-    const legs = await Promise.all(up(room).map(node => unlessDown(node.leg(uuid), undefined)))
-    const [row] = await rowsOf(
-      store,
-      request,
-      legs.filter(leg => leg !== undefined),
-    )
-    if (row === undefined) throw noSuch('channel', uuid)
-    return row
+  const everybody: Whose = () => true
+  const users: Whose = (row, { param }) => row['owner_id'] === param('user')
+  const devices: Whose = (row, { param }) => row['authorizing_id'] === param('device')
+
+  /** One leg, by each path it has; below a user or a device only his. */
+  function one(path: string, whose: Whose): Route[] {
+    const find = (request: Request): Promise<Channel> => channelOf(room, request, whose)
+    const owner = async (request: Request): Promise<string | undefined> => {
+      const { owner_id: id } = (await find(request)).row
+      return typeof id === 'string' ? id : undefined
+    }
+    const acts = channelActions(room, find)
+    return [
+      { method: 'GET', path, access: 'own', owner, run: async request => ({ data: (await find(request)).row }) },
+      { method: 'POST', path, access: 'own', owner, run: acts.act },
+      { method: 'PUT', path, access: 'own', owner, run: acts.metaflow },
+    ]
   }
 
-  const owner = async (request: Request): Promise<string | undefined> => {
-    const { owner_id: id } = await found(request)
-    return typeof id === 'string' ? id : undefined
-  }
-
+  const [ofUsers, ofDevices] = ['/v2/accounts/:account/users/:user/channels', '/v2/accounts/:account/devices/:device/channels']
   return [
     { method: 'GET', path: all, access: 'user', run: request => list(request, () => true) },
-    { method: 'GET', path: '/v2/accounts/:account/users/:user/channels', access: 'own', owner: async ({ param }) => param('user'), run: ofUser },
-    { method: 'GET', path: '/v2/accounts/:account/devices/:device/channels', access: 'own', owner: request => ownerOf(store, request), run: ofDevice },
-    { method: 'GET', path: `${all}/:channel`, access: 'own', owner, run: async request => ({ data: await found(request) }) },
+    { method: 'GET', path: ofUsers, access: 'own', owner: async ({ param }) => param('user'), run: ofUser },
+    { method: 'GET', path: ofDevices, access: 'own', owner: request => ownerOf(store, request), run: ofDevice },
+    ...one(`${all}/:channel`, everybody),
+    ...one(`${ofUsers}/:channel`, users),
+    ...one(`${ofDevices}/:channel`, devices),
   ]
+}
+
+/** A leg and what the API says of it. */
+export interface Channel {
+  leg: Leg
+  row: Fields
+}
+
+type Whose = (row: Fields, request: Request) => boolean
+
+/** The leg that the path names, on whichever switch it is; `bad_identifier` where it is not the account's, or not whose the path says. */
+async function channelOf(room: Room, request: Request, whose: Whose): Promise<Channel> {
+  const uuid = request.param('channel')
+  const legs = await Promise.all(up(room).map(node => unlessDown(node.leg(uuid), undefined)))
+  const leg = legs.find(found => found !== undefined)
+  const [row] = leg === undefined ? [] : await rowsOf(room, request, [leg])
+  if (leg === undefined || row === undefined || !whose(row, request)) throw noSuch('channel', uuid)
+  return { leg, row }
 }
 
 const up = ({ switches }: Room): SwitchNode[] => switches.nodes.filter(node => node.status().state === 'up')
@@ -75,12 +99,12 @@ async function unlessDown<T>(asked: Promise<T>, nothing: T): Promise<T> {
 }
 
 /** Those of the account, with what the documents know of them (cb_channels.erl). */
-async function rowsOf(store: Store, { account }: Request, legs: readonly Leg[]): Promise<Fields[]> {
+async function rowsOf({ store, control }: Room, { account }: Request, legs: readonly Leg[]): Promise<Fields[]> {
   const own = legs.filter(({ variables }) => variables['callrec_account_id'] === account._id)
   const ids = [...new Set(own.map(deviceOf).filter(isId))]
   const devices = await store.getMany<Device>(accountDb(account._id), ids)
   const byId = new Map(ids.map((id, at) => [id, devices[at]]))
-  return own.map(leg => rowOf(leg, byId.get(deviceOf(leg)), account.realm))
+  return own.map(leg => ({ ...rowOf(leg, byId.get(deviceOf(leg)), account.realm), recordings: control.recordings(leg.uuid) }))
 }
 
 const deviceOf = ({ variables }: Leg): string => variables['callrec_device_id'] ?? ''

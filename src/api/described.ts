@@ -52,6 +52,12 @@ const channels = (path: string, whose: string): Table => ({
   [`GET ${path}/channels`]: { summary: `Lists the legs of ${whose} that are up now`, lists: 'all' },
 })
 
+const channel = (path: string): Table => ({
+  [`GET ${path}/channels/{channel}`]: { summary: 'Reads a leg that is up now, and how its recordings stand' },
+  [`POST ${path}/channels/{channel}`]: { summary: 'Controls the recording of a call, ends a leg or sends it elsewhere', takes: 'channels' },
+  [`PUT ${path}/channels/{channel}`]: { summary: 'Runs a metaflow on a leg', takes: 'metaflow' },
+})
+
 const quickcall: Described = { summary: 'Rings a device and, when it answers, calls a number', takes: 'quickcall', status: 202 }
 
 export const DESCRIBED: Table = {
@@ -120,6 +126,9 @@ export const DESCRIBED: Table = {
     lists: 'all',
   },
 
+  [`GET ${ACCOUNT}/recordings/reconciliation`]: {
+    summary: 'Sums a `day`: recordings expected, recorded, discarded, missing, running, delivered, waiting, undelivered; or lists one `list` of it',
+  },
   [`PUT ${ACCOUNT}/storage`]: {
     summary: 'Says where recordings are kept, after a test file was stored there (unless `validate_settings=false`)',
     takes: 'storage',
@@ -138,7 +147,9 @@ export const DESCRIBED: Table = {
   ...channels(ACCOUNT, 'the account'),
   ...channels(`${ACCOUNT}/users/{user}`, 'a user'),
   ...channels(`${ACCOUNT}/devices/{device}`, 'a device'),
-  [`GET ${ACCOUNT}/channels/{channel}`]: { summary: 'Reads a leg that is up now' },
+  ...channel(ACCOUNT),
+  ...channel(`${ACCOUNT}/users/{user}`),
+  ...channel(`${ACCOUNT}/devices/{device}`),
 
   'GET /v2/schemas': { summary: 'Lists the names of all schemas', lists: 'all' },
   'GET /v2/schemas/{schema}': { summary: 'Reads a schema' },

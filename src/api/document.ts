@@ -8,7 +8,7 @@ import { permitted } from './changes.ts'
 import { type Fields, isObject, merge, privateFields, publicFields, shown } from './fields.ts'
 import { checkMetaflows } from './metaflows.ts'
 import { lostRaceIs412, requireMatch } from './preconditions.ts'
-import { join, type Problems, refuse } from './problems.ts'
+import { join, problem, type Problems, refuse } from './problems.ts'
 import type { Account, Answer, Request, Room } from './route.ts'
 
 export interface Draft {
@@ -97,6 +97,7 @@ export function verbs(room: Room, resource: Resource) {
     const settled = (await resource.settle?.(draft)) ?? { fields: draft.fields }
     const pvt = { ...(before === undefined ? birth : privateFields(before)), ...settled.pvt, ...marks(request) }
     const doc: Doc = { ...settled.fields, ...withoutUndefined(pvt), _id: id }
+    refuseLarge('data', doc, LARGEST_DOCUMENT)
     const rev = await lostRaceIs412(request.headers['if-match'], store.put(db, doc))
     const after = { ...doc, _rev: rev }
     await resource.changed?.({ ...(before === undefined ? {} : { before }), after, account: request.account })
@@ -148,6 +149,15 @@ export function verbs(room: Room, resource: Resource) {
         return { data: { ...(data as Fields), _read_only: { deleted: true } }, revision: _rev }
       }),
   }
+}
+
+/** Bytes of JSON. A list holds thousands of documents at once, and a merge adds to what is there. */
+const LARGEST_DOCUMENT = 1_000_000
+
+export function refuseLarge(path: string, value: unknown, most: number): void {
+  if (Buffer.byteLength(JSON.stringify(value)) <= most) return
+  const message = `${path} must be at most ${most} bytes of JSON`
+  throw new AppError('body_too_large', message, problem(path, 'maxSize', { message, target: most }))
 }
 
 /** A document of this type that was not put away. */

@@ -9,7 +9,7 @@ import type { Answer, Changing, Request, Route } from './route.ts'
 import type { Validator } from './validate.ts'
 
 /** Steps a metaflow may have. */
-const MODULES = ['record_call']
+export const METAFLOW_MODULES = ['record_call']
 
 /** Beyond the schema `metaflows`: every step's data, and that patterns are expressions. */
 export function checkMetaflows(validator: Validator, metaflows: Fields, at: readonly string[]): { fields: Fields; problems: Problems } {
@@ -18,7 +18,7 @@ export function checkMetaflows(validator: Validator, metaflows: Fields, at: read
   for (const by of ['numbers', 'patterns']) {
     const flows = metaflows[by]
     if (!isObject(flows)) continue
-    const entries = Object.entries(flows).map(([key, node]) => [key, checkFlow(validator, MODULES, node, [...at, by, key], 'metaflow')] as const)
+    const entries = Object.entries(flows).map(([key, node]) => [key, checkFlow(validator, METAFLOW_MODULES, node, [...at, by, key], 'metaflow')] as const)
     checked[by] = Object.fromEntries(entries.map(([key, { flow }]) => [key, flow]))
     problems.push(...entries.map(one => one[1].problems))
     if (by === 'patterns') problems.push(...Object.keys(flows).map(pattern => patternProblem(pattern, [...at, by, pattern])))

@@ -3,9 +3,9 @@
 
 import { isCode } from '../errors.ts'
 import { fromGregorian, monthDb, monthsBetween, toGregorian } from '../store/modb.ts'
-import type { Key, Row } from '../store/store.ts'
+import type { Key, Row, Stored } from '../store/store.ts'
 import type { Fields } from './fields.ts'
-import { filterOf } from './filter.ts'
+import { type Filter, filterOf } from './filter.ts'
 import { isDescending, pageOf, type Source } from './page.ts'
 import { createdRange, type Range } from './range.ts'
 import type { Answer, Request, Room } from './route.ts'
@@ -16,6 +16,8 @@ export interface Listing {
   /** `design/name`. */
   view: string
   of?: string
+  /** Of these rows, the ones that are listed at all. */
+  only?: (doc: Stored) => boolean
 }
 
 /** Where a page starts; the one whose recordings they are is not in it, so no key leads to somebody else's. */
@@ -26,7 +28,7 @@ const isPlace = (key: unknown): key is Place => Array.isArray(key) && key.length
 export function listMonths(
   { store, clock }: Room,
   { account, query, who }: Request,
-  { view: name, of }: Listing,
+  { view: name, of, only }: Listing,
   view: (doc: Fields) => Fields,
 ): Promise<Answer> {
   const range = createdRange(query, toGregorian(clock.now()))
@@ -56,7 +58,9 @@ export function listMonths(
     summary: ({ doc }) => view(doc ?? {}),
     visible: doc => asReadBy(who, view(doc)),
   }
-  return pageOf(source, query, filterOf(query, { created: false }))
+  const asked = filterOf(query, { created: false })
+  const filter: Filter | undefined = only === undefined ? asked : (fields, doc) => only(doc) && (asked === undefined || asked(fields, doc))
+  return pageOf(source, query, filter)
 }
 
 /** What of a range is left from a place on, as seconds and as bounds of keys; a place before its beginning is its beginning. */

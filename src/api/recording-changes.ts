@@ -7,6 +7,7 @@ import { IN_FLIGHT } from '../recording/document.ts'
 import { AppError } from '../errors.ts'
 import { recordingDb, toGregorian } from '../store/modb.ts'
 import type { Stored } from '../store/store.ts'
+import { refuseLarge } from './document.ts'
 import { type Fields, merge, publicFields, shown } from './fields.ts'
 import { lostRaceIs412, requireMatch } from './preconditions.ts'
 import { join, problem, refuse } from './problems.ts'
@@ -14,6 +15,9 @@ import { loadAny, loadRecording, view } from './recording-view.ts'
 import type { Answer, Request, Room, Route } from './route.ts'
 
 const ONE = '/v2/accounts/:account/recordings/:recording'
+
+/** Bytes of JSON; lists hold whole recordings. */
+const LARGEST_NOTES = 16_384
 
 /** What a client may write of a recording. */
 const WRITABLE = ['user_metadata', 'legal_hold']
@@ -46,6 +50,7 @@ export function recordingChangeRoutes({ store, clock, validator, audit, erasure 
     const { user_metadata, legal_hold } = merge({ user_metadata: recording['user_metadata'], legal_hold: recording.legal_hold }, data)
     const written = { ...(user_metadata === undefined ? {} : { user_metadata }), ...(legal_hold === undefined ? {} : { legal_hold }) }
     refuse(validator.check('call_recordings', written).problems)
+    refuseLarge('user_metadata', user_metadata ?? {}, LARGEST_NOTES)
     const { user_metadata: _, legal_hold: __, ...kept } = recording
     const doc = { ...kept, ...written, _id: recording._id, pvt_modified: toGregorian(clock.now()) }
     await audit.note(recording, factOf(request, 'changed', { fields: Object.keys(data), ...('legal_hold' in data ? { legal_hold: legal_hold === true } : {}) }))

@@ -24,9 +24,12 @@ export function recordingRoutes(room: Room): Route[] {
   }
 
   async function ofDevice(request: Request): Promise<Answer> {
-    const { account, param } = request
-    await existing(store, accountDb(account._id), 'device', param('device'))
-    return listMonths(room, request, { view: 'recordings/listing_by_device', of: param('device') }, view)
+    const { account, param, who } = request
+    const device = param('device')
+    await existing(store, accountDb(account._id), 'device', device)
+    // The phone may have been somebody else's; of his own recordings, so that no start_key is another's either.
+    const his: Listing = { view: 'recordings/listing_by_user', of: who.ownerId ?? '', only: doc => doc['endpoint_id'] === device }
+    return listMonths(room, request, who.level === 'user' ? his : { view: 'recordings/listing_by_device', of: device }, view)
   }
 
   const owner = async (request: Request): Promise<string | undefined> => (await loadAny(store, request)).owner_id

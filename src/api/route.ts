@@ -4,6 +4,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Networks } from '../addresses.ts'
+import type { CallControl } from '../callflow/control.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Meters } from '../metrics.ts'
@@ -25,6 +26,8 @@ import type { Validator } from './validate.ts'
 export interface ApiPorts {
   store: Store
   switches: Switches
+  /** What is done to calls that run. */
+  control: CallControl
   /** Told when what a phone registers with has changed. */
   phones: PhoneCache
   audit: Audit
@@ -121,6 +124,8 @@ export interface OpenRequest {
   param: (name: Param) => string
   /** `data` of the envelope; empty where the route takes no body. */
   data: Fields
+  /** What stands beside `data` in the envelope of Kazoo's metaflows. */
+  action?: string
 }
 
 export interface Request extends OpenRequest {

@@ -43,7 +43,8 @@ export async function serve(room: Room, methods: Methods, ctx: Routed): Promise<
   const inRows = isList(route) && wantsCsv(accept)
   if (route.produces === undefined && !inRows) requireJson(accept)
   const data = takesBody(route) ? dataOf(envelope, route.body === 'optional') : {}
-  const answer = await run({ ...unread, accept, data })
+  const action = textOf(envelope, 'action')
+  const answer = await run({ ...unread, accept, data, ...(action === undefined ? {} : { action }) })
   ctx.body = { ...(inRows ? asCsv(answer, ctx.path, unread) : answer), [ANSWER]: true }
 }
 

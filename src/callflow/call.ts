@@ -114,7 +114,7 @@ export const untilGone = ({ signal }: Call): Promise<void> =>
   })
 
 /** Only the waiting ends: the port's own signal would break off what runs, and a closing engine leaves calls as they are. */
-function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+export function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason as Error)
     if (signal.aborted) abort()

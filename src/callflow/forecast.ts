@@ -3,7 +3,7 @@
 
 import type { Log } from '../log.ts'
 import type { By, Side } from '../recording/document.ts'
-import { type Decision, decideAction, decideCallee, decideCallerLeg, type Way } from '../recording/policy.ts'
+import { type Decision, decideAction, decideCallee, decideCallerLeg, decideMessage, type Way } from '../recording/policy.ts'
 import { type Effective, sameFile } from '../recording/settings.ts'
 import { accountDb, isId } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
@@ -113,7 +113,8 @@ async function find({ store, log, account }: Asked, from: From, to: To): Promise
 }
 
 /** Actions that only take time. */
-const PASSING = new Set(['answer', 'language', 'noop', 'play', 'record_caller', 'set_variables', 'sleep', 'tts', 'webhook'])
+const PASSING = new Set(['answer', 'language', 'noop', 'play', 'set_variables', 'sleep', 'tts', 'webhook'])
+const RECORDING = new Set(['record_call', 'record_caller'])
 const ENDING = new Set(['dead_air', 'hangup', 'response', 'wait_for_hangup'])
 
 /** As the recorder keeps what runs on the caller's leg. */
@@ -152,13 +153,15 @@ class Walk {
     if (data['skip_module'] === true || PASSING.has(module)) return next()
     if (ENDING.has(module)) return stop()
     // What an expression yields, only the call knows. A recording is one whatever its url or label becomes.
-    if (modules.includes(module) && module !== 'record_call' && JSON.stringify(data).includes('{{')) {
+    if (modules.includes(module) && !RECORDING.has(module) && JSON.stringify(data).includes('{{')) {
       this.open = module
       return undefined
     }
     switch (module) {
       case 'record_call':
         return this.#record(data)
+      case 'record_caller':
+        return this.#message(data)
       case 'callflow':
         return this.#branch(data['id'])
       case 'user':
@@ -173,6 +176,13 @@ class Walk {
   #record(data: FlowNode['data']): Outcome {
     if (data['action'] === 'stop') this.#stopLatest()
     else this.#ofCaller(decideAction(callerDocuments(this.#call), this.#call.way, data, labelOf(this.#call, data)), 'action')
+    return next()
+  }
+
+  #message(data: FlowNode['data']): Outcome {
+    const { device, user, callflow } = this.#call
+    const decision = decideMessage(callerDocuments(this.#call), this.#call.way, data, labelOf(this.#call, data))
+    this.decisions.push({ ...decision, leg: 'caller', by: 'action', device, user, when: 'when the caller speaks at this action', callflow_id: callflow._id })
     return next()
   }
 
@@ -223,7 +233,7 @@ class Walk {
   }
 
   #stopLatest(): void {
-    const latest = this.decisions.findLast(one => one.by === 'action' && one.stopped === undefined)
+    const latest = this.decisions.findLast(one => one.by === 'action' && one.stopped === undefined && this.#running.some(({ made }) => made.includes(one)))
     if (latest === undefined) return
     latest.stopped = true
     const at = this.#running.findIndex(({ made }) => made.includes(latest))

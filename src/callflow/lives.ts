@@ -47,7 +47,8 @@ export const startOf = ({ cameAt, number, way }: Pick<Call, 'cameAt' | 'number' 
   [TO]: way.to,
 })
 
-const cameAtOn = ({ variables }: Leg): number | undefined => {
+/** Undefined where no flow ever began for the leg. */
+export const cameAtOn = ({ variables }: Leg): number | undefined => {
   const value = Number(variables[CAME_AT])
   return Number.isSafeInteger(value) && value > 0 ? value : undefined
 }

@@ -5,13 +5,11 @@
 import { isCode, reasonOf } from '../errors.ts'
 import { decideCallee, decideCallerLeg } from '../recording/policy.ts'
 import type { Network } from '../recording/settings.ts'
-import { accountDb, isId } from '../store/modb.ts'
-import type { Doc } from '../store/store.ts'
 import type { Leg } from '../switch/switch.ts'
-import { bound, callerDocuments, documentsOf, type LegEvent, type Ports } from './call.ts'
-import { isDeleted, live, text } from './documents.ts'
+import { callerDocuments, documentsOf, type LegEvent, type Ports } from './call.ts'
 import type { Lives } from './lives.ts'
 import { calleeFacts, recordCallee, recordNewCaller, recordOn, type Talk } from './recording.ts'
+import { idsOf, talkOf } from './talk.ts'
 
 export interface Pairs {
   heard(event: LegEvent): void
@@ -30,10 +28,6 @@ interface PairPorts extends Pick<Ports, 'switches' | 'store' | 'recorder' | 'log
   /** The flow of the caller's leg has rung the other one, and decided before it did. */
   isOwnBridge: (caller: string, callee: string) => boolean
 }
-
-const NO_CALLFLOW: Doc = { _id: '' }
-
-const networkOf = ({ variables }: Leg): Network => (variables['callrec_inception'] === 'offnet' ? 'offnet' : 'onnet')
 
 /** Not of callrec's making and not in its hands: nobody has parked it for us. */
 const isForeign = ({ variables }: Leg): boolean =>
@@ -56,34 +50,8 @@ export function watchPairs({ switches, store, recorder, log, config, lives, isRu
     working.add(one)
   }
 
-  /** Undefined where the leg is no account's. `to`: where the other side is. */
-  async function talkOf(leg: Leg, to: Network): Promise<Talk | undefined> {
-    const { callrec_account_id: accountId = '', callrec_device_id: deviceId = '', callrec_callflow_id: callflowId = '' } = leg.variables
-    if (!isId(accountId)) return undefined
-    const db = accountDb(accountId)
-    const named = (id: string): Promise<Doc | undefined> => (isId(id) ? store.get(db, id) : Promise.resolve(undefined))
-    const [account, phone, flow] = await Promise.all([store.get('accounts', accountId), named(deviceId), named(callflowId)])
-    if (account === undefined || isDeleted(account)) return undefined
-    const device = live(phone, 'device')
-    const user = live(await named(text(device?.['owner_id'])), 'user')
-    const callflow = live(flow, 'callflow') ?? NO_CALLFLOW
-    const cameAt = isForeign(leg) ? lives.came(leg) : lives.cameAt(leg)
-    return {
-      ports: { recorder },
-      leg,
-      accountId,
-      account,
-      device,
-      user,
-      dialled: callflow,
-      callflow,
-      number: leg.variables['callrec_number'] ?? leg.destination,
-      interactionId: leg.variables['callrec_interaction_id'] ?? leg.uuid,
-      cameAt,
-      way: { from: networkOf(leg), to, maxTimeLimit: config.maxTimeLimit },
-      log: bound(log, { account_id: accountId, ...idsOf(leg) }),
-    }
-  }
+  const learn = (leg: Leg, to: Network): Promise<Talk | undefined> =>
+    talkOf({ store, recorder, config, log }, leg, to, isForeign(leg) ? lives.came(leg) : lives.cameAt(leg))
 
   async function decideCallerOf(talk: Talk): Promise<void> {
     const decisions = decideCallerLeg(callerDocuments(talk), talk.way)
@@ -93,7 +61,7 @@ export function watchPairs({ switches, store, recorder, log, config, lives, isRu
   }
 
   async function alone(leg: Leg): Promise<void> {
-    const talk = await talkOf(leg, leg.variables['callrec_to'] === 'offnet' ? 'offnet' : 'onnet')
+    const talk = await learn(leg, leg.variables['callrec_to'] === 'offnet' ? 'offnet' : 'onnet')
     if (talk === undefined) return
     lives.known(leg.uuid, { ...talk, dialled: undefined }, talk.log)
     await decideCallerOf(talk)
@@ -104,11 +72,11 @@ export function watchPairs({ switches, store, recorder, log, config, lives, isRu
     const swapped = a.direction === 'outbound' && b.direction === 'inbound'
     const [from, to, leftFrom, leftTo] = swapped ? [b, a, left[1], left[0]] : [a, b, left[0], left[1]]
     const other = to.variables['callrec_account_id'] === undefined ? from.variables['callrec_to'] : to.variables['callrec_inception']
-    const talk = await talkOf(from, other === 'offnet' ? 'offnet' : 'onnet')
+    const talk = await learn(from, other === 'offnet' ? 'offnet' : 'onnet')
     if (talk === undefined) return
     if (isForeign(from)) lives.known(from.uuid, { ...talk, dialled: undefined }, talk.log)
     if (leftFrom !== undefined) await recordOn(talk, leftFrom)
-    const callee = await talkOf(to, talk.way.from)
+    const callee = await learn(to, talk.way.from)
     const sameAccount = callee?.accountId === talk.accountId
     if (leftTo !== undefined && sameAccount) {
       const facts = callee.device === undefined ? undefined : calleeFacts(talk, { uuid: to.uuid, device: callee.device, user: callee.user })
@@ -169,5 +137,3 @@ export function watchPairs({ switches, store, recorder, log, config, lives, isRu
     },
   }
 }
-
-const idsOf = ({ uuid, sipCallId, node }: Leg) => ({ call_id: uuid, leg: uuid, sip_call_id: sipCallId, node })

@@ -1,12 +1,13 @@
 // From a decision to the recorder: what is known of the call when a recording is asked for. A call is
 // never cut off because it cannot be recorded, so nothing here throws.
 
-import { reasonOf } from '../errors.ts'
+import { isCode, reasonOf } from '../errors.ts'
 import type { CallFacts } from '../recording/document.ts'
 import { type Decision, decideCallerLeg } from '../recording/policy.ts'
+import type { MessageRequest, Spoken } from '../recording/message.ts'
 import type { StartRequest } from '../recording/starting.ts'
 import { sameFile } from '../recording/settings.ts'
-import { type Call, callerDocuments, type Ports } from './call.ts'
+import { type Call, callerDocuments, type Ports, unlessAborted } from './call.ts'
 import { nameOf, sipUsername, text } from './documents.ts'
 import { cdrId } from '../store/modb.ts'
 import type { Fields } from './flow.ts'
@@ -149,6 +150,30 @@ export async function recordLeaving(call: Call): Promise<void> {
 
 export const recordCaller = (call: Talk, decision: Decision, label: string): Promise<boolean> =>
   start(call, decision, { leg: call.leg, fresh: false, side: 'caller', by: 'action', facts: callerFacts(call, label) })
+
+/** What the caller says alone, until the recorder answers; undefined where it does not. */
+export async function recordSpoken(call: Call, { settings, origin }: Decision, label: string, until: MessageRequest['until']): Promise<Spoken | undefined> {
+  const about = { recorded_leg: call.leg.uuid, origin }
+  const asked = {
+    accountId: call.accountId,
+    leg: call.leg,
+    fresh: false,
+    side: 'caller' as const,
+    facts: callerFacts(call, label),
+    settings,
+    origin,
+    by: 'action' as const,
+  }
+  try {
+    const spoken = await unlessAborted(call.signal, call.ports.recorder.message({ ...asked, until }))
+    if (spoken.state === 'failed') call.log.error('recording_refused', { ...about, recording_id: spoken.id, reason: spoken.reason })
+    return spoken
+  } catch (error) {
+    if (call.signal.aborted || isCode(error, 'leg_gone') || isCode(error, 'switch_down')) throw error
+    call.log.error('recording_not_started', { ...about, reason: reasonOf(error) })
+    return undefined
+  }
+}
 
 /** Before the bridge, so that the documents are there when it answers; `leg`: it is there already. */
 export function recordCallee(call: Talk, callee: Callee, decision: Decision, leg?: Leg): Promise<boolean> {

@@ -137,6 +137,8 @@ export interface InFlight extends Doc {
   state: State
   /** Why it will be failed or discarded, known before its end. */
   reason?: string
+  /** What a caller says alone (the blocking `record`), not a leg that is overheard. */
+  message?: true
   /** Below the spool directory, `{node}/{YYYYMM}/{id}.{format}`. */
   file: string
   settings: Effective
@@ -179,6 +181,8 @@ export interface NewRecording {
   origins: readonly [Origin, ...Origin[]]
   /** Of the recording this one continues. */
   groupId?: string
+  /** What a caller says alone. */
+  message?: true
   state: State
   /** Hz. */
   sampleRate: number
@@ -188,7 +192,7 @@ export interface NewRecording {
   now: number
 }
 
-export function inFlightOf({ id, accountId, node, leg, side, settings, format, origins, state, now }: NewRecording): InFlight {
+export function inFlightOf({ id, accountId, node, leg, side, settings, format, origins, message, state, now }: NewRecording): InFlight {
   return {
     _id: id,
     account_id: accountId,
@@ -199,11 +203,12 @@ export function inFlightOf({ id, accountId, node, leg, side, settings, format, o
     file: `${node}/${monthOf(now)}/${id}.${format}`,
     settings,
     origins: [...origins],
+    ...(message === undefined ? {} : { message }),
   }
 }
 
 export function recordingOf(made: NewRecording): Recording {
-  const { id, accountId, node, leg, facts, settings, format, warnings, origins, groupId = id, state, sampleRate, before, now } = made
+  const { id, accountId, node, leg, facts, settings, format, warnings, origins, groupId = id, message, state, sampleRate, before, now } = made
   const url = settings.url?.value
   const stereo = settings.stereo?.value === true
   const days = settings.retention_days?.value ?? 0
@@ -232,7 +237,7 @@ export function recordingOf(made: NewRecording): Recording {
     duration: 0,
     duration_ms: 0,
     channels: stereo ? 2 : 1,
-    channel_labels: stereo ? ['caller', 'callee'] : ['mixed'],
+    channel_labels: message ? ['caller'] : stereo ? ['caller', 'callee'] : ['mixed'],
     sample_rate: sampleRate,
     policy: settings,
     ...(days === 0 ? {} : { retain_until: toGregorian(now) + days * DAY }),

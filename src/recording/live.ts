@@ -75,7 +75,7 @@ export class Live {
   constructor(ports: LivePorts, inFlight: InFlight, recording: Recording, on: LiveEvents) {
     this.#ports = ports
     this.#on = on
-    this.#limit = limitOf(inFlight.settings, ports.maxTimeLimit)
+    this.#limit = limitOf(inFlight, ports.maxTimeLimit)
     this.#papers = new Papers(ports.store, ports.clock, inFlight, recording)
     this.#tape = new Tape(ports, inFlight, this.#limit)
     this.#ending = new Ending(ports, this.#papers)

@@ -1,6 +1,7 @@
 // What is recorded, and why: the decision for one leg from the documents around it. Pure; the answer
 // carries the settings with the layer of each and a sentence a person can read.
 
+import type { Side } from './document.ts'
 import {
   ACTION_DEFAULTS,
   type Effective,
@@ -128,10 +129,21 @@ function onceThere(settings: Effective): Effective {
   return { ...settings, record_on_answer: { value: true, from: 'system' } }
 }
 
-/** For a `record_call` node: it records whatever the flags say, with the caller's settings below its own. */
-export function decideAction(documents: Documents, { from, to, maxTimeLimit }: Way, data: unknown, label: string): Decision {
-  const layers = merged(ACTION_DEFAULTS, from === 'offnet' ? strangers(documents) : documents)
+/** For a `record_caller` node: as `decideAction`, of what the caller says alone. */
+export function decideMessage(documents: Documents, way: Way, data: unknown, label: string): Decision {
+  const { settings, ...decision } = decideAction(documents, way, data, label)
+  const { record_on_answer: _answer, record_on_bridge: _bridge, ...rest } = settings
+  // There is one side, and nobody to whom it could be transferred.
+  const fixed = { stereo: { value: false, from: 'system' }, should_follow_transfer: { value: false, from: 'system' } } as const
+  return { ...decision, settings: { ...rest, ...fixed }, origin: `caller : ${label}`, why: 'the callflow asks the caller to speak at this point' }
+}
+
+/** For a `record_call` node, or who asks for the same from outside: it records whatever the flags say, with the party's settings below its own. */
+export function decideAction(documents: Documents, { from, to, maxTimeLimit }: Way, data: unknown, label: string, side: Side = 'caller'): Decision {
+  const isCallee = side === 'callee'
+  const layers = merged(ACTION_DEFAULTS, from === 'offnet' && !isCallee ? strangers(documents) : documents)
   const own = everywhere('action', { ...settingsIn(data), enabled: true })
-  const settings = merge(layers, own)[from === 'offnet' ? 'inbound' : 'outbound'][from === 'offnet' ? 'offnet' : to]
+  const leaves = merge(layers, own)
+  const settings = isCallee || from === 'offnet' ? leaves.inbound[from] : leaves.outbound[to]
   return { record: true, settings: capped(settings, maxTimeLimit), origin: `callflow : ${label}`, why: 'the callflow says so at this point' }
 }

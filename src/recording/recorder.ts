@@ -9,6 +9,7 @@ import { createCovers, type Wish } from './covers.ts'
 import { isEnd, type State } from './lifecycle.ts'
 import type { Live, LivePorts } from './live.ts'
 import { Following, type Survivor } from './following.ts'
+import { type MessageRequest, recordMessage, type Spoken } from './message.ts'
 import { goOn } from './next-part.ts'
 import { Roster } from './roster.ts'
 import type { Effective } from './settings.ts'
@@ -20,6 +21,8 @@ export interface Recorder {
    * switch or the store is `state: failed` with the reason, not a throw: a call is never cut off because it cannot be recorded.
    */
   start(request: StartRequest): Promise<Started>
+  /** Records what a caller says alone; see recordMessage. */
+  message(request: MessageRequest): Promise<Spoken>
   /**
    * A leg has left its conversation by a transfer: its recordings end, and those that follow transfers go on as next parts on the leg it
    * talked to, joined with equal ones there.
@@ -53,7 +56,7 @@ export interface RecorderPorts extends Omit<LivePorts, 'node'> {
   random: (bytes: number) => string
 }
 
-/** It ends by itself meanwhile. */
+/** It came to its end while it waited for its turn. */
 function unlessOver(error: unknown): void {
   if (!isCode(error, 'wrong_state')) throw error
 }
@@ -130,6 +133,8 @@ export function startRecorder(ports: RecorderPorts): Recorder {
   return {
     start: request => roster.inTurn(request.leg.uuid, () => start(ports, roster, request)),
 
+    message: request => recordMessage(ports, roster, request),
+
     async follow(left, to) {
       const live = roster.ofLeg(left)
       const requests = following.requests(left, live, to)
@@ -153,15 +158,16 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     async stop(id) {
       const one = roster.get(id)
       if (one === undefined || one.state === 'stopping' || isEnd(one.state)) return
-      await one.ask('stop').catch((error: unknown) => {
-        // It came to its end while it waited for its turn.
-        if (!isCode(error, 'wrong_state')) throw error
-      })
+      await one.ask('stop').catch(unlessOver)
     },
 
     ended: id => roster.ended(id),
 
-    running: leg => roster.ofLeg(leg).map(one => ({ id: one.id, settings: one.settings, state: one.state, origins: one.origins.map(({ origin }) => origin) })),
+    running: leg =>
+      roster
+        .ofLeg(leg)
+        .filter(one => !one.inFlight.message)
+        .map(one => ({ id: one.id, settings: one.settings, state: one.state, origins: one.origins.map(({ origin }) => origin) })),
 
     cover: request => callCovers.cover(request),
     wishOf: interactionId => callCovers.wishOf(interactionId),

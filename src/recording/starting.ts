@@ -9,7 +9,7 @@ import { recordingId } from '../store/modb.ts'
 import type { Store } from '../store/store.ts'
 import type { Leg, Switches } from '../switch/switch.ts'
 import { happened } from './awaited.ts'
-import type { By, CallFacts, NewRecording, Recording, Side } from './document.ts'
+import type { By, CallFacts, NewRecording, Side } from './document.ts'
 import type { State } from './lifecycle.ts'
 import type { Live } from './live.ts'
 import { recordingsBefore } from './ordinal.ts'
@@ -54,17 +54,25 @@ export interface StartingPorts {
 const USUAL_RATE = 8000
 
 export async function start(ports: StartingPorts, roster: Roster, request: StartRequest): Promise<Started> {
-  const { switches, clock, log, metrics, random } = ports
-  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId } = request
-  const now = clock.now()
-  const asked = { origin, by, at: now }
-  const twin = roster.ofLeg(leg.uuid).find(one => one.state !== 'stopping' && isShared(one.recording, facts) && sameFile(one.settings, settings))
+  const { leg, facts, settings, origin, by } = request
+  const twin = roster.ofLeg(leg.uuid).find(one => one.state !== 'stopping' && isShared(one, facts) && sameFile(one.settings, settings))
   if (twin !== undefined) {
     // Policy is decided again at every turn of a call; an action that starts twice is to be stopped twice.
     const known = by === 'policy' && twin.origins.some(one => one.by === 'policy' && one.origin === origin)
-    if (!known) await twin.addOrigin(asked)
+    if (!known) await twin.addOrigin({ origin, by, at: ports.clock.now() })
     return standing(twin, true)
   }
+  const one = await entered(ports, roster, request)
+  if (!('ask' in one)) return one
+  if (await alreadyHappened(ports, one, leg)) await one.ask('begin')
+  return standing(one, false)
+}
+
+/** A recording of its own, once its documents are written; what is to be told instead when they cannot be. */
+export async function entered(ports: StartingPorts, roster: Roster, request: StartRequest & Pick<NewRecording, 'message'>): Promise<Live | Started> {
+  const { switches, clock, log, metrics, random } = ports
+  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId, message } = request
+  const now = clock.now()
   const { state, reason, modules } = switches.node(leg.node).status()
   if (state === 'standby') throw new AppError('switch_down', `${leg.node} is not ours to record on: ${reason ?? ''}`, { node: leg.node })
   const { format, warnings } = writable(settings, modules)
@@ -78,28 +86,27 @@ export async function start(ports: StartingPorts, roster: Roster, request: Start
     settings,
     format,
     warnings,
-    origins: [asked],
+    origins: [{ origin, by, at: now }],
     ...(groupId === undefined ? {} : { groupId }),
+    ...(message === undefined ? {} : { message }),
     state: 'waiting',
     sampleRate: settings.record_sample_rate?.value ?? (leg.sampleRate || USUAL_RATE),
     before: fresh ? roster.ofLeg(leg.uuid).length : await recordingsBefore(ports, roster, { accountId, leg: leg.uuid, now }),
     now,
   }
-  let one: Live
   try {
-    one = await roster.enter(made)
+    return await roster.enter(made)
   } catch (error) {
     const { id } = made
     metrics.count('callrec_recordings_total', { outcome: 'failed', reason: error instanceof AppError ? error.code : 'unspecified_fault' })
     log.error('recording_not_started', { account_id: accountId, recording_id: id, leg: leg.uuid, reason: reasonOf(error) })
     return { id, state: 'failed', joined: false, reason: reasonOf(error) }
   }
-  if (await alreadyHappened(ports, one, leg)) await one.ask('begin')
-  return standing(one, false)
 }
 
-/** What a voice application asks for is a file of its own. */
-const isShared = ({ pvt_voice: one }: Pick<Recording, 'pvt_voice'>, { pvt_voice: other }: CallFacts): boolean => one === undefined && other === undefined
+/** What a voice application asks for is a file of its own, and so is a message. */
+const isShared = ({ recording, inFlight }: Live, { pvt_voice }: CallFacts): boolean =>
+  recording.pvt_voice === undefined && pvt_voice === undefined && inFlight.message === undefined
 
 export const standing = (one: Live, joined: boolean): Started => ({
   id: one.id,

@@ -6,7 +6,6 @@ import type { SwitchNode } from '../switch/switch.ts'
 import { hides } from './covers.ts'
 import type { InFlight } from './document.ts'
 import type { Cover } from './lifecycle.ts'
-import type { Effective } from './settings.ts'
 import type { Spool } from './spool.ts'
 
 export interface Limit {
@@ -15,13 +14,18 @@ export interface Limit {
   goesOn: boolean
 }
 
+/** Seconds. */
+const MESSAGE_GRACE = 10
+
 /** `maxTimeLimit` is in seconds. */
-export function limitOf({ time_limit }: Effective, maxTimeLimit: number): Limit {
-  return { seconds: Math.min(time_limit?.value ?? maxTimeLimit, maxTimeLimit), goesOn: time_limit === undefined }
+export function limitOf({ settings: { time_limit }, message }: Pick<InFlight, 'settings' | 'message'>, maxTimeLimit: number): Limit {
+  const seconds = Math.min(time_limit?.value ?? maxTimeLimit, maxTimeLimit)
+  // A message ends itself in time; this is for one that does not.
+  return message ? { seconds: seconds + MESSAGE_GRACE, goesOn: false } : { seconds, goesOn: time_limit === undefined }
 }
 
 /** What of a recording never changes. */
-export type Label = Pick<InFlight, '_id' | 'node' | 'leg' | 'side' | 'file' | 'settings'>
+export type Label = Pick<InFlight, '_id' | 'node' | 'leg' | 'side' | 'file' | 'settings' | 'message'>
 
 export interface TapePorts {
   spool: Spool
@@ -47,14 +51,15 @@ export class Tape {
     return this.#ports.spool.onSwitch(this.#label.file)
   }
 
-  /** Throws what the spool and the switch throw. */
+  /** Throws what the spool and the switch throw. A message is begun by whoever waits for its end. */
   async start(): Promise<void> {
-    const { _id, leg, side, file, settings } = this.#label
+    const { _id, leg, side, file, settings, message } = this.#label
     const stereo = settings.stereo?.value === true
     const minimum = settings.record_min_sec?.value ?? 0
     const rate = settings.record_sample_rate?.value
     await this.#ports.spool.check()
     await this.#ports.spool.makeReady(file)
+    if (message) return
     await this.#node.record(leg, this.path, {
       // FreeSWITCH's own limit counts whole seconds of the clock and is up to one short; ours is the exact one. A recording that goes
       // on in a next part has none there, so that nothing is cut while nobody is here to begin that part.
@@ -70,7 +75,8 @@ export class Tape {
   }
 
   stop(): Promise<void> {
-    return this.#node.stopRecording(this.#label.leg, this.path)
+    const { leg, message } = this.#label
+    return message ? this.#node.interrupt(leg) : this.#node.stopRecording(leg, this.path)
   }
 
   /**
@@ -78,6 +84,7 @@ export class Tape {
    * is done only when the leg shows the recording; asked together, both answers are there after one round.
    */
   async cover(what: Cover): Promise<void> {
+    if (this.#label.message) throw new AppError('switch_refused', `${this.#label.node}: a message on leg ${this.#label.leg} cannot be covered`)
     const done = this.#node[what](this.#label.leg, this.path)
     const [, shown] = await Promise.all([done, hides(what) ? this.runs() : true])
     if (!shown) throw new AppError('switch_refused', `${this.#label.node}: +OK to ${what}, but leg ${this.#label.leg} has no such recording`)
@@ -85,7 +92,10 @@ export class Tape {
 
   /** Does the switch write it now? */
   async runs(): Promise<boolean> {
-    return (await this.#node.recordings(this.#label.leg)).includes(this.path)
+    const { leg, message } = this.#label
+    // The blocking `record` is no media bug that uuid_buglist would show.
+    if (message) return (await this.#node.leg(leg))?.variables['current_application'] === 'record'
+    return (await this.#node.recordings(leg)).includes(this.path)
   }
 
   async hasAudio(): Promise<boolean> {

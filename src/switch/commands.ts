@@ -45,6 +45,10 @@ export const buglist = (leg: string): Api => api(`uuid_buglist ${uuid('uuid', le
 export const interrupt = (leg: string): Api => api(`uuid_break ${uuid('uuid', leg)}`)
 export const kill = (leg: string, why: string): Api => api(`uuid_kill ${uuid('uuid', leg)} ${cause('cause', why)}`)
 
+/** Never the inline dialplan: `transfer system:… inline` is an execute of its own. */
+export const transfer = (leg: string, number: string, context: string): Api =>
+  api(`uuid_transfer ${uuid('uuid', leg)} ${word('number', number)} XML ${word('context', context)}`)
+
 /** Deletes every task of the leg; a number would be a task's own id. */
 export function schedDel(leg: string): Api {
   if (/^\d+$/.test(leg)) refuse('uuid', 'a number is the id of a task')

@@ -265,6 +265,7 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
       const reply = await link().job(commands.originate(what), patience(what.timeoutSeconds * 1000))
       if (isRefusal(reply)) throw refusal(name, 'originate', reply, { cause: causeOf(reply) ?? '' })
     },
+    transfer: async (uuid, number, context) => order('uuid_transfer', commands.transfer(uuid, number, context)),
     hangup: async (uuid, cause) => order('uuid_kill', commands.kill(uuid, cause)),
     cancelScheduledHangup: async uuid => order('sched_del', commands.schedDel(uuid)),
     forgetPhones: async phone => order('xml_flush_cache', commands.flushDirectory(phone)),

@@ -207,6 +207,8 @@ export interface SwitchNode {
 
   /** Rings an endpoint and parks it when it answers; resolves then with its uuid, or is refused with the hangup cause in `data.cause`. */
   originate(what: Originate): Promise<void>
+  /** Sends the leg to a number in a context of the dialplan; whoever it talks with is left. */
+  transfer(uuid: string, number: string, context: string): Promise<void>
   hangup(uuid: string, cause: string): Promise<void>
   /** Takes back the hangup that the dialplan scheduled for a leg nobody serves. */
   cancelScheduledHangup(uuid: string): Promise<void>

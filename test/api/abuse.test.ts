@@ -80,6 +80,17 @@ test('those behind a trusted proxy have limits of their own, and a forged header
   t.deepEqual([await login(open, '192.0.2.1'), await login(open, '192.0.2.2')], [401, 429])
 })
 
+test('no document grows beyond what thousands of them in a list can be', async t => {
+  const { ask, at } = await tenantWorld(t)
+  const user = { first_name: 'A', last_name: 'B' }
+  const one = `${at}/users/${(await ask<{ id: string }>('PUT', `${at}/users`, user)).body.data.id}`
+  t.is((await ask('PATCH', one, { notes: 'x'.repeat(600_000) })).status, 200)
+  const refused = await ask('PATCH', one, { more: 'x'.repeat(600_000) })
+  t.like(refused, { status: 413, body: { message: 'body_too_large', data: { data: { maxSize: { target: 1_000_000 } } } } })
+  t.is((await ask('GET', one)).body.data['more'], undefined)
+  t.is((await ask('PUT', `${at}/users`, { ...user, notes: 'x'.repeat(1_000_000) })).status, 413)
+})
+
 test('a body of very many values is refused before anything looks at it', async t => {
   const { ask, at } = await tenantWorld(t)
   const raw = `{"data":{"name":"x","list":[${'1,'.repeat(120_000)}1]}}`

@@ -118,6 +118,17 @@ test('users and devices have lists of their own', async t => {
   t.is((await world.ask('GET', `${base}/devices/${'0'.repeat(32)}/recordings`)).status, 404)
 })
 
+test('whoever gets a phone of somebody else learns nothing of the calls it made before', async t => {
+  const world = await tenant(t)
+  const { base, alice, bob, bobs } = await people(world)
+  await world.ask('PATCH', `${base}/devices/${bob.device}`, { owner_id: alice.id })
+  const path = `${base}/devices/${bob.device}/recordings`
+  for (const query of ['', '?paginate=false', '?page_size=1', '?filter_state=stopped']) {
+    t.deepEqual(ids(await world.ask('GET', path + query, undefined, { token: alice.token })), [], query)
+  }
+  t.deepEqual(ids(await world.ask('GET', path)), bobs)
+})
+
 test('a user lists, reads and hears the recordings he owns and no others, whatever key he makes up', async t => {
   const world = await tenant(t)
   const { base, alice, bob, alices, bobs } = await people(world)

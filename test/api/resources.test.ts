@@ -142,6 +142,7 @@ test('channels are what runs now, of the account, of a user and of a device', as
     owner_id: alice.id,
     username: 'alice-phone',
     presence_id: 'alice-phone@acme.example',
+    recordings: [{ id: 'r1', state: 'masked', origins: ['api : x'] }],
   }
   const uuids = async (path: string, asking: Ask = ask): Promise<unknown[]> => list(await asking('GET', path)).map(({ uuid }) => uuid)
   t.deepEqual(list(await ask('GET', `${at}/channels`))[0], row)
@@ -150,6 +151,9 @@ test('channels are what runs now, of the account, of a user and of a device', as
   t.deepEqual(await uuids(`${at}/users/${alice.id}/channels`), ['11111111-aaaa'])
   t.deepEqual(await uuids(`${at}/devices/${other.body.data.id}/channels`), ['22222222-bbbb'])
   t.deepEqual((await ask('GET', `${at}/channels/11111111-aaaa`)).body.data, row)
+  t.is((await ask('GET', `${at}/users/${alice.id}/channels/11111111-aaaa`)).status, 200)
+  t.is((await ask('GET', `${at}/users/${alice.id}/channels/22222222-bbbb`)).status, 404)
+  t.is((await ask('GET', `${at}/devices/${other.body.data.id}/channels/22222222-bbbb`)).status, 200)
   for (const uuid of ['44444444-dddd', '55555555-eeee', '66666666-ffff', '%20', 'a%0ab', '_x']) {
     t.is((await ask('GET', `${at}/channels/${uuid}`)).status, 404, uuid)
   }
@@ -229,6 +233,7 @@ test('what a client notes of a recording is merged, and nothing else of it is a 
   })
   t.like(await ask('PATCH', one, { user_metadata: 'x' }), { status: 400, body: { data: { user_metadata: { type: { target: 'object' } } } } })
   t.is((await ask('PATCH', one, { user_metadata: { a: 1 } }, { headers: { 'if-match': rev } })).status, 412)
+  t.is((await ask('PATCH', one, { user_metadata: { long: 'x'.repeat(16_384) } })).status, 413)
   t.is((await ask('PATCH', one, { user_metadata: null })).body.data['user_metadata'], undefined)
   await store.put('recordings_in_flight', { _id: recording })
   t.like(await ask('PATCH', one, { user_metadata: { a: 1 } }), { status: 409, body: { message: 'wrong_state' } })

@@ -35,6 +35,8 @@ GET /v2/accounts/:account/cdrs                                                  
 GET /v2/accounts/:account/cdrs/:cdr                                             401 401 403 403 403 200 200 200
 GET /v2/accounts/:account/channels                                              401 401 403 403 200 200 200 200
 GET /v2/accounts/:account/channels/:channel                                     401 401 403 403 403 200 200 200
+POST /v2/accounts/:account/channels/:channel                                    401 401 403 403 403 400 400 400
+PUT /v2/accounts/:account/channels/:channel                                     401 401 403 403 403 400 400 400
 GET /v2/accounts/:account/children                                              401 401 403 403 403 403 200 200
 GET /v2/accounts/:account/descendants                                           401 401 403 403 403 403 200 200
 GET /v2/accounts/:account/devices                                               401 401 403 403 200 200 200 200
@@ -44,6 +46,9 @@ GET /v2/accounts/:account/devices/:device                                       
 PATCH /v2/accounts/:account/devices/:device                                     401 401 403 403 403 412 412 412
 POST /v2/accounts/:account/devices/:device                                      401 401 403 403 403 412 412 412
 GET /v2/accounts/:account/devices/:device/channels                              401 401 403 403 403 200 200 200
+GET /v2/accounts/:account/devices/:device/channels/:channel                     401 401 403 403 403 200 200 200
+POST /v2/accounts/:account/devices/:device/channels/:channel                    401 401 403 403 403 400 400 400
+PUT /v2/accounts/:account/devices/:device/channels/:channel                     401 401 403 403 403 400 400 400
 DELETE /v2/accounts/:account/devices/:device/metaflows                          401 401 403 403 403 412 412 412
 GET /v2/accounts/:account/devices/:device/metaflows                             401 401 403 403 200 200 200 200
 POST /v2/accounts/:account/devices/:device/metaflows                            401 401 403 403 403 412 412 412
@@ -80,6 +85,7 @@ GET /v2/accounts/:account/recordings/:recording/audit                           
 PATCH /v2/accounts/:account/recordings/:recording                               401 401 403 403 403 403 412 412
 GET /v2/accounts/:account/recordings/:recording?accept=audio/*                  401 401 403 403 403 200 200 403
 GET /v2/accounts/:account/recordings/:recording?accept=audio/*&inline=true      401 401 403 403 403 200 200 403
+GET /v2/accounts/:account/recordings/reconciliation                             401 401 403 403 403 403 400 400
 GET /v2/accounts/:account/resources                                             401 401 403 403 200 200 200 200
 PUT /v2/accounts/:account/resources                                             401 401 403 403 403 403 403 400
 DELETE /v2/accounts/:account/resources/:resource                                401 401 403 403 403 403 403 412
@@ -107,6 +113,9 @@ PATCH /v2/accounts/:account/users/:user                                         
 POST /v2/accounts/:account/users/:user                                          401 401 403 403 403 412 412 412
 GET /v2/accounts/:account/users/:user/cdrs                                      401 401 403 403 403 200 200 200
 GET /v2/accounts/:account/users/:user/channels                                  401 401 403 403 403 200 200 200
+GET /v2/accounts/:account/users/:user/channels/:channel                         401 401 403 403 403 200 200 200
+POST /v2/accounts/:account/users/:user/channels/:channel                        401 401 403 403 403 400 400 400
+PUT /v2/accounts/:account/users/:user/channels/:channel                         401 401 403 403 403 400 400 400
 GET /v2/accounts/:account/users/:user/devices                                   401 401 403 403 200 200 200 200
 DELETE /v2/accounts/:account/users/:user/metaflows                              401 401 403 403 403 412 412 412
 GET /v2/accounts/:account/users/:user/metaflows                                 401 401 403 403 200 200 200 200

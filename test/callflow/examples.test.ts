@@ -47,6 +47,8 @@ interface Case {
   /** He hangs up once he has heard all of it. */
   stays?: boolean
   recorded?: string[]
+  /** Origins of messages. */
+  spoken?: string[]
   /** What the account has beside people, phones and callflows. */
   documents?: Record<string, Doc>
   presses?: string[]
@@ -108,6 +110,7 @@ const CASES: Record<string, Case[]> = {
     },
   ],
   transfer: [{ hears: ['answer', 'playback tone_stream://%(100,0,880)', bob] }],
+  message: [{ hears: ['answer', 'playback tone_stream://%(500,250,880)', 'playback tone_stream://%(200,100,660);loops=2'], spoken: ['caller : Message'] }],
   pivot: [
     { hears: ['answer', 'playback tone_stream://%(100,0,300)'], answers: { module: 'play', data: { id: 'tone_stream://%(100,0,300)' } } },
     { hears: [], cause: 'NORMAL_TEMPORARY_FAILURE', fails: true },
@@ -137,6 +140,7 @@ for (const name of names) {
       turns,
       stays = false,
       recorded = [],
+      spoken = [],
       documents: more = {},
       presses = [],
       answers,
@@ -165,6 +169,10 @@ for (const name of names) {
       t.deepEqual(
         recording.started.map(({ origin }) => origin),
         recorded,
+      )
+      t.deepEqual(
+        recording.spoken.map(({ origin }) => origin),
+        spoken,
       )
       t.is(
         lines.some(({ level }) => level === 'error'),

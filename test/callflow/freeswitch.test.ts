@@ -5,6 +5,7 @@ import { systemClock } from '../../src/clock.ts'
 import type { Doc } from '../../src/store/store.ts'
 import { REALM, startFreeSwitch } from '../helpers/freeswitch.ts'
 import { onPath, realRun } from '../helpers/real.ts'
+import { until } from '../helpers/wait.ts'
 import { onSwitch } from './on-switch.ts'
 import { ACCOUNT, BOB, BOB_PHONE, documents, type Node } from './world.ts'
 
@@ -33,7 +34,7 @@ calls('a real FreeSWITCH is driven through a call that waited, and through every
 
   phone('short700')
   const waited = await dial('1000')
-  start()
+  const firstEngine = start()
   t.like(await over(waited), { cause: 'NORMAL_CLEARING' })
   t.true(of(waited).includes('CHANNEL_BRIDGE'))
   const rung = recording.started[0]?.leg.uuid
@@ -63,6 +64,64 @@ calls('a real FreeSWITCH is driven through a call that waited, and through every
   t.false(recording.neverCame.includes(rung ?? ''))
   t.deepEqual(
     lines.filter(({ level }) => level === 'error'),
+    [],
+  )
+
+  await firstEngine.close()
+
+  // Transfers: what a REFER makes of the legs, said as the commands it comes to.
+  const two: Record<string, Doc> = {
+    ...docs,
+    other: {
+      _id: 'd'.repeat(32),
+      pvt_type: 'callflow',
+      name: 'Other',
+      numbers: ['to1003'],
+      flow: { module: 'user', data: { id: BOB, timeout: 5, can_call_self: true } },
+    },
+  }
+  phone('tone1000')
+  two['bobPhone'] = docs['bobPhone'] as Doc
+  const moved = await onSwitch(t, place, two)
+  const engine = moved.start()
+  const talking = async (number: string, not?: string): Promise<[string, string]> => {
+    const caller = await moved.dial(number)
+    return [caller, await partner(caller, not)]
+  }
+  const partner = async (caller: string, not?: string): Promise<string> => {
+    const bridge = await moved.until(event => event.name === 'CHANNEL_BRIDGE' && event.leg.uuid === caller && event.otherLeg !== not)
+    return bridge.name === 'CHANNEL_BRIDGE' ? bridge.otherLeg : ''
+  }
+  const gone = (uuid: string) => moved.until(event => event.name === 'CHANNEL_HANGUP_COMPLETE' && event.leg.uuid === uuid)
+  const [blind, blindly] = await talking('1000')
+  t.is(await moved.api(`uuid_transfer ${blind} to1003 XML phones`), '+OK\n')
+  const again = await partner(blind, blindly)
+  await gone(blindly)
+  t.is(await moved.api(`uuid_transfer ${blind} -bleg to1003 XML phones`), '+OK\n')
+  await gone(blind)
+  const last = await partner(again)
+  t.deepEqual(moved.recording.followed, [
+    { left: blindly, leg: blind, side: 'caller' },
+    { left: blind, leg: again, side: 'caller' },
+  ])
+  const [asked, first] = await talking('1000')
+  const [asks, second] = await talking('1000')
+  t.is(await moved.api(`uuid_bridge ${asked} ${second}`), `+OK ${second}\n`)
+  t.is(await partner(asked, first), second)
+  await Promise.all([gone(first), gone(asks)])
+  await until('both are followed', () => moved.recording.followed.length === 4)
+  t.deepEqual(moved.recording.followed.slice(2), [
+    { left: first, leg: asked, side: 'caller' },
+    { left: asks, leg: second, side: 'callee' },
+  ])
+  t.false([asked, second].some(uuid => moved.of(uuid).includes('CHANNEL_HANGUP_COMPLETE')))
+  await moved.api(`uuid_kill ${second}`)
+  await gone(asked)
+  await moved.api(`uuid_kill ${last}`)
+  await moved.over(again)
+  await engine.close()
+  t.deepEqual(
+    moved.lines.filter(({ level }) => level === 'error'),
     [],
   )
 

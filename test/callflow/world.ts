@@ -7,6 +7,7 @@ import { loadSchemas } from '../../src/api/schemas.ts'
 import { createValidator } from '../../src/api/validate.ts'
 import { createEvents } from '../../src/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
+import type { MessageRequest } from '../../src/recording/message.ts'
 import type { StartRequest } from '../../src/recording/starting.ts'
 import { accountDb } from '../../src/store/modb.ts'
 import type { Doc, Row, Store, Stored } from '../../src/store/store.ts'
@@ -102,6 +103,7 @@ export function notingRecorder() {
   const ended = new Set<StartRequest>()
   const stopped: string[] = []
   const followed: { left: string; leg: string; side: string }[] = []
+  const spoken: MessageRequest[] = []
   const neverCame: string[] = []
   const failing: { with?: Error; refuse?: string } = {}
   const recorder: Recorder = {
@@ -118,6 +120,13 @@ export function notingRecorder() {
     async follow(left, { leg, side }) {
       if (failing.with !== undefined) throw failing.with
       followed.push({ left, leg: leg.uuid, side })
+    },
+    async message(request) {
+      if (failing.with !== undefined) throw failing.with
+      spoken.push(request)
+      const id = `202611-${'1'.repeat(32)}`
+      if (failing.refuse !== undefined) return { id, state: 'failed', joined: false, reason: failing.refuse }
+      return { id, state: 'stopped', joined: false, message: { ended: 'key', key: '#', durationMs: 3000 } }
     },
     async stopLatest(leg) {
       if (failing.with !== undefined) throw failing.with
@@ -139,7 +148,7 @@ export function notingRecorder() {
     legNeverCame: leg => void neverCame.push(leg),
     close: () => Promise.resolve(),
   }
-  return { recorder, started, followed, stopped, neverCame, failing }
+  return { recorder, started, spoken, followed, stopped, neverCame, failing }
 }
 
 /** No server of a tenant is there. */

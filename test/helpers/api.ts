@@ -9,6 +9,7 @@ import { createApi } from '../../src/api/app.ts'
 import { firstStart } from '../../src/api/first-start.ts'
 import { listen, type Patience } from '../../src/api/listen.ts'
 import type { ApiConfig, ApiPorts, Route } from '../../src/api/route.ts'
+import type { CallControl } from '../../src/callflow/control.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -121,6 +122,9 @@ export interface World extends FakeSwitch {
   /** Without the spy. */
   base: Store
   lines: Line[]
+  /** What was asked of calls; `uncontrollable.with` is thrown instead. */
+  controlled: object[]
+  uncontrollable: { with: AppError | undefined }
   /** Phones that switches were told to forget. */
   forgotten: (Phone | 'all')[]
   /** What was to be tried out as storage, and how that ends. */
@@ -172,7 +176,24 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
     trials.tried.push({ accountId, attachment })
     return trials.answer
   }
-  const ports = { audit, erasure, tryStorage, store, switches: fake.switches, phones, modules, clock, log, random, metrics, standing: () => standing }
+  const controlled: World['controlled'] = []
+  const uncontrollable = { with: undefined as AppError | undefined }
+  const note = async (what: object): Promise<void> => {
+    if (uncontrollable.with !== undefined) throw uncontrollable.with
+    controlled.push(what)
+  }
+  const control: CallControl = {
+    async record(request) {
+      const { leg, ...asked } = request
+      await note({ ...asked, leg: leg.uuid })
+      const action = request.action === 'toggle' ? 'start' : request.action
+      return { action, recordings: [{ id: 'r1', kind: 'file', leg: leg.uuid, state: 'recording' }] }
+    },
+    recordings: uuid => (uuid === '11111111-aaaa' ? [{ id: 'r1', state: 'masked', origins: ['api : x'] }] : []),
+    hangup: ({ uuid }) => note({ hangup: uuid }),
+    transfer: ({ uuid }, target) => note({ transfer: uuid, target }),
+  }
+  const ports = { audit, erasure, tryStorage, control, store, switches: fake.switches, phones, modules, clock, log, random, metrics, standing: () => standing }
   const api = createApi({ ...ports, config: { ...standard, ...config } })
   const listening = await listen(api, { host: '127.0.0.1', port: 0, ...(patience === undefined ? {} : { patience }) })
   t.teardown(() => listening.close())
@@ -181,7 +202,25 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const { body } = await open('PUT', '/v2/api_auth', { api_key: master.apiKey })
   const token = body.auth_token ?? ''
   const ask: Ask = (method, path, data, asking = {}) => open(method, path, data, { token, ...asking })
-  return { ...fake, trials, base, refuse, removed, url, store, calls, lines, forgotten, master, token, ask, clock, routes: api.routes }
+  return {
+    ...fake,
+    trials,
+    controlled,
+    uncontrollable,
+    base,
+    refuse,
+    removed,
+    url,
+    store,
+    calls,
+    lines,
+    forgotten,
+    master,
+    token,
+    ask,
+    clock,
+    routes: api.routes,
+  }
 }
 
 export function asker(url: string): Ask {

@@ -42,6 +42,8 @@ const PHONES = [
   extension('^press(\\d+)$', ['answer'], ['sleep', '1000'], ['send_dtmf', '$1@100'], ['playback', '{loops=-1}tone_stream://%(1000,0,440);loops=-1']),
   extension('^busy$', ['respond', '486 Busy Here']),
   extension('^never$', ['ring_ready'], ['sleep', '600000']),
+  // Where phones send others to (REFER): as in freeswitch/conf.
+  extension('^to\\d+$', ['unset', 'callrec_node'], ['sched_hangup', '+30 NORMAL_TEMPORARY_FAILURE'], ['park']),
   extension('^incoming$', ['set', 'callrec_account_id=acc1'], ['set', 'callrec_inception=offnet'], ['sched_hangup', '+30 NORMAL_TEMPORARY_FAILURE'], ['park']),
 ]
 

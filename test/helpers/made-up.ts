@@ -153,6 +153,8 @@ const QUERY: Readonly<Record<string, readonly string[]>> = {
   accept: ['audio/*', 'audio/mpeg', 'application/json', 'text/csv', '*/*;q=x', ',,,;;'],
   inline: ['true', 'false'],
   validate_settings: ['false', 'true'],
+  day: ['2026-05-16', '', 'x', '2026-13-01'],
+  list: ['missing', 'expected', 'x'],
   verb: ['GET', 'DELETE', 'patch', 'HEAD', 'TRACE', 'constructor', ''],
   auth_token: ['x', '', 'A'.repeat(43)],
   from: ['2001', 'x', '', '+49301111111'],

@@ -178,6 +178,9 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
     resume: unused,
     recordings: unused,
     originate: unused,
+    async transfer(uuid, number, context) {
+      note('transfer', uuid, `${number} ${context}`)
+    },
     async hangup(uuid, cause) {
       note('hangup', uuid, cause)
       hangup(uuid, cause)

@@ -14,6 +14,7 @@ import { noop } from './noop.ts'
 import { pivot } from './pivot.ts'
 import { play } from './play.ts'
 import { record_call } from './record_call.ts'
+import { record_caller } from './record_caller.ts'
 import { resources } from './resources.ts'
 import { response } from './response.ts'
 import { ring_group } from './ring_group.ts'
@@ -38,6 +39,7 @@ export const actions: ReadonlyMap<string, Action> = new Map(
     pivot,
     play,
     record_call,
+    record_caller,
     resources,
     response,
     ring_group,

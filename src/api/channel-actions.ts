@@ -1,0 +1,89 @@
+// What can be done to a leg that is up: record it, hang it up, send it elsewhere (cb_channels.erl). Answered when the
+// switch has confirmed it.
+
+import { RECORD_ACTIONS, type RecordAction } from '../callflow/control.ts'
+import { AppError } from '../errors.ts'
+import { accountDb } from '../store/modb.ts'
+import type { Channel } from './channels.ts'
+import { type Fields, isObject } from './fields.ts'
+import { checkFlow } from './flow.ts'
+import { METAFLOW_MODULES } from './metaflows.ts'
+import { join, problem, refuse } from './problems.ts'
+import type { Answer, Request, Room } from './route.ts'
+
+type Find = (request: Request) => Promise<Channel>
+
+export function channelActions(room: Room, find: Find): { act: (request: Request) => Promise<Answer>; metaflow: (request: Request) => Promise<Answer> } {
+  const { validator, control, store } = room
+
+  async function record(request: Request, { leg }: Channel, data: Fields): Promise<Answer> {
+    mayRecord(request)
+    const { action, ...settings } = data
+    const by = request.who.ownerId === undefined ? 'api' : `api ${request.who.ownerId}`
+    return { data: await control.record({ accountId: request.account._id, leg, action: recordAction(action), settings, by }) }
+  }
+
+  async function transfer({ leg }: Channel, target: unknown): Promise<Answer> {
+    if (typeof target !== 'string') refuse(problem('target', 'required', { message: 'No target destination specified' }))
+    if (leg.otherLeg === undefined) refuse(problem('other_leg_call_id', 'required', { message: 'Channel is not bridged' }))
+    await control.transfer(leg, String(target))
+    return { data: 'transfer initiated' }
+  }
+
+  /** It gets there as by dialling one of the callflow's numbers. */
+  async function callflow({ account }: Request, { leg }: Channel, id: unknown): Promise<Answer> {
+    if (typeof id !== 'string') refuse(problem('id', 'required', { message: 'Field is required but missing' }))
+    const found = await store.get(accountDb(account._id), String(id))
+    const numbers: unknown = found?.['pvt_type'] === 'callflow' && found['pvt_deleted'] !== true ? found['numbers'] : undefined
+    const number = Array.isArray(numbers) ? numbers.find(one => typeof one === 'string' && /^[0-9*#+]+$/.test(one)) : undefined
+    if (number === undefined) refuse(problem('id', 'not_found', { message: 'No callflow that has a number', cause: id }))
+    await control.transfer(leg, String(number))
+    return { data: 'callflow initiated' }
+  }
+
+  return {
+    async act(request) {
+      const { fields, problems } = validator.check('channels', request.data)
+      const given = fields['data'] ?? {}
+      const checked = fields['action'] === 'record' && isObject(given) ? validator.check('metaflows.record_call', given, ['data']) : undefined
+      refuse(join(problems, checked?.problems ?? {}))
+      const channel = await find(request)
+      switch (fields['action']) {
+        case 'record':
+          return record(request, channel, checked?.fields ?? {})
+        case 'transfer':
+          return transfer(channel, fields['target'])
+        case 'callflow':
+          return callflow(request, channel, fields['id'])
+        default:
+          await control.hangup(channel.leg)
+          return { data: 'hangup initiated' }
+      }
+    },
+
+    async metaflow(request) {
+      const { action = 'metaflow' } = request
+      if (action !== 'metaflow')
+        refuse(problem('action', 'enum', { message: 'Value not found in enumerated list of values', target: ['metaflow'], value: action }))
+      const { fields, problems } = validator.check('metaflow', request.data)
+      const { flow, problems: inStep } = checkFlow(validator, METAFLOW_MODULES, fields, [], 'metaflow')
+      refuse(join(problems, inStep))
+      const channel = await find(request)
+      const step = flow as { module: string; data: Fields }
+      switch (step.module) {
+        case 'record_call':
+          return record(request, channel, step.data)
+        default:
+          throw new AppError('unspecified_fault', `no metaflow ${step.module}`)
+      }
+    },
+  }
+}
+
+const recordAction = (action: unknown): RecordAction => RECORD_ACTIONS.find(one => one === action) ?? 'toggle'
+
+/** Nobody hides his own calls from the recording his account wants, unless it lets its users. */
+function mayRecord({ who, account }: Request): void {
+  if (who.level === 'user' && account.allow_user_recording_settings !== true)
+    throw new AppError('forbidden', 'not with this token (priv_level)', { cause: 'priv_level' })
+}

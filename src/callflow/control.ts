@@ -1,0 +1,168 @@
+// What is done to a call from outside of its flow, by the API or by keys. Whatever is asked of one call is done one
+// after the other, so two who toggle at once both hear the truth.
+
+import type { Clock } from '../clock.ts'
+import { AppError, type ErrorCode, isCode, isErrorCode } from '../errors.ts'
+import { createTurns } from '../in-turn.ts'
+import type { Covered } from '../recording/cover-call.ts'
+import type { Cover } from '../recording/lifecycle.ts'
+import { decideAction } from '../recording/policy.ts'
+import { sameFile } from '../recording/settings.ts'
+import type { Started, StartRequest } from '../recording/starting.ts'
+import type { Leg } from '../switch/switch.ts'
+import { callerDocuments, documentsOf, type Ports } from './call.ts'
+import type { Fields } from './flow.ts'
+import { cameAtOn } from './lives.ts'
+import { calleeFacts, callerFacts, labelOf, type Talk } from './recording.ts'
+import { talkOf } from './talk.ts'
+
+export const RECORD_ACTIONS = ['start', 'stop', 'toggle', 'mask', 'unmask', 'pause', 'resume'] as const
+export type RecordAction = (typeof RECORD_ACTIONS)[number]
+
+export interface RecordRequest {
+  accountId: string
+  leg: Pick<Leg, 'node' | 'uuid'>
+  action: RecordAction
+  /** As the data of a `record_call` node; what is absent is what the layers below say. */
+  settings: Fields
+  /** `api`, `key *2`: in origins and in the gap map. */
+  by: string
+}
+
+export interface Controlled {
+  /** What `toggle` came to. */
+  action: Exclude<RecordAction, 'toggle'>
+  /** How those it was about stand now. */
+  recordings: Covered[]
+}
+
+export interface CallControl {
+  /**
+   * Resolves when the switch has confirmed it. Rejects with `leg_gone`, with `wrong_state` and the state where it is not possible
+   * now, or with what kept a recording from beginning.
+   */
+  record(request: RecordRequest): Promise<Controlled>
+  /** Recordings of a leg that have not ended. */
+  recordings(leg: string): { id: string; state: string; origins: readonly string[] }[]
+  hangup(leg: Pick<Leg, 'node' | 'uuid'>): Promise<void>
+  /** To where a phone would get by dialling it. */
+  transfer(leg: Leg, target: string): Promise<void>
+}
+
+export interface ControlPorts extends Pick<Ports, 'switches' | 'store' | 'recorder' | 'log' | 'config'> {
+  clock: Clock
+}
+
+export const RUNS_ALREADY = 'Cannot start recording when recording is already started'
+
+export function createControl(ports: ControlPorts): CallControl {
+  const { switches, recorder, clock } = ports
+  const inTurn = createTurns()
+
+  async function legNow({ node, uuid }: Pick<Leg, 'node' | 'uuid'>): Promise<Leg> {
+    const leg = await switches.node(node).leg(uuid)
+    if (leg === undefined) throw new AppError('leg_gone', `${node}: no leg ${uuid}`, { node, leg: uuid })
+    return leg
+  }
+
+  const talk = (leg: Leg): Promise<Talk | undefined> =>
+    talkOf(ports, leg, leg.variables['callrec_to'] === 'offnet' ? 'offnet' : 'onnet', cameAtOn(leg) ?? leg.createdAt ?? clock.now())
+
+  /** The leg that called, where this one was called. */
+  async function callerOf(leg: Leg): Promise<Leg | undefined> {
+    const { callrec_call_id: callId = leg.uuid } = leg.variables
+    return callId === leg.uuid ? undefined : switches.node(leg.node).leg(callId)
+  }
+
+  /** Settings merged as for a node of its callflow, of the party whose leg it is. */
+  async function asked(leg: Leg, { accountId, settings: data, by }: RecordRequest): Promise<StartRequest> {
+    const caller = await callerOf(leg)
+    const [own, called] = await Promise.all([talk(leg), caller === undefined ? undefined : talk(caller)])
+    if (own === undefined) throw new AppError('leg_gone', `leg ${leg.uuid} is no account's any more`, { leg: leg.uuid })
+    const about = called ?? own
+    const label = labelOf(about, data)
+    const side = called === undefined ? 'caller' : 'callee'
+    const documents = called === undefined ? callerDocuments(own) : documentsOf(called, own.device, own.user)
+    const { settings } = decideAction(documents, about.way, data, label, side)
+    const party = own.device === undefined ? undefined : { uuid: leg.uuid, device: own.device, user: own.user }
+    const facts = called === undefined || party === undefined ? callerFacts(about, label) : { ...calleeFacts(called, party), label }
+    return { accountId, leg, fresh: false, side, facts, settings, origin: `${by} : ${label}`, by: 'action' }
+  }
+
+  async function start(request: RecordRequest): Promise<Controlled> {
+    const leg = await legNow(request.leg)
+    const wanted = await asked(leg, request)
+    const twin = recorder.running(leg.uuid).find(one => one.state !== 'stopping' && sameFile(one.settings, wanted.settings))
+    if (twin !== undefined) throw new AppError('wrong_state', RUNS_ALREADY, { state: twin.state, recording_id: twin.id })
+    const started = await recorder.start(wanted)
+    const stands = started.state === 'starting' ? ((await recorder.begun(started.id)) ?? started) : started
+    if (stands.state === 'failed') throw refused(stands)
+    return { action: 'start', recordings: [shown(stands, leg.uuid)] }
+  }
+
+  /** Undefined when no action, key or request started one that still runs. */
+  async function stop({ leg }: RecordRequest): Promise<Controlled | undefined> {
+    const now = await legNow(leg)
+    for (const uuid of [now.uuid, ...(now.otherLeg === undefined ? [] : [now.otherLeg])]) {
+      const stopped = await recorder.stopLatest(uuid)
+      if (stopped !== undefined) return { action: 'stop', recordings: [shown(stopped, uuid)] }
+    }
+    return undefined
+  }
+
+  function nothingToStop(leg: string): AppError {
+    const [policy] = recorder.running(leg)
+    if (policy === undefined) return new AppError('wrong_state', 'Cannot stop recording when recording is not started', { state: 'stopped' })
+    return new AppError('wrong_state', 'Cannot stop recording: policy started it, so it ends with the leg', { state: policy.state, recording_id: policy.id })
+  }
+
+  async function now(request: RecordRequest): Promise<Controlled> {
+    const { accountId, leg, action, by } = request
+    if (action === 'start') return start(request)
+    if (action === 'toggle') return (await stop(request)) ?? start(request)
+    if (action === 'stop') {
+      const stopped = await stop(request)
+      if (stopped === undefined) throw nothingToStop(leg.uuid)
+      return stopped
+    }
+    const what: Cover = action
+    return { action, recordings: await recorder.cover({ accountId, node: leg.node, leg: leg.uuid, what, by }) }
+  }
+
+  /** What both parties of a call ask for has one order. */
+  async function turnOf({ leg }: RecordRequest): Promise<string> {
+    const { uuid, variables } = await legNow(leg)
+    return variables['callrec_interaction_id'] ?? uuid
+  }
+
+  return {
+    async record(request) {
+      // A mask waits for nobody.
+      if (request.action === 'mask' || request.action === 'pause') return now(request)
+      return inTurn(await turnOf(request), () => now(request))
+    },
+
+    recordings: leg => recorder.running(leg).map(({ id, state, origins }) => ({ id, state, origins })),
+
+    async hangup({ node, uuid }) {
+      try {
+        await switches.node(node).hangup(uuid, 'NORMAL_CLEARING')
+      } catch (error) {
+        if (!isCode(error, 'leg_gone')) throw error
+      }
+    },
+
+    async transfer(leg, target) {
+      // Both contexts park it for us; a phone's may dial whatever phones may.
+      const context = leg.variables['callrec_device_id'] === undefined ? 'callrec-transfer' : 'callrec'
+      await switches.node(leg.node).transfer(leg.uuid, target, context)
+    },
+  }
+}
+
+const shown = ({ id, state, reason }: Started, leg: string): Covered => ({ id, kind: 'file', leg, state, ...(reason === undefined ? {} : { reason }) })
+
+function refused({ id, reason = '' }: Started): AppError {
+  const code: ErrorCode = isErrorCode(reason) ? reason : 'datastore_fault'
+  return new AppError(code, `the recording could not begin: ${reason}`, { recording_id: id, state: 'failed' })
+}

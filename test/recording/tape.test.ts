@@ -1,0 +1,48 @@
+// What the switch is asked to do with a message is not what it is asked to do with a leg that is overheard.
+
+import test from 'ava'
+import { limitOf, Tape, type TapePorts } from '../../src/recording/tape.ts'
+import { everywhere } from '../../src/recording/settings.ts'
+import type { SwitchNode } from '../../src/switch/switch.ts'
+import { aLeg } from '../helpers/legs.ts'
+
+const settings = everywhere('action', { enabled: true, time_limit: 60 }).inbound.onnet
+
+function tape(application: string | undefined) {
+  const asked: string[] = []
+  const node = {
+    leg: async uuid => (application === undefined ? undefined : { ...aLeg(uuid), variables: { current_application: application } }),
+    interrupt: async uuid => void asked.push(`interrupt ${uuid}`),
+    record: async () => void asked.push('record'),
+    mask: async () => void asked.push('mask'),
+  } as Partial<SwitchNode> as SwitchNode
+  const spool = { onSwitch: (file: string) => `/spool/${file}`, check: async () => {}, makeReady: async () => {} } as Partial<
+    TapePorts['spool']
+  > as TapePorts['spool']
+  const label = { _id: 'r1', node: 'fs1', leg: 'a', side: 'caller' as const, file: 'm.wav', settings, message: true as const }
+  return { asked, tape: new Tape({ spool, node: () => node }, label, limitOf(label, 10_800)) }
+}
+
+test('a message is stopped by breaking off its application, and begun by whoever waits for it', async t => {
+  const { tape: one, asked } = tape('record')
+  await one.start()
+  await one.stop()
+  t.deepEqual(asked, ['interrupt a'])
+})
+
+test('a message runs as long as its leg records, which no list of recordings shows', async t => {
+  t.true(await tape('record').tape.runs())
+  t.false(await tape('playback').tape.runs())
+  t.false(await tape(undefined).tape.runs())
+})
+
+test('a message cannot be covered, and says so rather than to go on in clear', async t => {
+  const { tape: one, asked } = tape('record')
+  await t.throwsAsync(one.cover('mask'), { message: /cannot be covered/ })
+  t.deepEqual(asked, [])
+})
+
+test('the limit behind a message is later than its own, and it never goes on in a next part', t => {
+  t.deepEqual(limitOf({ settings, message: true }, 10_800), { seconds: 70, goesOn: false })
+  t.deepEqual(limitOf({ settings: {}, message: true }, 600), { seconds: 610, goesOn: false })
+})
