@@ -5,12 +5,14 @@
 import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { alertsYaml, rulesFor } from './alerts.ts'
 import { type Client, signIn } from './client.ts'
 import { type Config, type Environment, readConfig } from './config.ts'
 import { keepCredentials, readCredentials } from './credentials.ts'
 import { nextSteps, runDemo } from './demo.ts'
 import { examine } from './doctor.ts'
 import { AppError, reasonOf } from './errors.ts'
+import { retry, verify } from './day-range.ts'
 import { createLog } from './log.ts'
 import { type Running, start, VERSION } from './main.ts'
 import { startReceiver } from './receiver.ts'
@@ -128,6 +130,40 @@ async function session({ account, url, apiKey, dataDir }: Partial<CallOptions>):
   return { client, accountId: account ?? known.DEMO_ACCOUNT_ID ?? client.accountId }
 }
 
+interface RangeOptions extends Partial<CallOptions> {
+  from: string
+  to: string
+}
+
+const day = (text: string): string => {
+  if (!/^\d{4}-\d\d-\d\d$/.test(text) || Number.isNaN(Date.parse(text))) throw new InvalidArgumentError('must be a day such as 2026-05-16.')
+  return text
+}
+
+const overDays = (name: string, description: string): Command =>
+  program
+    .command(name)
+    .description(description)
+    .requiredOption('--from <day>', 'first day, UTC', day)
+    .requiredOption('--to <day>', 'last day', day)
+    .option('--account <id>', 'of this account alone; otherwise of all that the API key reaches')
+    .option('--url <url>', 'of the API; otherwise PUBLIC_URL')
+    .option('--api-key <key>', 'otherwise MASTER_API_KEY, or the one in DATA_DIR/credentials')
+    .option('--data-dir <dir>', 'instead of DATA_DIR')
+
+overDays('verify', 'reads every recording of some days again and says which is not what it was; the exit code is 1 if there is one').action(
+  async ({ from, to, account, ...options }: RangeOptions) => {
+    const { client } = await session(options)
+    const wrong = await verify(client, { from, to, ...(account === undefined ? {} : { account }) }, say)
+    process.exitCode = wrong > 0 ? 1 : 0
+  },
+)
+
+overDays('retry', 'tries every delivery of some days again that was given up').action(async ({ from, to, account, ...options }: RangeOptions) => {
+  const { client } = await session(options)
+  await retry(client, { from, to, ...(account === undefined ? {} : { account }) }, say)
+})
+
 program
   .command('receive')
   .description('a small server that takes the recordings callrec delivers, for trying things out')
@@ -166,6 +202,11 @@ program
     await Promise.race([toldToStop(), ...(alone ? [] : [simulator.idle])])
     await simulator.close()
   })
+
+program
+  .command('alerts')
+  .description('prints alert rules for Prometheus, a file for its rule_files')
+  .action(() => say(alertsYaml(rulesFor(configOf({}).spool.minFree))))
 
 program
   .command('doctor')

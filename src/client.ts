@@ -6,6 +6,8 @@ export interface Client {
   readonly token: string
   readonly accountId: string
   get<T>(path: string): Promise<T>
+  /** Every row of a list, page after page. `path` has a query. */
+  list<T>(path: string): AsyncIterable<T>
   put<T>(path: string, data: unknown): Promise<T>
   post<T>(path: string, data: unknown): Promise<T>
   patch<T>(path: string, data: unknown): Promise<T>
@@ -15,6 +17,7 @@ interface Envelope {
   data: unknown
   auth_token?: string
   message?: string
+  next_start_key?: string
 }
 
 /** Milliseconds. */
@@ -30,6 +33,13 @@ export async function signIn(url: string, apiKey: string): Promise<Client> {
     token,
     accountId: (auth.data as { account_id: string }).account_id,
     get: path => ask('GET', path),
+    async *list<T>(path: string) {
+      for (let from: string | undefined = ''; from !== undefined; ) {
+        const page: Envelope = await send(url, 'GET', `/v2/${path}${from === '' ? '' : `&start_key=${encodeURIComponent(from)}`}`, undefined, token)
+        yield* page.data as T[]
+        from = page.next_start_key
+      }
+    },
     put: (path, data) => ask('PUT', path, data),
     post: (path, data) => ask('POST', path, data),
     patch: (path, data) => ask('PATCH', path, data),

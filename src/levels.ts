@@ -42,5 +42,6 @@ export function readLevels(metrics: Meters, { store, spool, switches, delivery, 
   metrics.read('callrec_deliveries_queued', async () => alone((await delivery.queue()).queued))
   metrics.read('callrec_deliveries_due', async () => alone((await delivery.queue()).due))
   metrics.read('callrec_delivery_oldest_due_seconds', async () => alone((await delivery.queue()).oldestMs / 1000))
+  metrics.read('callrec_delivery_oldest_seconds', async () => alone((await delivery.queue()).ageMs / 1000))
   metrics.read('callrec_spool_free_bytes', async () => alone(await spool.free()))
 }

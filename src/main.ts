@@ -26,6 +26,7 @@ import { startDelivery } from './recording/delivery.ts'
 import { tryOut } from './recording/destinations.ts'
 import { createErasure } from './recording/erasure.ts'
 import { startRecorder } from './recording/recorder.ts'
+import { createCheck } from './recording/integrity.ts'
 import { startRetention } from './recording/retention.ts'
 import { openSpool } from './recording/spool.ts'
 import { packagePath } from './root.ts'
@@ -151,6 +152,8 @@ export async function start(config: Config, log: Log): Promise<Running> {
       phones,
       audit,
       erasure,
+      check: createCheck({ store, spool, audit, nodes: () => driven.inCharge() }),
+      deliver: () => delivery.wake(),
       tryStorage: (accountId, attachment) =>
         tryOut(attachment, accountId, { http, now: () => wall.now(), directories: config.deliveryDirectories }, AbortSignal.timeout(TRIAL_PATIENCE)),
       control,

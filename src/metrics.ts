@@ -22,6 +22,7 @@ export const COUNTED = {
     labels: ['outcome'],
   },
   callrec_recordings_erased_total: { help: 'Recordings whose audio was destroyed, because their time was over or on request', labels: ['by'] },
+  callrec_audio_damaged_total: { help: 'Times that audio read from the store was not what was stored', labels: [] },
   callrec_http_requests_total: { help: 'Requests answered by the API; a path that no route has is route "none"', labels: ['method', 'route', 'status'] },
 } as const
 
@@ -43,6 +44,11 @@ export const READ = {
   callrec_delivery_oldest_due_seconds: {
     type: 'gauge',
     help: 'Seconds since the time of the one that is due longest had come; 0 when none is due',
+    labels: [],
+  },
+  callrec_delivery_oldest_seconds: {
+    type: 'gauge',
+    help: 'Seconds for which the file that waits longest has not been where it was to go, retries included; 0 when none waits',
     labels: [],
   },
   callrec_spool_free_bytes: { type: 'gauge', help: 'Bytes left to this user on the disk of the spool', labels: [] },

@@ -8,6 +8,13 @@ export default {
         emit([doc.node, doc.state], { account_id: doc.account_id, leg: doc.leg })
       },
     },
+    waiting_since: {
+      map: function (doc) {
+        const delivery = doc.delivery
+        if (doc.pvt_deleted || !delivery || (delivery.state !== 'due' && delivery.state !== 'uploading')) return
+        emit(delivery.since || delivery.next_at, null)
+      },
+    },
     due: {
       map: function (doc) {
         const delivery = doc.delivery

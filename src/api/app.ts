@@ -34,6 +34,7 @@ import { phoneNumberRoutes } from './phone-numbers.ts'
 import { quickcallRoutes } from './quickcall.ts'
 import { reconciliationRoutes } from './reconciliation.ts'
 import { recordingPolicyRoutes } from './recording-policy.ts'
+import { recordingDeliveryRoutes } from './recording-delivery.ts'
 import { recordingChangeRoutes } from './recording-changes.ts'
 import { recordingRoutes } from './recordings.ts'
 import type { ApiPorts, Room, Route } from './route.ts'
@@ -71,6 +72,7 @@ export function routesOf(room: Room): Route[] {
     ...reconciliationRoutes(room),
     ...recordingRoutes(room),
     ...recordingChangeRoutes(room),
+    ...recordingDeliveryRoutes(room),
     ...storageRoutes(room),
     ...recordingPolicyRoutes(room),
     ...cdrRoutes(room),

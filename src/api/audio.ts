@@ -6,6 +6,7 @@ import type { Recording } from '../recording/document.ts'
 import { recordingDb } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { wants, wantsJson } from './accept.ts'
+import { checkedAudio } from './checked-audio.ts'
 import { noSuch } from './document.ts'
 import type { Answer, Request } from './route.ts'
 
@@ -20,7 +21,13 @@ export function wantsAudio(accept: string): boolean {
 
 export const isInline = ({ query }: Pick<Request, 'query'>): boolean => query.get('inline') === 'true'
 
-export async function audioOf(store: Store, recording: Stored<Recording>, { account, query, headers }: Request): Promise<Answer> {
+/** `damaged` is told the hash of a whole file that is not what it was. */
+export async function audioOf(
+  store: Store,
+  recording: Stored<Recording>,
+  { account, query, headers }: Request,
+  damaged: (recording: Recording, found: string) => void,
+): Promise<Answer> {
   const attachments = recording['_attachments'] as Record<string, { length: number }> | undefined
   const length = attachments?.[recording.name]?.length
   if (length === undefined) throw noSuch('audio of recording', recording._id)
@@ -32,7 +39,7 @@ export async function audioOf(store: Store, recording: Stored<Recording>, { acco
     status: range === undefined ? 200 : 206,
     headers: { etag: tag, 'accept-ranges': 'bytes', ...(range === undefined ? {} : { 'content-range': `bytes ${range.first}-${range.last}/${length}` }) },
     file: {
-      body: sound.body,
+      body: range === undefined && recording.sha256 !== undefined ? checkedAudio(sound.body, recording.sha256, found => damaged(recording, found)) : sound.body,
       length: range === undefined ? length : range.last - range.first + 1,
       type: recording.content_type,
       name: recording.name,

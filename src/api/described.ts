@@ -126,6 +126,10 @@ export const DESCRIBED: Table = {
     lists: 'all',
   },
 
+  [`PUT ${ACCOUNT}/recordings/{recording}/delivery`]: { summary: 'Tries a delivery again that failed or waits, now and for another 72 h', status: 202 },
+  [`GET ${ACCOUNT}/recordings/{recording}/integrity`]: {
+    summary: 'Reads the audio of a recording where callrec has it, and tells whether it and the trail are intact',
+  },
   [`GET ${ACCOUNT}/recordings/reconciliation`]: {
     summary: 'Sums a `day`: recordings expected, recorded, discarded, missing, running, delivered, waiting, undelivered; or lists one `list` of it',
   },

@@ -10,6 +10,7 @@ import type { Log } from '../log.ts'
 import type { Meters } from '../metrics.ts'
 import type { Audit } from '../recording/audit.ts'
 import type { Erasure } from '../recording/erasure.ts'
+import type { Check } from '../recording/integrity.ts'
 import type { Attachment } from '../recording/storage.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import type { Switches } from '../switch/switch.ts'
@@ -32,6 +33,9 @@ export interface ApiPorts {
   phones: PhoneCache
   audit: Audit
   erasure: Erasure
+  check: Check
+  /** Something in the queue of deliveries is due. */
+  deliver: () => void
   /** Stores a little file where an account wants to keep its recordings; resolves to what went wrong. */
   tryStorage: (accountId: string, attachment: Attachment) => Promise<string | undefined>
   /** Callflow modules the executor can run. */

@@ -13,11 +13,21 @@ import { sorted, takeTurns, type Turn } from './turns.ts'
 
 export type DeliveryPorts = CarrierPorts
 
+export interface Queue {
+  queued: number
+  /** Of these. */
+  due: number
+  /** Milliseconds for which the first of these has been due. */
+  oldestMs: number
+  /** … and since what is queued longest was tried first, or might have been. */
+  ageMs: number
+}
+
 export interface DeliveryRoom {
   /** Something may be due. Nothing is lost if nobody says so: the queue is read again once a minute. */
   wake(): void
   /** How long the queue is, of all engines: all of it, what of it is due, and for how many milliseconds the first of that has been. */
-  queue(): Promise<{ queued: number; due: number; oldestMs: number }>
+  queue(): Promise<Queue>
   /** Resolves when all that is due now was tried. */
   idle(): Promise<void>
   /** Breaks off what runs and leaves it due. */
@@ -110,14 +120,16 @@ export function startDelivery(ports: DeliveryPorts): DeliveryRoom {
     }
   }
 
-  async function queue(): Promise<{ queued: number; due: number; oldestMs: number }> {
+  async function queue(): Promise<Queue> {
     const now = clock.now()
-    const [queued, due, [first]] = await Promise.all([
+    const [queued, due, [first], [eldest]] = await Promise.all([
       store.reduce(IN_FLIGHT, VIEW),
       store.reduce(IN_FLIGHT, VIEW, { endKey: now }),
       store.query(IN_FLIGHT, VIEW, { endKey: now, limit: 1 }),
+      store.query(IN_FLIGHT, 'in_flight/waiting_since', { limit: 1 }),
     ])
-    return { queued, due, oldestMs: typeof first?.key === 'number' ? now - first.key : 0 }
+    const since = (row: { key: unknown } | undefined): number => (typeof row?.key === 'number' ? Math.max(0, now - row.key) : 0)
+    return { queued, due, oldestMs: since(first), ageMs: since(eldest) }
   }
 
   async function idle(): Promise<void> {

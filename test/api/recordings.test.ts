@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { AppError } from '../../src/errors.ts'
@@ -166,7 +167,7 @@ const bytes = async ({ url, token }: World, path: string, headers: Record<string
 
 test('a recording is JSON, or sound by Accept and by `accept` in the query', async t => {
   const world = await tenant(t)
-  const one = `${world.at}/${await aRecording(world, 1, { sha256: 'abc' }, SOUND)}`
+  const one = `${world.at}/${await aRecording(world, 1, { sha256: createHash('sha256').update(SOUND).digest('hex') }, SOUND)}`
   const json = await world.ask('GET', one)
   t.like(json.body.data, { _read_only: { content_types: ['audio/x-wav'] } })
   for (const [path, headers] of [
@@ -277,6 +278,17 @@ test('a sound whose hearing cannot be noted is not heard', async t => {
   t.is((await world.ask('GET', `${world.at}/${id}?accept=audio/wav`)).status, 503)
   t.is((await world.ask('DELETE', `${world.at}/${id}`)).status, 503)
   t.is((await world.ask('GET', `${world.at}/${id}`)).status, 200)
+})
+
+test('a whole sound that is not what was stored breaks off before its end, and is told of', async t => {
+  const world = await tenant(t)
+  const sha256 = createHash('sha256').update(SOUND).digest('hex')
+  const [good, bad] = [await aRecording(world, 1, { sha256 }, SOUND), await aRecording(world, 1, { sha256 }, Buffer.concat([SOUND, SOUND]))]
+  t.deepEqual((await bytes(world, `${world.at}/${good}?accept=audio/wav`)).body, SOUND)
+  await t.throwsAsync(() => bytes(world, `${world.at}/${bad}?accept=audio/wav`))
+  t.true(world.lines.some(({ event, recording_id }) => event === 'audio_damaged' && recording_id === bad))
+  t.false(world.lines.some(({ event, recording_id }) => event === 'audio_damaged' && recording_id === good))
+  t.is((await bytes(world, `${world.at}/${bad}?accept=audio/wav`, { range: 'bytes=0-9' })).body.length, 10)
 })
 
 test('a trail that was tampered with says so and where', async t => {

@@ -85,6 +85,8 @@ GET /v2/accounts/:account/recordings/:recording/audit                           
 PATCH /v2/accounts/:account/recordings/:recording                               401 401 403 403 403 403 412 412
 GET /v2/accounts/:account/recordings/:recording?accept=audio/*                  401 401 403 403 403 200 200 403
 GET /v2/accounts/:account/recordings/:recording?accept=audio/*&inline=true      401 401 403 403 403 200 200 403
+PUT /v2/accounts/:account/recordings/:recording/delivery                        401 401 403 403 403 403 409 409
+GET /v2/accounts/:account/recordings/:recording/integrity                       401 401 403 403 403 403 200 200
 GET /v2/accounts/:account/recordings/reconciliation                             401 401 403 403 403 403 400 400
 GET /v2/accounts/:account/resources                                             401 401 403 403 200 200 200 200
 PUT /v2/accounts/:account/resources                                             401 401 403 403 403 403 403 400

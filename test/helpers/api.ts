@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import type { ExecutionContext } from 'ava'
 import { createApi } from '../../src/api/app.ts'
 import { firstStart } from '../../src/api/first-start.ts'
@@ -14,6 +15,7 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createAudit } from '../../src/recording/audit.ts'
+import { createCheck } from '../../src/recording/integrity.ts'
 import { createErasure } from '../../src/recording/erasure.ts'
 import type { Attachment } from '../../src/recording/storage.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
@@ -127,6 +129,10 @@ export interface World extends FakeSwitch {
   uncontrollable: { with: AppError | undefined }
   /** Phones that switches were told to forget. */
   forgotten: (Phone | 'all')[]
+  /** How often delivery was told that something is due. */
+  woken: { times: number }
+  /** What lies in the spool. */
+  files: Map<string, Buffer>
   /** What was to be tried out as storage, and how that ends. */
   trials: { tried: { accountId: string; attachment: Attachment }[]; answer: string | undefined }
   /** Files that were taken out of the spool. */
@@ -193,7 +199,28 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
     hangup: ({ uuid }) => note({ hangup: uuid }),
     transfer: ({ uuid }, target) => note({ transfer: uuid, target }),
   }
-  const ports = { audit, erasure, tryStorage, control, store, switches: fake.switches, phones, modules, clock, log, random, metrics, standing: () => standing }
+  const woken = { times: 0 }
+  const deliver = (): void => void woken.times++
+  const files = new Map<string, Buffer>()
+  const inSpool = { size: async (file: string) => files.get(file)?.length, read: (file: string) => Readable.from([files.get(file) ?? Buffer.alloc(0)]) }
+  const check = createCheck({ store, spool: inSpool, audit, nodes: () => ['fs1'] })
+  const ports = {
+    check,
+    deliver,
+    audit,
+    erasure,
+    tryStorage,
+    control,
+    store,
+    switches: fake.switches,
+    phones,
+    modules,
+    clock,
+    log,
+    random,
+    metrics,
+    standing: () => standing,
+  }
   const api = createApi({ ...ports, config: { ...standard, ...config } })
   const listening = await listen(api, { host: '127.0.0.1', port: 0, ...(patience === undefined ? {} : { patience }) })
   t.teardown(() => listening.close())
@@ -204,6 +231,8 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const ask: Ask = (method, path, data, asking = {}) => open(method, path, data, { token, ...asking })
   return {
     ...fake,
+    woken,
+    files,
     trials,
     controlled,
     uncontrollable,

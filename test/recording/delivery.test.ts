@@ -392,19 +392,29 @@ test('attempts and what became of them are counted, and the queue tells its leng
   await r.due({ url: sink.url })
   const delivery = r.open()
   await delivery.idle()
-  t.deepEqual(await delivery.queue(), { queued: 1, due: 0, oldestMs: 0 })
+  t.deepEqual(await delivery.queue(), { queued: 1, due: 0, oldestMs: 0, ageMs: 0 })
   const at = r.clock.now()
   for (const ago of [7_000, 3_000])
     await r.due({ url: sink.url }, { delivery: { state: 'due', destination: destinationOf(sink.url), attempts: 0, next_at: at - ago } })
-  t.deepEqual(await delivery.queue(), { queued: 3, due: 2, oldestMs: 7_000 })
+  t.deepEqual(await delivery.queue(), { queued: 3, due: 2, oldestMs: 7_000, ageMs: 7_000 })
   await pass(r, delivery, 20_000)
-  t.deepEqual(await delivery.queue(), { queued: 0, due: 0, oldestMs: 0 })
+  t.deepEqual(await delivery.queue(), { queued: 0, due: 0, oldestMs: 0, ageMs: 0 })
   t.deepEqual(r.counts, {
     callrec_delivery_attempts_total: 4,
     'callrec_deliveries_total postponed': 1,
     'callrec_deliveries_total failed': 1,
     'callrec_deliveries_total stored': 2,
   })
+})
+
+test('the age of a file counts from its first attempt, whatever pause it is in', async t => {
+  const sink = await httpSink(t, [503])
+  const r = await room(t)
+  await r.due({ url: sink.url })
+  const delivery = r.open()
+  await delivery.idle()
+  await pass(r, delivery, 60_000)
+  t.like(await delivery.queue(), { queued: 1, due: 0, oldestMs: 0, ageMs: 60_000 })
 })
 
 test('Retry-After is respected', async t => {
