@@ -11,6 +11,7 @@ import { startPhoneCache } from './api/phone-cache.ts'
 import { loadSchemas } from './api/schemas.ts'
 import { createValidator } from './api/validate.ts'
 import { createControl } from './callflow/control.ts'
+import { startKeys } from './callflow/metaflows.ts'
 import { modules, startExecutor } from './callflow/executor.ts'
 import { systemClock } from './clock.ts'
 import type { Config, SwitchAddress } from './config.ts'
@@ -145,6 +146,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     driven.on(event => void (event.name === 'node_up' && delivery.wake()))
     readLevels(metrics, { store, spool, switches: driven, delivery, executor })
     const control = createControl({ switches: driven, store, recorder, clock: wall, log, config: { maxTimeLimit: config.maxTimeLimit } })
+    own(startKeys({ switches: driven, store, recorder, control, clock: callClock, log }))
     const phones = own(startPhoneCache({ switches, clock: wall, log }))
     const api = createApi({
       store,

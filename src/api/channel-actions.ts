@@ -73,8 +73,11 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
       switch (step.module) {
         case 'record_call':
           return record(request, channel, step.data)
+        case 'transfer':
+          return transfer(channel, step.data['target'])
         default:
-          throw new AppError('unspecified_fault', `no metaflow ${step.module}`)
+          await control.hangup(channel.leg)
+          return { data: 'hangup initiated' }
       }
     },
   }

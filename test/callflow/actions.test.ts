@@ -594,3 +594,48 @@ test('servers that send each other’s flows come to an end', async t => {
   t.is(events('callflow_loops').length, 1)
   t.is(server.asked.length, 51)
 })
+
+test('metaflow puts what keys mean on the leg and goes on', async t => {
+  const numbers = { '1': { module: 'hangup' } }
+  const { fake, heard } = await run(t, then({ module: 'metaflow', data: { binding_digit: '#', numbers, skip_module: false } }, play(440)))
+  t.deepEqual(heard, ['440'])
+  const set = fake.sent.find(({ what, detail }) => what === 'setVariables' && JSON.stringify(detail).includes('callrec_metaflows'))?.detail
+  t.deepEqual(JSON.parse((set as { callrec_metaflows: string }).callrec_metaflows), { binding_digit: '#', numbers })
+})
+
+test('webhook tells a server of the call and goes on whatever it answers', async t => {
+  for (const [http_verb, status] of [
+    ['post', 200],
+    ['get', 503],
+  ] as const) {
+    const server = answering({}, status)
+    const made = world(
+      t,
+      documents(then({ module: 'webhook', data: { uri: 'https://crm.example/in?x=1', http_verb, retries: 1, custom_data: { desk: 7 } } }, play(440))),
+      {
+        http: server,
+      },
+    )
+    made.dial()
+    await made.over()
+    t.deepEqual(heard(made.fake.executed()), ['440'])
+    const [asked] = server.asked
+    const pieces: Buffer[] = []
+    for await (const piece of asked?.body?.open() ?? []) pieces.push(piece)
+    const body = Buffer.concat(pieces).toString()
+    if (http_verb === 'post') t.like(JSON.parse(body), { account_id: ACCOUNT, caller_id_number: '2001', to: '1000', custom_data: { desk: 7 } })
+    else t.is(new URL(asked?.url ?? '').searchParams.get('custom_data'), '{"desk":7}')
+    made.clock.advance(60_000)
+    await new Promise(resolve => setImmediate(resolve))
+    t.is(server.asked.length, status === 200 ? 1 : 2)
+    made.clock.advance(60_000)
+    await new Promise(resolve => setImmediate(resolve))
+    t.is(server.asked.length, status === 200 ? 1 : 2, 'and no more')
+  }
+})
+
+test('a webhook whose server cannot be reached is a line in the log', async t => {
+  const { lines, cause } = await run(t, { module: 'webhook', data: { uri: 'https://nobody.example/', retries: 0 } })
+  t.is(cause, 'NORMAL_CLEARING')
+  t.true(lines.some(({ event }) => event === 'callflow_webhook_failed'))
+})

@@ -9,6 +9,7 @@ import { device } from './device.ts'
 import { hangup } from './hangup.ts'
 import { language } from './language.ts'
 import { menu } from './menu.ts'
+import { metaflow } from './metaflow.ts'
 import { ncco } from './ncco.ts'
 import { noop } from './noop.ts'
 import { pivot } from './pivot.ts'
@@ -24,6 +25,7 @@ import { temporal_route } from './temporal_route.ts'
 import { transfer } from './transfer.ts'
 import { user } from './user.ts'
 import { wait_for_hangup } from './wait_for_hangup.ts'
+import { webhook } from './webhook.ts'
 
 export const actions: ReadonlyMap<string, Action> = new Map(
   Object.entries({
@@ -34,6 +36,7 @@ export const actions: ReadonlyMap<string, Action> = new Map(
     hangup,
     language,
     menu,
+    metaflow,
     ncco,
     noop,
     pivot,
@@ -49,6 +52,7 @@ export const actions: ReadonlyMap<string, Action> = new Map(
     transfer,
     user,
     wait_for_hangup,
+    webhook,
   }),
 )
 
