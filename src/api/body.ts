@@ -9,6 +9,9 @@ import { problem } from './problems.ts'
 /** Bytes (crossbar: max_upload_size). */
 export const LARGEST_BODY = 8_000_000
 
+/** Bytes that are read for whoever has not said who he is. */
+export const LARGEST_OF_STRANGERS = 64_000
+
 const JSON_ENOUGH = /^(application\/([a-z0-9.-]+\+json|json|x-json|x-www-form-urlencoded|octet-stream)|text\/plain)?$/
 
 const FORM = 'application/x-www-form-urlencoded'
@@ -18,10 +21,10 @@ const ENVELOPE = ['data', 'verb', 'accept', 'auth_token'] as const
 export type Envelope = Readonly<Fields>
 
 /** Undefined where there is no body at all. */
-export async function readEnvelope(message: IncomingMessage): Promise<Envelope | undefined> {
+export async function readEnvelope(message: IncomingMessage, most = LARGEST_BODY): Promise<Envelope | undefined> {
   const type = (message.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
   if (!JSON_ENOUGH.test(type)) throw new AppError('unsupported_media_type', `a body of type ${type} is not JSON`)
-  const text = decode(await readAll(message))
+  const text = decode(await readAll(message, most))
   if (text.trim() === '') return undefined
   const envelope = type === FORM ? (formOf(text) ?? parse(text)) : parse(text)
   if (!isObject(envelope)) throw invalidEnvelope('type', envelope)
@@ -54,20 +57,20 @@ function invalidEnvelope(code: 'required' | 'type', value: unknown): AppError {
 }
 
 /** Every byte, as long as they are not too many. */
-export async function readAll(message: IncomingMessage): Promise<Buffer> {
+export async function readAll(message: IncomingMessage, most = LARGEST_BODY): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
   try {
     for await (const chunk of message as AsyncIterable<Buffer>) {
       length += chunk.length
-      if (length > LARGEST_BODY) break
+      if (length > most) break
       chunks.push(chunk)
     }
   } catch (cause) {
     throw new AppError('parse_error', 'the body ended early', malformed('the body ended early'), { cause })
   }
-  if (length > LARGEST_BODY) {
-    const detail = { message: `body must be at most ${LARGEST_BODY} bytes`, target: LARGEST_BODY }
+  if (length > most) {
+    const detail = { message: `body must be at most ${most} bytes`, target: most }
     throw new AppError('body_too_large', detail.message, problem('file', 'maxSize', detail))
   }
   return Buffer.concat(chunks)

@@ -37,6 +37,7 @@ const EXPOSED = [
   'accept-ranges',
   'content-disposition',
   'content-range',
+  'link',
   'retry-after',
 ]
 

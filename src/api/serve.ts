@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 import { requireJson } from './accept.ts'
 import { ANSWER } from './answers.ts'
 import { accountOf, type Session, tokenOf } from './auth.ts'
-import { dataOf, type Envelope, readEnvelope, textOf } from './body.ts'
+import { dataOf, type Envelope, LARGEST_BODY, LARGEST_OF_STRANGERS, readEnvelope, textOf } from './body.ts'
 import { asCsv, CSV, wantsCsv } from './csv.ts'
 import { isList } from './described.ts'
 import type { Context } from './exchange.ts'
@@ -29,7 +29,8 @@ export async function serve(room: Room, methods: Methods, ctx: Routed): Promise<
   const address = clientAddress(ctx.ip, ctx.get('x-forwarded-for'), room.trustedProxies)
   const unread = { id: ctx.state.requestId, address, headers: ctx.headers, query, param }
   let reading: Promise<Envelope | undefined> | undefined
-  const read: ReadEnvelope = () => (reading ??= readEnvelope(ctx.req))
+  const most = isAnyones(methods) ? LARGEST_OF_STRANGERS : LARGEST_BODY
+  const read: ReadEnvelope = () => (reading ??= readEnvelope(ctx.req, most))
   const session = isAnyones(methods) ? undefined : await identify(room, ctx, query, read)
   const enter = (route: Route): Promise<Entered> => admit(room, route, ctx, unread, session ?? (() => identify(room, ctx, query, read)))
   const entered = isOpen || named === undefined ? undefined : await enter(named)
@@ -62,9 +63,9 @@ async function identify({ sessions, limits }: Room, ctx: Routed, query: URLSearc
   return session
 }
 
-/** For clients that can set neither header nor query; a body that cannot be read holds none. */
-async function tokenWithin({ method }: Routed, read: ReadEnvelope): Promise<string | undefined> {
-  if (!BODIES.has(method)) return undefined
+/** For clients that can set neither header nor query; a body that is long or cannot be read holds none. */
+async function tokenWithin({ method, request }: Routed, read: ReadEnvelope): Promise<string | undefined> {
+  if (!BODIES.has(method) || !(request.length <= LARGEST_OF_STRANGERS)) return undefined
   try {
     return textOf(await read(), 'auth_token')
   } catch {

@@ -80,6 +80,17 @@ test('those behind a trusted proxy have limits of their own, and a forged header
   t.deepEqual([await login(open, '192.0.2.1'), await login(open, '192.0.2.2')], [401, 429])
 })
 
+test('of whoever has not said who he is, little is read', async t => {
+  const { url, at, token, ask } = await tenantWorld(t)
+  const open = asker(url)
+  const login = await open('PUT', '/v2/user_auth', { credentials: 'a'.repeat(32), account_name: 'acme', pad: 'x'.repeat(64_000) })
+  t.like(login, { status: 413, body: { data: { file: { maxSize: { target: 64_000 } } } } })
+  const within = (pad: number): string => JSON.stringify({ auth_token: token, data: { pad: 'x'.repeat(pad) } })
+  t.is((await open('PATCH', at, undefined, { raw: within(10) })).status, 200)
+  t.is((await open('PATCH', at, undefined, { raw: within(64_000) })).status, 401)
+  t.is((await ask('PATCH', at, undefined, { raw: within(64_000) })).status, 200)
+})
+
 test('no document grows beyond what thousands of them in a list can be', async t => {
   const { ask, at } = await tenantWorld(t)
   const user = { first_name: 'A', last_name: 'B' }

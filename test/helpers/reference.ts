@@ -32,7 +32,7 @@ Rights are the rows of [Who may do what](../README.md#who-may-do-what). A \`HEAD
 (\`{"verb": "PATCH", "data": {…}}\`), and what it wants to be answered with as \`accept\` in either. \`/v2/account/…\` is \`/v2/accounts/{account}/…\` for the
 account of the token.
 
-A client that can send a token neither as \`X-Auth-Token\`, \`Authorization: Bearer\` nor \`auth_token\` in the query puts \`auth_token\` into the envelope. An
+A client that can send a token neither as \`X-Auth-Token\`, \`Authorization: Bearer\` nor \`auth_token\` in the query puts \`auth_token\` into an envelope of at most 64 kB. An
 envelope may be a form, whose \`data\` is JSON. \`pretty_print=true\` makes answers readable, \`jsonp={function}\` a GET a script that calls a function with it.
 
 ## Lists
