@@ -18,6 +18,7 @@ import { type Running, start, VERSION } from './main.ts'
 import { startReceiver } from './receiver.ts'
 import { announce } from './simulator/launch.ts'
 import { startSimulator } from './simulator/simulator.ts'
+import { backUp } from './store/backup.ts'
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -201,6 +202,16 @@ program
     else await announce(config.dataDir, { pid: process.pid, host, port: simulator.port, password, recordingDir, speed })
     await Promise.race([toldToStop(), ...(alone ? [] : [simulator.idle])])
     await simulator.close()
+  })
+
+program
+  .command('backup')
+  .description('copies the embedded store, also while an engine runs on it; CouchDB has its own ways (couchdb/README.md)')
+  .requiredOption('--to <dir>', 'an empty directory, to be a DATA_DIR')
+  .option('--data-dir <dir>', 'instead of DATA_DIR')
+  .action(async ({ to, dataDir }: { to: string; dataDir?: string }) => {
+    const { files, gone } = await backUp(configOf(dataDir === undefined ? {} : { dataDir }).dataDir, resolve(to))
+    say(`copied the documents and ${files} attachments to ${to}${gone === 0 ? '' : `; ${gone} were destroyed meanwhile`}`)
   })
 
 program
