@@ -142,7 +142,9 @@ export const DESCRIBED: Table = {
   },
   ...document(`${ACCOUNT}/storage`, 'storage', 'the storage settings of the account'),
 
-  [`GET ${ACCOUNT}/recording_policy`]: { summary: 'Tells what would be recorded of a call `from` one device, user or number `to` another, and why' },
+  [`GET ${ACCOUNT}/recording_policy`]: {
+    summary: 'Tells what would be recorded of a call `from` one device, user or number `to` another, now or `at` a moment in gregorian seconds, and why',
+  },
 
   [`GET ${ACCOUNT}/cdrs`]: { summary: 'Lists the detail records of calls, newest first', lists: 'months' },
   [`GET ${ACCOUNT}/users/{user}/cdrs`]: { summary: 'Lists the detail records of calls a user made, newest first', lists: 'months' },

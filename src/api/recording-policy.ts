@@ -2,8 +2,9 @@
 // by what decides about real calls; here is only who calls whom, and what a client sees of it.
 
 import { isDisabled, live } from '../callflow/documents.ts'
-import { type Forecast, forecast, type Foreseen, type From, phonesOf, type To } from '../callflow/forecast.ts'
-import { accountDb, isId } from '../store/modb.ts'
+import { type Forecast, forecast, type From, phonesOf, type To } from '../callflow/forecast.ts'
+import type { Foreseen } from '../callflow/rehearsal.ts'
+import { accountDb, fromGregorian, isId } from '../store/modb.ts'
 import type { Doc } from '../store/store.ts'
 import { noSuch } from './document.ts'
 import { join, problem, type Problems, refuse } from './problems.ts'
@@ -16,9 +17,14 @@ export const recordingPolicyRoutes = (room: Room): Route[] => [
 /** What a phone may dial, or who a trunk says that calls. */
 const NUMBER = /^[0-9*#+]{1,36}$/
 
-async function policy({ store, log, config }: Room, { account, query }: Request): Promise<Answer> {
+/** Gregorian seconds. */
+const MOMENT = /^6\d{10}$/
+
+async function policy({ store, log, config, clock }: Room, { account, query }: Request): Promise<Answer> {
   const said = { from: written(query, 'from'), to: written(query, 'to') }
-  refuse(join(problemOf('from', said.from), problemOf('to', said.to)))
+  const moment = query.get('at') ?? ''
+  refuse(join(problemOf('from', said.from), problemOf('to', said.to), momentProblem(moment)))
+  const at = moment === '' ? clock.now() : fromGregorian(Number(moment))
   const db = accountDb(account._id)
   const party = async (text: string): Promise<Doc | string> => {
     if (!isId(text)) return text
@@ -30,7 +36,7 @@ async function policy({ store, log, config }: Room, { account, query }: Request)
   const [from, to] = await Promise.all([party(said.from), party(said.to)])
   const callers: From[] = typeof from === 'string' ? [{ number: from }] : await phonesOf(store, db, from)
   const called: To = typeof to === 'string' ? { number: to } : { endpoint: to }
-  const asked = { store, log, account, maxTimeLimit: config.maxTimeLimit }
+  const asked = { store, log, account, maxTimeLimit: config.maxTimeLimit, at }
   const calls = await Promise.all(callers.map(async caller => ({ ...partyOf(caller), ...shownCall(await foreseen(caller, called)) })))
   return { data: { ...said, calls, ...(calls.length === 0 ? { why: 'the user has no phone to call from' } : {}) } }
 
@@ -51,6 +57,9 @@ function problemOf(name: string, text: string): Problems {
   return problem(name, 'pattern', { message: 'Not the id of a device or user, nor a number', target: NUMBER.source, value: text })
 }
 
+const momentProblem = (text: string): Problems =>
+  text === '' || MOMENT.test(text) ? {} : problem('at', 'pattern', { message: 'Not a moment in gregorian seconds', target: MOMENT.source, value: text })
+
 const partyOf = (caller: From): Record<string, string> => ('number' in caller ? { caller_id_number: caller.number } : ids(caller.device, caller.user))
 
 const ids = (device: Doc | undefined, user: Doc | undefined): Record<string, string> => ({
@@ -64,7 +73,7 @@ function shownCall({ refused, way, callflow_id, decisions, open }: Forecast): Re
     ...way,
     ...(callflow_id === undefined ? {} : { callflow_id }),
     ...(refused === undefined ? {} : { refused }),
-    ...(open === undefined ? {} : { open_from: open }),
+    ...(open === undefined ? {} : { open_from: open.module, open_why: open.why }),
     recordings,
     not_recorded: decisions.filter(({ record }) => !record).map(shown),
   }

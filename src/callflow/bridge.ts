@@ -17,10 +17,14 @@ export interface Rung {
   /** Seconds before it rings, and it rings then. */
   delay?: number
   timeout?: number
-  /** The phone of ours it is. */
-  callee?: Callee
+  /** The phone of ours it is, and who forwarded the call there. */
+  callees?: readonly Callee[]
   /** It leaves for the world. */
   trunk?: boolean
+  /** Who answers has to press 1 before he is connected. */
+  keypress?: boolean
+  /** Number that is shown in place of the caller's. */
+  shows?: string
 }
 
 /** 32 hex → the form FreeSWITCH gives its own legs. */
@@ -55,8 +59,8 @@ export async function showCaller(call: Call, as: Shown): Promise<void> {
 export async function bridge(call: Call, rung: readonly Rung[], seconds: number): Promise<Outcome> {
   const waiting = new Set<string>()
   await Promise.all(
-    rung.map(async ({ uuid, callee }) => {
-      if (callee !== undefined && (await recordIfDecided(call, callee))) waiting.add(uuid)
+    rung.map(async ({ uuid, callees = [] }) => {
+      for (const callee of callees) if (await recordIfDecided(call, callee)) waiting.add(uuid)
     }),
   )
   // A leg that was answered has told so before its bridge ends. One of which nothing is known by then was not, or was not even made.
@@ -85,25 +89,31 @@ export async function bridge(call: Call, rung: readonly Rung[], seconds: number)
 async function recordIfDecided(call: Call, callee: Callee): Promise<boolean> {
   const { leg, ports, way } = call
   const running = ports.recorder.running(leg.uuid).map(({ settings }) => settings)
-  const decision = decideCallee(documentsOf(call, callee.device, callee.user), way, running)
-  call.log.debug('callee_policy_decided', { device_id: callee.device._id, record: decision.record, why: decision.why })
+  const decision = decideCallee(documentsOf(call, callee.device, callee.user), way, running, callee.keypress)
+  call.log.debug('callee_policy_decided', { device_id: callee.device?._id, record: decision.record, why: decision.why })
   return decision.record && (await recordCallee(call, callee, decision))
 }
 
+/** Heard once by who answers; a tone, because there is nothing to say it with. */
+const CONFIRM = { group_confirm_key: '1', group_confirm_file: 'tone_stream://1' }
+
 const targets = (call: Call, rung: readonly Rung[]): Target[] =>
-  rung.map(({ uuid, endpoint, delay, timeout, callee, trunk = false }) => ({
+  rung.map(({ uuid, endpoint, delay, timeout, callees: [callee] = [], trunk = false, keypress = false, shows }) => ({
     endpoint,
     uuid,
     ...(delay === undefined ? {} : { delay }),
     ...(timeout === undefined ? {} : { timeout }),
     variables: {
       callrec_account_id: call.accountId,
-      ...(callee === undefined ? {} : { callrec_device_id: callee.device._id }),
+      // A number outside is no phone of ours, whoever forwards to it.
+      ...(callee?.device === undefined || trunk ? {} : { callrec_device_id: callee.device._id }),
       // A phone may transfer it later, and then it comes to us as what it is.
       ...(trunk ? { callrec_inception: 'offnet' } : {}),
       callrec_call_id: call.leg.uuid,
       callrec_interaction_id: call.interactionId,
       callrec_callflow_id: call.callflow._id,
+      ...(shows === undefined ? {} : { origination_caller_id_number: shows, origination_caller_id_name: shows }),
+      ...(keypress ? CONFIRM : {}),
     },
   }))
 

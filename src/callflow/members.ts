@@ -1,8 +1,9 @@
 // Members of a ring group: devices, users and groups, each with a delay, a time it rings and a weight. What a
 // group of them comes to is a list of phones, each of them once.
 
+import type { Log } from '../log.ts'
 import { accountDb, isId } from '../store/modb.ts'
-import type { Call } from './call.ts'
+import type { Store } from '../store/store.ts'
 import { isObject, live } from './documents.ts'
 import { DEFAULT_TIMEOUT, deviceAlone, devicesOfUser, type Endpoint, timeoutFrom } from './endpoint.ts'
 
@@ -47,32 +48,39 @@ export function shuffled<T extends { weight: number }>(members: readonly T[], ra
     .map(({ member }) => member)
 }
 
+interface Asking {
+  store: Store
+  log: Log
+  accountId: string
+}
+
 /** The phones of each member, in order; those that are not there are told and left out. */
-export async function phonesOf(call: Call, members: readonly Member[]): Promise<Endpoint[]> {
-  const found = await Promise.all(members.map(member => phonesOfOne(call, member, 0)))
+export async function phonesOf(asking: Asking, members: readonly Member[]): Promise<Endpoint[]> {
+  const found = await Promise.all(members.map(member => phonesOfOne(asking, member, 0)))
   const seen = new Set<string>()
   const phones = found.flat().filter(({ device }) => !seen.has(device._id) && seen.add(device._id))
-  if (phones.length > MOST_PHONES) call.log.warn('ring_group_too_large', { phones: phones.length, rung: MOST_PHONES })
+  if (phones.length > MOST_PHONES) asking.log.warn('ring_group_too_large', { phones: phones.length, rung: MOST_PHONES })
   return phones.slice(0, MOST_PHONES)
 }
 
-async function phonesOfOne(call: Call, member: Member, depth: number): Promise<Endpoint[]> {
+async function phonesOfOne(asking: Asking, member: Member, depth: number): Promise<Endpoint[]> {
   const { type, id, delay, timeout } = member
-  const db = accountDb(call.accountId)
+  const { store, log } = asking
+  const db = accountDb(asking.accountId)
   const missing = (why: string): Endpoint[] => {
-    call.log.warn('member_not_found', { endpoint_type: type, endpoint_id: id.slice(0, 100), why })
+    log.warn('member_not_found', { endpoint_type: type, endpoint_id: id.slice(0, 100), why })
     return []
   }
   if (!isId(id)) return missing('its id is no id')
   if (type === 'group') {
-    const group = live(await call.ports.store.get(db, id), 'group')
+    const group = live(await store.get(db, id), 'group')
     if (group === undefined) return missing('there is no such group')
     if (depth === DEEPEST) return missing(`groups are inside of each other more than ${DEEPEST} times`)
     const inside = Object.entries(isObject(group['endpoints']) ? group['endpoints'] : {}).flatMap(([inner, fields]) =>
       isObject(fields) ? [memberFrom(fields, fields['type'], inner, member)] : [],
     )
-    return (await Promise.all(inside.map(one => phonesOfOne(call, one, depth + 1)))).flat()
+    return (await Promise.all(inside.map(one => phonesOfOne(asking, one, depth + 1)))).flat()
   }
-  const phones = type === 'user' ? await devicesOfUser(call.ports.store, db, id) : type === 'device' ? await deviceAlone(call.ports.store, db, id) : undefined
+  const phones = type === 'user' ? await devicesOfUser(store, db, id) : type === 'device' ? await deviceAlone(store, db, id) : undefined
   return phones?.map(phone => ({ ...phone, delay, timeout })) ?? missing(`there is no such ${type}`)
 }

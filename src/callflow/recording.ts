@@ -25,8 +25,13 @@ export type Talk = Pick<
 /** A device that is about to be rung and the leg it will have. */
 export interface Callee {
   uuid: string
-  device: Doc
+  /** Undefined where a user without one forwards. */
+  device: Doc | undefined
   user: Doc | undefined
+  /** The number outside that is rung for it. */
+  outside?: string
+  /** It is not connected before a key was pressed. */
+  keypress?: boolean
 }
 
 const realm = (call: Talk): string => text(call.account['realm'])
@@ -76,8 +81,8 @@ export function callerFacts(call: Talk, label?: string): CallFacts {
   }
 }
 
-export function calleeFacts(call: Talk, { device, user }: Callee): CallFacts {
-  const rung = address(sipUsername(device), call)
+export function calleeFacts(call: Talk, { device, user, outside }: Callee): CallFacts {
+  const rung = address(outside ?? (device === undefined ? '' : sipUsername(device)), call)
   return {
     interaction_id: call.interactionId,
     cdr_id: cdrId(call.cameAt, call.leg.uuid),
@@ -89,7 +94,7 @@ export function calleeFacts(call: Talk, { device, user }: Callee): CallFacts {
     callee_id_number: call.number,
     // The leg's own Call-ID exists once it rings.
     sip_call_id: '',
-    ...owned(device),
+    ...(device === undefined && user !== undefined ? { owner_id: user._id } : owned(device)),
     custom_channel_vars: channelVars(call, device),
   }
 }

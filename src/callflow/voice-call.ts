@@ -10,7 +10,8 @@ import { resources } from './actions/resources.ts'
 import { type Call, execute } from './call.ts'
 import { text } from './documents.ts'
 import { fromTrunk } from './e164.ts'
-import { deviceAlone, devicesOfUser, type Endpoint as Phone, ring } from './endpoint.ts'
+import { deviceAlone, devicesOfUser, type Endpoint as Phone } from './endpoint.ts'
+import { ring } from './ring.ts'
 import type { Outcome } from './flow.ts'
 import { next } from './flow.ts'
 import { callerFacts } from './recording.ts'
@@ -105,7 +106,7 @@ async function rung(call: Call, to: Endpoint, timeout: number): Promise<Outcome>
     call.log.warn('endpoint_not_found', { endpoint_type: to.type })
     return next('UNALLOCATED_NUMBER')
   }
-  return ring(call, phones, { timeout, strategy: 'simultaneous', canCallSelf: false })
+  return ring(call, { endpoints: phones, forwards: 'ignored', timeout, strategy: 'simultaneous', canCallSelf: false })
 }
 
 async function phonesOf(call: Call, to: Exclude<Endpoint, { type: 'phone' }>): Promise<Phone[] | undefined> {

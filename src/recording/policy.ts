@@ -109,9 +109,9 @@ export const decideCallerLeg = (documents: Documents, way: Way): readonly Decisi
 
 /**
  * For the leg of an endpoint that is about to be rung. `documents` are the endpoint's; `running` are the settings of what is being
- * recorded on the caller's leg.
+ * recorded on the caller's leg. `confirms`: who answers is not connected before he has pressed a key.
  */
-export function decideCallee(documents: Documents, { from, maxTimeLimit }: Way, running: readonly Effective[]): Decision {
+export function decideCallee(documents: Documents, { from, maxTimeLimit }: Way, running: readonly Effective[], confirms = false): Decision {
   const settings = capped(merged(POLICY_DEFAULTS, documents).inbound[from], maxTimeLimit)
   const decision = decided(settings, `inbound ${from}`, `inbound from ${from} to endpoint`)
   // One flag that holds for both parties would make the same file twice.
@@ -120,7 +120,7 @@ export function decideCallee(documents: Documents, { from, maxTimeLimit }: Way, 
   if (decision.record && common && running.some(other => sameFile(other, settings))) {
     return { ...decision, record: false, why: `the caller's leg is recorded with the same settings, and ${shared} asks for both` }
   }
-  return { ...decision, settings: onceThere(settings) }
+  return { ...decision, settings: confirms ? onceBridged(settings) : onceThere(settings) }
 }
 
 /** A leg that is yet to be rung cannot be recorded before it answers, whatever the documents say. */
@@ -128,6 +128,12 @@ function onceThere(settings: Effective): Effective {
   if (settings.record_on_answer?.value === true || settings.record_on_bridge?.value === true) return settings
   return { ...settings, record_on_answer: { value: true, from: 'system' } }
 }
+
+const onceBridged = (settings: Effective): Effective => ({
+  ...settings,
+  record_on_answer: { value: false, from: 'system' },
+  record_on_bridge: { value: true, from: 'system' },
+})
 
 /** For a `record_caller` node: as `decideAction`, of what the caller says alone. */
 export function decideMessage(documents: Documents, way: Way, data: unknown, label: string): Decision {

@@ -39,6 +39,9 @@ interface Target {
   variables: ReadonlyMap<string, string>
 }
 
+/** Milliseconds until a phone that is asked to press a key does. */
+const CONFIRMS = 1000
+
 /** As in freeswitch/conf. */
 const GATEWAY = 'trunk'
 
@@ -95,7 +98,7 @@ export function dial(exchange: Exchange, options: DialOptions): Dialing {
 
     for (const leg of legs) {
       leg.onGone = cause => lost(leg, cause)
-      leg.onAnswer = () => won(leg)
+      leg.onAnswer = () => (variable(leg, 'group_confirm_key') === undefined ? won(leg) : confirm(leg))
       const delay = secondsOf(leg, 'leg_delay_start')
       const timeout = secondsOf(leg, 'leg_timeout')
       if (timeout > 0 && legs.length > 1) {
@@ -123,6 +126,12 @@ export function dial(exchange: Exchange, options: DialOptions): Dialing {
 
   function at(time: number, run: () => void): void {
     timers.push(timeline.at(time, run))
+  }
+
+  /** Asked to press a key, a phone does; until then it is answered and not connected (switch_ivr_originate.c, check_channel_status). */
+  function confirm(leg: Leg): void {
+    const wish = variable(leg, 'callrec_simulator_confirm') ?? (originator && variable(originator, 'callrec_simulator_confirm'))
+    if (wish !== 'never') at(timeline.now() + CONFIRMS, () => isUp(leg) && won(leg))
   }
 
   /** No leg is made for it; of a phone that is known a CHANNEL_DESTROY tells all the same (seen on FreeSWITCH 1.11.2). */

@@ -30,6 +30,8 @@ const CHANNEL: Readonly<Record<string, RegExp>> = {
 const LEG: Readonly<Record<string, RegExp>> = {
   ...CHANNEL,
   absolute_codec_string: ANY,
+  group_confirm_file: /^tone_stream:\/\/[0-9]$/,
+  group_confirm_key: /^[0-9*#]$/,
   leg_delay_start: NUMBER,
   leg_timeout: NUMBER,
   originate_timeout: NUMBER,

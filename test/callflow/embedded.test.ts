@@ -182,3 +182,22 @@ test.serial('a server decides about a call, and one inside the operator’s netw
   t.like(await over(await dial('1000')), { cause: 'CALL_REJECTED' })
   t.regex(String(lines.find(({ event }) => event === 'pivot_failed')?.['why']), /10\.0\.0\.1 is not on the public internet/)
 })
+
+test('who answers a forwarded call without pressing the key is never connected', async t => {
+  const docs = documents({ ...bob, children: { NO_ANSWER: play(600) } })
+  const desk = { ...device(BOB_MOBILE, '', 'desk') }
+  const flow = { _id: 'd'.repeat(32), pvt_type: 'callflow', numbers: ['1003'], flow: { module: 'device', data: { id: BOB_MOBILE } } }
+  const call_forward = { enabled: true, number: '1003', require_keypress: true }
+  const { start, dial, over, of, lines } = await embedded(t, { ...docs, bob: { ...docs['bob'], _id: BOB, call_forward }, desk, flow })
+  start()
+  const connected = await dial('1000')
+  await over(connected)
+  t.true(of(connected).includes('CHANNEL_BRIDGE'))
+  const never = await dial('1000', { callrec_simulator_confirm: 'never', callrec_simulator_seconds: '60' })
+  await over(never)
+  t.false(of(never).includes('CHANNEL_BRIDGE'))
+  t.like(
+    lines.find(({ event }) => event === 'bridge_failed'),
+    { cause: 'NO_ANSWER' },
+  )
+})

@@ -35,13 +35,39 @@ const step: fc.Arbitrary<Node> = fc.oneof(
     { module: 'callflow', data: { id: FLOW.replaceAll('f', '9') } },
   ),
 )
+const CAROL = '6'.repeat(32)
+const TRUNK = { _id: '9'.repeat(32), pvt_type: 'resource', name: 'trunk', gateways: [{ gateway: 'trunk' }] }
+const member = (endpoint_type: string, id: string): object => ({ endpoint_type, id })
 const end: fc.Arbitrary<Node> = fc.oneof(
+  fc
+    .record({ strategy: fc.constantFrom('simultaneous', 'single'), ignore_forward: fc.boolean() })
+    .map(data => ({ module: 'ring_group', data: { ...data, endpoints: [member('user', BOB), member('device', BOB_PHONE)] } })),
+  fc.constantFrom<Node>(
+    { module: 'user', data: { id: CAROL } },
+    { module: 'transfer', data: { target: '1003' } },
+    { module: 'transfer', data: { target: '4711' }, children: { UNALLOCATED_NUMBER: { module: 'device', data: { id: BOB_PHONE } } } },
+    { module: 'resources', data: { to_did: ELSEWHERE } },
+    { module: 'resources', data: { to_did: 'nonsense' }, children: { INVALID_NUMBER_FORMAT: { module: 'device', data: { id: BOB_PHONE } } } },
+    { module: 'temporal_route', data: { rules: ['8'.repeat(32)] }, children: { ['8'.repeat(32)]: { module: 'device', data: { id: BOB_PHONE } } } },
+  ),
   fc.record({ strategy: fc.constantFrom('simultaneous', 'single') }).map(({ strategy }) => ({ module: 'user', data: { id: BOB, strategy } })),
   fc.constantFrom<Node>({ module: 'device', data: { id: BOB_PHONE } }, { module: 'device', data: { id: ALICE_PHONE } }, { module: 'hangup' }),
 )
 const flow = fc
   .tuple(fc.array(step, { maxLength: 3 }), end)
   .map(([steps, last]) => steps.reduceRight<Node>((after, one) => ({ ...one, children: { _: after } }), last))
+
+const forward = fc.option(
+  fc.record({
+    enabled: fc.boolean(),
+    number: fc.constantFrom('1003', '1004', ELSEWHERE, 'nobody'),
+    substitute: fc.boolean(),
+    failover: fc.boolean(),
+    direct_calls_only: fc.boolean(),
+    require_keypress: fc.boolean(),
+  }),
+  { nil: undefined },
+)
 
 const situation = fc.record({
   flow,
@@ -53,20 +79,37 @@ const situation = fc.record({
   bobPhone: flags,
   bobMobile: flags,
   callflow: flags,
+  forwards: fc.record({ bob: forward, bobPhone: forward, carol: forward }),
+  trunk: fc.boolean(),
   kind: fc.constantFrom('inside', 'in', 'out'),
 })
 type Situation = typeof situation extends fc.Arbitrary<infer S> ? S : never
 
-function docsOf({ flow, other, kind, ...said }: Situation): Record<string, Doc> {
+function docsOf({ flow, other, kind, forwards, trunk, ...said }: Situation): Record<string, Doc> {
   const docs: Record<string, Doc> = {
     ...documents(flow),
     bobMobile: device(BOB_MOBILE, BOB, 'bobmobile'),
     number: { _id: NUMBER, pvt_type: 'number', pvt_account_id: ACCOUNT },
     other: { _id: OTHER_FLOW, pvt_type: 'callflow', name: 'Other', numbers: [], flow: other },
   }
+  docs['carol'] = { _id: CAROL, pvt_type: 'user', first_name: 'Carol' }
+  docs['desk'] = { ...device('7'.repeat(32), '', 'desk'), record_call: { format: 'wav' } }
+  docs['deskFlow'] = { _id: 'd'.repeat(32), pvt_type: 'callflow', numbers: ['1003'], flow: { module: 'device', data: { id: '7'.repeat(32) } } }
+  docs['otherFlow'] = { _id: 'c'.repeat(32), pvt_type: 'callflow', numbers: ['1004'], record_call: true, flow: { module: 'hangup' } }
+  docs['rule'] = { _id: '8'.repeat(32), pvt_type: 'temporal_rule', enabled: true, cycle: 'daily' }
+  if (trunk) docs['trunk'] = TRUNK
+  for (const [name, one] of Object.entries(forwards)) if (one !== undefined) docs[name] = { ...(docs[name] as Doc), call_forward: one }
   for (const [name, one] of Object.entries(said)) docs[name] = { ...(docs[name] as Doc), ...one }
   docs['callflow'] = { ...(docs['callflow'] as Doc), numbers: kind === 'out' ? [NO_MATCH] : ['1000', NUMBER] }
   return docs
+}
+
+const keyOf = ({ device, settings }: { settings: object; device: { _id: string } | undefined }): string => `${device?._id ?? ''} ${JSON.stringify(settings)}`
+
+/** Phones that ring together are decided about at the same time. */
+function inOrder<T extends { leg: string; settings: object; device: { _id: string } | undefined }>(list: readonly T[]): T[] {
+  const callees = list.filter(({ leg }) => leg === 'callee').toSorted((a, b) => keyOf(a).localeCompare(keyOf(b)))
+  return [...list.filter(({ leg }) => leg === 'caller'), ...callees]
 }
 
 test('what the dry run foresees is what the executor asks of the recorder, whatever the documents say', async t => {
@@ -86,21 +129,21 @@ test('what the dry run foresees is what the executor asks of the recorder, whate
       const { store } = memoryStore(docs)
       const account = docs['account'] as Doc
       const from: From = kind === 'in' ? { number: '+491701234567' } : { device: docs['alicePhone'] as Doc, user: docs['alice'] }
-      const { decisions } = await forecast({ store, log: silent, account, maxTimeLimit: 7200 }, from, { number })
+      const { decisions } = await forecast({ store, log: silent, account, maxTimeLimit: 7200, at: Date.now() }, from, { number })
       t.deepEqual(
-        decisions
-          .filter(({ record }) => record)
-          .map(({ leg, by, origin, settings, device }) => ({
-            leg,
-            by,
-            origin,
-            settings,
-            endpoint: leg === 'caller' && kind === 'in' ? undefined : device?._id,
-          })),
-        recording.started.map(({ side, by, origin, settings, facts }) => ({ leg: side, by, origin, settings, endpoint: facts.endpoint_id })),
+        inOrder(decisions.filter(({ record }) => record)).map(({ leg, by, origin, settings, device }) => ({
+          leg,
+          by,
+          origin,
+          settings,
+          endpoint: leg === 'caller' && kind === 'in' ? undefined : device?._id,
+        })),
+        inOrder(recording.started.map(one => ({ ...one, leg: one.side, device: { _id: one.facts.endpoint_id ?? '' } }))).map(
+          ({ side, by, origin, settings, facts }) => ({ leg: side, by, origin, settings, endpoint: facts.endpoint_id }),
+        ),
       )
     }),
-    { numRuns: 150 },
+    { numRuns: 400 },
   )
   t.true(recorded > 150, 'and it is not for want of recordings')
 })

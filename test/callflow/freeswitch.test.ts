@@ -125,6 +125,30 @@ calls('a real FreeSWITCH is driven through a call that waited, and through every
     [],
   )
 
+  // A forward whose phone has to press 1 first: one does, another does not.
+  const desk = (username: string): Record<string, Doc> => ({
+    ...docs,
+    bob: { ...docs['bob'], _id: BOB, call_forward: { enabled: true, number: 'to1003', require_keypress: true } },
+    desk: { _id: 'c'.repeat(32), pvt_type: 'device', sip: { username } },
+    other: { _id: 'd'.repeat(32), pvt_type: 'callflow', name: 'Other', numbers: ['to1003'], flow: { module: 'device', data: { id: 'c'.repeat(32) } } },
+    callflow: { ...docs['callflow'], flow: { module: 'user', data: { id: BOB, timeout: 4 } } } as Doc,
+  })
+  for (const [username, connected] of [
+    ['press12', true],
+    ['tone1000', false],
+  ] as const) {
+    const asked = await onSwitch(t, place, desk(username))
+    const executor = asked.start()
+    const caller = await asked.dial('1000')
+    if (connected) {
+      const bridge = await asked.until(event => event.name === 'CHANNEL_BRIDGE' && event.leg.uuid === caller)
+      await asked.api(`uuid_kill ${bridge.name === 'CHANNEL_BRIDGE' ? bridge.otherLeg : ''}`)
+    }
+    await asked.over(caller)
+    t.is(asked.of(caller).includes('CHANNEL_BRIDGE'), connected, username)
+    await executor.close()
+  }
+
   // Keys: pressed during the greeting; none at all.
   const answers: Node = { module: 'play', data: { id: 'tone_stream://%(100,0,{{call.digits|300}})' } }
   const menuDocs: Record<string, Doc> = {

@@ -1,16 +1,14 @@
 // resources: leaves by a trunk. The trunks of the account are tried one after the other until one gets through
 // to somebody, even if he is busy; whose recording depends on leaving is decided before.
 
-import { isCode } from '../../errors.ts'
-import { accountDb } from '../../store/modb.ts'
-import { bridgeArgument } from '../../switch/commands.ts'
 import { bridge, newLegId, showCaller } from '../bridge.ts'
 import type { Action, Call } from '../call.ts'
-import { live, text } from '../documents.ts'
+import { text } from '../documents.ts'
 import { timeoutFrom } from '../endpoint.ts'
 import { next } from '../flow.ts'
+import { isTelephoneNumber, waysFor } from '../leaving.ts'
 import { recordLeaving } from '../recording.ts'
-import { tryAnother, waysOut } from '../trunks.ts'
+import { tryAnother } from '../trunks.ts'
 
 const DEFAULT_TIMEOUT = 60
 
@@ -21,20 +19,8 @@ export const resources: Action = async ({ to_did, caller_id_type, timeout = DEFA
     call.log.warn('number_not_dialled', { wanted: number.slice(0, 100), why })
     return next('INVALID_NUMBER_FORMAT')
   }
-  const rows = await call.ports.store.query(accountDb(call.accountId), 'resources/crossbar_listing', { includeDocs: true })
-  const ours = rows.flatMap(({ doc }) => live(doc, 'resource') ?? [])
-  const ways = waysOut(ours, number, (of, why) => call.log.warn('pattern_unusable', { resource_id: of._id, why })).flatMap(
-    ({ resourceId, gateway, number }) => {
-      const endpoint = `sofia/gateway/${gateway}/${number}`
-      if (dialable(endpoint)) return [{ resourceId, gateway, endpoint }]
-      call.log.warn('trunk_skipped', { resource_id: resourceId, gateway, why: 'its gateway or the number with its prefix cannot be dialled' })
-      return []
-    },
-  )
-  if (ways.length === 0) {
-    call.log.warn('no_trunk', { wanted: number, resources: ours.length, why: 'the account has no enabled resource whose rules admit this number' })
-    return next('NO_ROUTE_DESTINATION')
-  }
+  const ways = await waysFor(call.ports.store, call.log, call.accountId, number)
+  if (ways.length === 0) return next('NO_ROUTE_DESTINATION')
   await recordLeaving(call)
   await showCaller(call, caller_id_type === 'internal' ? 'internal' : 'external')
   let outcome = next('NO_ROUTE_DESTINATION')
@@ -48,16 +34,6 @@ export const resources: Action = async ({ to_did, caller_id_type, timeout = DEFA
 
 /** A caller from a trunk who goes back where he came from, by the same number, would come in again and again. */
 function whyNot(call: Call, number: string, to: unknown): string | undefined {
-  if (!/^\+?[0-9*#]{1,36}$/.test(number)) return 'not a telephone number'
+  if (!isTelephoneNumber(number)) return 'not a telephone number'
   return call.way.from === 'offnet' && text(to) === '' ? 'a call from a trunk leaves only to a number the callflow names (to_did)' : undefined
-}
-
-function dialable(endpoint: string): boolean {
-  try {
-    bridgeArgument([{ endpoint }])
-    return true
-  } catch (error) {
-    if (isCode(error, 'unsafe_argument')) return false
-    throw error
-  }
 }

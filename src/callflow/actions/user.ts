@@ -2,8 +2,10 @@
 
 import { accountDb, isId } from '../../store/modb.ts'
 import type { Action } from '../call.ts'
-import { devicesOfUser, ring, timeoutFrom } from '../endpoint.ts'
+import { live } from '../documents.ts'
+import { devicesOfUser, timeoutFrom } from '../endpoint.ts'
 import { next } from '../flow.ts'
+import { ring } from '../ring.ts'
 
 export const user: Action = async ({ id, timeout, strategy, can_call_self }, call) => {
   const endpoints = typeof id === 'string' && isId(id) ? await devicesOfUser(call.ports.store, accountDb(call.accountId), id) : undefined
@@ -11,7 +13,12 @@ export const user: Action = async ({ id, timeout, strategy, can_call_self }, cal
     call.log.warn('user_not_found', { user_id: id })
     return next()
   }
-  return ring(call, endpoints, {
+  // He may forward his calls without having a phone.
+  const owner = endpoints.length > 0 ? undefined : live(await call.ports.store.get(accountDb(call.accountId), String(id)), 'user')
+  return ring(call, {
+    endpoints,
+    owner,
+    forwards: 'direct',
     timeout: timeoutFrom(timeout),
     strategy: strategy === 'single' ? 'single' : 'simultaneous',
     canCallSelf: can_call_self === true,
