@@ -3,6 +3,7 @@
 
 import { accountDb } from '../store/modb.ts'
 import { type Place, type Resource, verbs } from './document.ts'
+import { documentRoutes } from './document-routes.ts'
 import { metaflowRoutes } from './metaflows.ts'
 import { listPage } from './page.ts'
 import type { Param } from './params.ts'
@@ -13,7 +14,7 @@ import { asReadBy } from './secrets.ts'
 interface AccountResource extends Resource {
   param: Param
   /** A single GET instead of the plain one. */
-  read?: (place: Place, request: Request, plain: Promise<Answer>) => Promise<Answer>
+  read?: (place: Place, plain: Promise<Answer>) => Promise<Answer>
   /** The user whose the document is: he may change of it what changes.ts says. */
   owner?: (request: Request) => Promise<string | undefined>
   /** What changing takes; `admin` unless it is said. */
@@ -36,7 +37,7 @@ export function accountResource(room: Room, resource: AccountResource): Route[] 
     return does.create({ db: accountDb(account._id), id }, request, `/v2/accounts/${account._id}/${resource.name}/${id}`, birth)
   }
 
-  const { owner, right = 'admin' } = resource
+  const { owner, right = 'admin', read: special } = resource
   const changing: Changing = owner === undefined ? { access: right } : { access: 'own', owner }
 
   return [
@@ -52,15 +53,11 @@ export function accountResource(room: Room, resource: AccountResource): Route[] 
         }),
     },
     { method: 'PUT', path: all, access: right, run: create },
-    {
-      method: 'GET',
-      path: one,
-      access: 'user',
-      run: request => (resource.read === undefined ? plain(request) : resource.read(place(request), request, plain(request))),
-    },
-    { method: 'POST', path: one, ...changing, run: (request: Request) => does.replace(place(request), request) },
-    { method: 'PATCH', path: one, ...changing, run: (request: Request) => does.patch(place(request), request) },
-    { method: 'DELETE', path: one, access: right, run: request => does.remove(place(request), request) },
+    ...documentRoutes(does, one, place, {
+      changing,
+      removing: right,
+      ...(special === undefined ? {} : { read: async request => special(place(request), plain(request)) }),
+    }),
     ...(resource.metaflows === true ? metaflowRoutes(room.validator, does, one, place, changing) : []),
   ]
 }

@@ -9,6 +9,7 @@ import { refuseWithDescendants } from './account-tree.ts'
 import { withApiKey } from './api-key.ts'
 import { ACCOUNTS } from './databases.ts'
 import { type Draft, noSuch, type Place, type Resource, type Settled, verbs } from './document.ts'
+import { documentRoutes } from './document-routes.ts'
 import { type Fields, shown } from './fields.ts'
 import { metaflowRoutes } from './metaflows.ts'
 import { problem, type Problems, join, refuse } from './problems.ts'
@@ -59,6 +60,7 @@ export function accountRoutes(room: Room): Route[] {
     },
   }
   const accounts = verbs(room, resource)
+  const one = '/v2/accounts/:account'
   const here = ({ account }: Request): Place => ({ db: ACCOUNTS, id: account._id })
 
   /** A child of the account the path names, or of the token's own. */
@@ -71,12 +73,9 @@ export function accountRoutes(room: Room): Route[] {
 
   return [
     { method: 'PUT', path: '/v2/accounts', access: 'admin', run: create },
-    { method: 'PUT', path: '/v2/accounts/:account', access: 'admin', run: create },
-    { method: 'GET', path: '/v2/accounts/:account', access: 'user', run: request => accounts.read(here(request), request) },
-    { method: 'POST', path: '/v2/accounts/:account', access: 'admin', run: request => accounts.replace(here(request), request) },
-    { method: 'PATCH', path: '/v2/accounts/:account', access: 'admin', run: request => accounts.patch(here(request), request) },
-    { method: 'DELETE', path: '/v2/accounts/:account', access: 'above', run: request => accounts.remove(here(request), request) },
-    ...metaflowRoutes(room.validator, accounts, '/v2/accounts/:account', here),
+    { method: 'PUT', path: one, access: 'admin', run: create },
+    ...documentRoutes(accounts, one, here, { removing: 'above' }),
+    ...metaflowRoutes(room.validator, accounts, one, here),
   ]
 }
 

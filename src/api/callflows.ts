@@ -25,7 +25,7 @@ export const callflowRoutes = (room: Room): Route[] =>
     computed: ['metadata'],
     check: fields => checkCallflow(room, fields),
     settle: draft => settle(room.store, draft),
-    read: (place, _, plain) => withMetadata(room.store, place, plain),
+    read: (place, plain) => withMetadata(room.store, place, plain),
   })
 
 const strings = (value: unknown): string[] => (Array.isArray(value) ? value.filter(one => typeof one === 'string') : [])

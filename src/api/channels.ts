@@ -3,11 +3,10 @@
 
 import { isCode } from '../errors.ts'
 import { accountDb, isId, toGregorian } from '../store/modb.ts'
-import type { Store } from '../store/store.ts'
 import type { Leg, SwitchNode } from '../switch/switch.ts'
 import { channelActions } from './channel-actions.ts'
 import { type Device, ownerOf } from './devices.ts'
-import { noSuch } from './document.ts'
+import { existing, noSuch } from './document.ts'
 import type { Fields } from './fields.ts'
 import { filterOf } from './filter.ts'
 import type { Answer, Request, Room, Route } from './route.ts'
@@ -26,13 +25,13 @@ export function channelRoutes(room: Room): Route[] {
 
   async function ofUser(request: Request): Promise<Answer> {
     const id = request.param('user')
-    await mustBe(store, request, 'user', id)
+    await existing(store, accountDb(request.account._id), 'user', id)
     return list(request, row => row['owner_id'] === id)
   }
 
   async function ofDevice(request: Request): Promise<Answer> {
     const id = request.param('device')
-    await mustBe(store, request, 'device', id)
+    await existing(store, accountDb(request.account._id), 'device', id)
     return list(request, row => row['authorizing_id'] === id)
   }
 
@@ -131,9 +130,3 @@ function rowOf(leg: Leg, device: Device | undefined, realm: string): Fields {
 
 /** As with recordings, a user knows of his own. */
 const mayKnow = ({ who }: Request, row: Fields): boolean => who.level === 'admin' || row['owner_id'] === who.ownerId
-
-async function mustBe(store: Store, { account }: Request, type: 'user' | 'device', id: string): Promise<Fields> {
-  const doc = await store.get(accountDb(account._id), id)
-  if (doc === undefined || doc['pvt_type'] !== type || doc['pvt_deleted'] === true) throw noSuch(type, id)
-  return doc
-}

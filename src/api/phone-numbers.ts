@@ -6,6 +6,7 @@ import { AppError, ERRORS, isCode } from '../errors.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import { ACCOUNTS, NUMBERS } from './databases.ts'
 import { noSuch, type Place, type Resource, verbs } from './document.ts'
+import { documentRoutes } from './document-routes.ts'
 import { type Fields, shown } from './fields.ts'
 import { listPage } from './page.ts'
 import { lostRaceIs412, requireMatch } from './preconditions.ts'
@@ -69,10 +70,7 @@ export function phoneNumberRoutes(room: Room): Route[] {
   return [
     { method: 'GET', path: all, access: 'user', run: request => listed(store, request) },
     { method: 'PUT', path: one, access: 'admin', body: 'optional', run: claim },
-    { method: 'GET', path: one, access: 'user', run: async request => does.read(place(request), request) },
-    { method: 'POST', path: one, access: 'admin', run: async request => does.replace(place(request), request) },
-    { method: 'PATCH', path: one, access: 'admin', run: async request => does.patch(place(request), request) },
-    { method: 'DELETE', path: one, access: 'admin', run: release },
+    ...documentRoutes(does, one, place, { remove: release }),
   ]
 }
 
