@@ -1,4 +1,4 @@
-// Devices of an account: the list as the API answers it, by owner, and by the name a phone registers with.
+// Devices of an account: the list as the API answers it, by owner, by hardware address, and by the name a phone registers with.
 export default {
   classifications: ['account'],
   views: {
@@ -35,6 +35,12 @@ export default {
           call_recording: doc.call_recording,
           flags: doc.flags || [],
         })
+      },
+    },
+    listing_by_mac: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'device' || typeof doc.mac_address !== 'string') return
+        emit(doc.mac_address, { id: doc._id, name: doc.name })
       },
     },
     listing_by_username: {

@@ -56,8 +56,11 @@ async function forgetPhone({ phones }: Room, { before, after, account }: { befor
 const registration = ({ sip, enabled, pvt_deleted: deleted }: Fields): Fields => ({ sip, enabled, deleted })
 
 async function settle(store: Store, draft: Draft): Promise<Settled> {
-  refuse(join(await ownerProblem(store, draft), await usernameProblem(store, draft)))
-  return { fields: draft.fields }
+  const { mac_address: given } = draft.fields
+  const mac = typeof given === 'string' ? { mac_address: asMac(given) } : {}
+  const fields = { ...draft.fields, ...mac }
+  refuse(join(await ownerProblem(store, draft), await usernameProblem(store, draft), await macProblem(store, { ...draft, fields })))
+  return { fields }
 }
 
 async function ownerProblem(store: Store, { db, before, fields: { owner_id: owner } }: Draft): Promise<Problems> {
@@ -73,6 +76,19 @@ async function usernameProblem(store: Store, { db, id, before, fields }: Draft):
   const rows = await store.query(db, 'devices/listing_by_username', { key: username.toLowerCase(), limit: 2 })
   if (rows.every(row => row.id === id)) return {}
   return problem('sip.username', 'unique', { message: 'SIP username must be unique within account', cause: username })
+}
+
+/** `AA-BB-CC-DD-EE-FF` and `aabb.ccdd.eeff` are one phone: `aa:bb:cc:dd:ee:ff`. */
+function asMac(text: string): string {
+  const digits = text.toLowerCase().replaceAll(/[\s:.-]/g, '')
+  return /^[0-9a-f]{12}$/.test(digits) ? (digits.match(/../g) ?? []).join(':') : text.toLowerCase()
+}
+
+async function macProblem(store: Store, { db, id, before, fields: { mac_address: mac } }: Draft): Promise<Problems> {
+  if (typeof mac !== 'string' || mac === '' || mac === before?.['mac_address']) return {}
+  const rows = await store.query(db, 'devices/listing_by_mac', { key: mac, limit: 2 })
+  if (rows.every(row => row.id === id)) return {}
+  return problem('mac_address', 'unique', { message: 'Mac address already in use', cause: mac })
 }
 
 const usernameOf = ({ sip }: Fields): unknown => (isObject(sip) ? sip['username'] : undefined)

@@ -207,6 +207,19 @@ test('a device’s owner is a user of the account and its SIP username nobody el
   t.is((await ask('PUT', `${at}/devices`, {})).status, 400)
 })
 
+test('a hardware address is kept in one spelling and belongs to one device', async t => {
+  const { ask, at } = await tenant(t)
+  const made = await ask<Made>('PUT', `${at}/devices`, { name: 'a', mac_address: 'AA-BB-CC-DD-EE-FF' })
+  t.is(made.body.data['mac_address'], 'aa:bb:cc:dd:ee:ff')
+  t.deepEqual(codes(await ask('PUT', `${at}/devices`, { name: 'b', mac_address: 'aabb.ccdd.eeff' })), ['mac_address.unique'])
+  const one = `${at}/devices/${made.body.data.id}`
+  t.is((await ask('PATCH', one, { mac_address: 'AABBCCDDEEFF', name: 'c' })).status, 200)
+  t.is((await ask('DELETE', one)).status, 200)
+  t.is((await ask('PUT', `${at}/devices`, { name: 'd', mac_address: 'AA:BB:CC:DD:EE:FF' })).status, 201)
+  t.is((await ask<Made>('PUT', `${at}/devices`, { name: 'e', mac_address: 'Unknown' })).body.data['mac_address'], 'unknown')
+  t.deepEqual(codes(await ask('PUT', `${at}/devices`, { name: 'f', mac_address: 7 })), ['mac_address.type'])
+})
+
 test('a callflow needs a number or a pattern, and each belongs to one callflow of the account', async t => {
   const { ask, at } = await tenant(t)
   const callflows = `${at}/callflows`
