@@ -91,8 +91,9 @@ export async function startRows(on: Switch): Promise<Row[]> {
         budget,
       }
     }
-    const cpu = { what: `engine CPU per recorded call, ${on.name}`, measured: ms(mine), floor: ms(theirs), ratio: times(mine, theirs), budget: '≤ 0.5×' }
-    return [at(0.5), at(0.99), cpu]
+    // Of the embedded switch it says nothing: that one carries no audio over a wire.
+    const cpu: Row = { what: `engine CPU per recorded call, ${on.name}`, measured: ms(mine), floor: ms(theirs), ratio: times(mine, theirs), budget: '≤ 0.5×' }
+    return [at(0.5), at(0.99), ...(on.name === 'embedded' ? [] : [cpu])]
   } finally {
     await engine.stop()
   }

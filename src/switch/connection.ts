@@ -129,16 +129,21 @@ export function connect(address: { name: string; host: string; port: number; pas
     handlers.down(why, loss)
   }
 
+  /** The commands of one turn of the event loop go to the system in one write; modesl alone would make two of each. */
+  function leaveTogether(): void {
+    if (socket.writableCorked > 0) return
+    socket.cork()
+    setImmediate(() => socket.uncork())
+  }
+
   function write(message: Message, settle: Waiting['settle']): void {
     if (ended) return settle(new AppError('switch_down', `${address.name}: ${reason}`, { node: address.name }), '')
     if (waiting.length >= limits.pending) {
       return settle(new AppError('switch_down', `${address.name}: ${waiting.length} commands wait for an answer`, { node: address.name }), '')
     }
     waiting.push({ at: clock.elapsed(), settle })
-    // modesl writes a command and its end in two; corked, they leave as one segment.
-    socket.cork()
+    leaveTogether()
     esl.send(message)
-    socket.uncork()
     if (socket.writableLength > limits.unreadBytes) end(`the switch does not read: ${socket.writableLength} bytes wait to be sent`)
   }
 

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { systemClock } from '../../src/clock.ts'
@@ -190,6 +191,20 @@ for (const [how, cut] of [
     t.is(await node.exists(LEG), false)
   })
 }
+
+test('the commands of one turn go to the system in one write', async t => {
+  const { server, node } = await up(t)
+  const proto: { _writev: NonNullable<Socket['_writev']> } = Socket.prototype as never
+  const original = Object.getOwnPropertyDescriptor(proto, '_writev') ?? {}
+  t.teardown(() => Object.defineProperty(proto, '_writev', original))
+  const writes: string[] = []
+  proto._writev = function (this: Socket, chunks, done) {
+    if (this.remotePort === server.port) writes.push(chunks.map(({ chunk }) => String(chunk)).join(''))
+    original.value.call(this, chunks, done)
+  }
+  await Promise.all(['a', 'b', 'c'].map(leg => node.exists(leg)))
+  t.deepEqual(writes, ['api uuid_exists a\n\napi uuid_exists b\n\napi uuid_exists c\n\n'])
+})
 
 test('a reply that never comes is switch_timeout for its command, switch_down for those behind it, and a new connection', async t => {
   const { server, node, events } = await up(t, { limits: { commandMs: 250 } })
