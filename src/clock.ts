@@ -6,6 +6,8 @@ export interface Clock {
   now(): number
   /** Milliseconds of call time since an arbitrary start; never goes back. */
   elapsed(): number
+  /** Milliseconds of call time in one of the wall; 1 where it is not said. */
+  readonly speed?: number
   /** Runs once after `ms` of call time; the answer cancels it. */
   after(ms: number, run: () => void): () => void
 }
@@ -23,6 +25,7 @@ const LONGEST = 2 ** 31 - 1
 
 export function systemClock(speed = 1): Clock {
   return {
+    speed,
     now: () => Date.now(),
     elapsed: () => performance.now() * speed,
     after(ms, run) {

@@ -1,18 +1,16 @@
-// What of one recording is masked or paused: the gap map of its documents, by the clock of this process.
+// What of one recording is masked or paused: the gap map of its documents, by the clock of its switch.
 
 import type { Clock } from '../clock.ts'
-import { partOf, hides } from './covers.ts'
+import { hides, partOf } from './covers.ts'
 import type { Cover } from './lifecycle.ts'
 import type { Papers } from './papers.ts'
-import { close, closeAll, type Moment, open } from './segments.ts'
+import { close, closeAll, type Gap, type Moment, open } from './segments.ts'
 import type { Tape } from './tape.ts'
 
 export class Covering {
   readonly #clock: Clock
   readonly #papers: Papers
   readonly #tape: Tape
-  /** Of the clock, when audio began. */
-  #zero: number | undefined
 
   constructor(clock: Clock, papers: Papers, tape: Tape) {
     this.#clock = clock
@@ -20,28 +18,29 @@ export class Covering {
     this.#tape = tape
   }
 
-  /** Audio began: `elapsed` is this clock's, because the switch's may be another one. */
-  began(elapsed: number): void {
-    this.#zero = elapsed
+  /** Asks the switch; rejects where it does not confirm. */
+  async send(what: Cover, by: string): Promise<void> {
+    const at = await this.#tape.cover(what)
+    if (hides(what)) this.open(partOf(what), at, by)
+    else this.close(partOf(what), at)
   }
 
-  /** Asks the switch; rejects where it does not confirm. Hidden for certain is what lies between its yes and the next question. */
-  async send(what: Cover, by: string): Promise<void> {
-    const asked = this.#moment()
-    await this.#tape.cover(what)
-    const { gaps } = this.#papers
-    this.#papers.gapsBecome(hides(what) ? open(gaps, partOf(what), this.#moment(), by) : close(gaps, partOf(what), asked))
+  /** `at`: unix milliseconds by the switch's clock. */
+  open(gap: Gap, at: number, by: string): void {
+    this.#papers.gapsBecome(open(this.#papers.gaps, gap, this.#moment(at), by))
+  }
+
+  close(gap: Gap, at: number): void {
+    this.#papers.gapsBecome(close(this.#papers.gaps, gap, this.#moment(at)))
   }
 
   /** It is over. */
-  end(): void {
-    if (this.#papers.gaps.length > 0) this.#papers.gapsBecome(closeAll(this.#papers.gaps, this.#moment()))
+  end(at: number): void {
+    if (this.#papers.gaps.length > 0) this.#papers.gapsBecome(closeAll(this.#papers.gaps, this.#moment(at)))
   }
 
-  #moment(): Moment {
-    const at = this.#clock.now()
-    // Begun under another engine: what there is of its clock is the wall's.
-    this.#zero ??= this.#clock.elapsed() - Math.max(0, at - (this.#papers.inFlight.started_at ?? at))
-    return { ranMs: Math.max(0, this.#clock.elapsed() - this.#zero), at }
+  #moment(at: number): Moment {
+    const ran = at - (this.#papers.inFlight.started_at ?? at)
+    return { ranMs: Math.max(0, ran * (this.#clock.speed ?? 1)), at }
   }
 }

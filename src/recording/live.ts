@@ -133,7 +133,6 @@ export class Live {
   }
 
   tell(fact: Fact, told: Told = {}): Promise<void> {
-    const heardAt = this.#ports.clock.elapsed()
     return this.#next(async () => {
       const next = step(this.state, fact)
       if (next === undefined) {
@@ -141,7 +140,7 @@ export class Live {
         return this.#ports.log.debug('recording_fact_ignored', { ...this.#papers.ids, fact, state: this.state })
       }
       const begins = fact === 'RECORD_START' && this.state === 'starting'
-      if (begins) this.#started(told.at ?? this.#ports.clock.now(), heardAt)
+      if (begins) this.#started(told.at ?? this.#ports.clock.now())
       if (fact === 'RECORD_STOP') this.#stopped(told)
       if (told.cause !== undefined) this.#cause = told.cause
       const neverAnswered = fact === 'leg_gone' && next.state === 'discarded'
@@ -322,9 +321,8 @@ export class Live {
     }
   }
 
-  #started(at: number, heardAt: number): void {
+  #started(at: number): void {
     this.#papers.started(at)
-    this.#covering.began(heardAt)
     this.#settled()
     this.#ports.metrics.count('callrec_recordings_total', { outcome: 'started', reason: '' })
     this.#ports.log.info('recording_started', { ...this.#papers.ids, origins: this.origins.map(one => one.origin) })
@@ -341,7 +339,7 @@ export class Live {
   #stopped({ at, cause }: Told): void {
     // Undefined where it ended while nobody listened.
     this.#endedAt = at
-    this.#covering.end()
+    this.#covering.end(at ?? this.#ports.clock.now())
     if (!runs(this.state) || cause !== 'success-maxtime' || this.#ran(at) >= (this.#limit.seconds - 1) * 1000) return
     this.#papers.warn('the switch ended it before the call was over')
     this.#ports.log.warn('recording_ended_by_switch', this.#papers.ids)

@@ -81,13 +81,17 @@ export class Tape {
 
   /**
    * After a transfer the leg that was recorded answers +OK to a mask and does nothing (reference: seen on 1.11), so what hides something
-   * is done only when the leg shows the recording; asked together, both answers are there after one round.
+   * is done only when the leg shows the recording. Asked together, all answers are there after one round, and in this order. Answers when
+   * it is hidden for certain, or was to the last: unix milliseconds by the switch's clock, which the audio runs by.
    */
-  async cover(what: Cover): Promise<void> {
+  async cover(what: Cover): Promise<number> {
     if (this.#label.message) throw new AppError('switch_refused', `${this.#label.node}: a message on leg ${this.#label.leg} cannot be covered`)
-    const done = this.#node[what](this.#label.leg, this.path)
-    const [, shown] = await Promise.all([done, hides(what) ? this.runs() : true])
+    const node = this.#node
+    const ask = (): Promise<void> => node[what](this.#label.leg, this.path)
+    if (!hides(what)) return (await Promise.all([node.clock(), ask()]))[0]
+    const [, at, shown] = await Promise.all([ask(), node.clock(), this.runs()])
     if (!shown) throw new AppError('switch_refused', `${this.#label.node}: +OK to ${what}, but leg ${this.#label.leg} has no such recording`)
+    return at
   }
 
   /** Does the switch write it now? */

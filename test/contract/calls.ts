@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava'
 import { systemClock } from '../../src/clock.ts'
 import { silent } from '../../src/log.ts'
 import { mp3Counter } from '../../src/recording/audio-length.ts'
+import type { Segment } from '../../src/recording/segments.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import type { Leg, SwitchEvent, SwitchNode } from '../../src/switch/switch.ts'
 import { loudness, tones, type Wav, wavFrom } from '../helpers/audio.ts'
@@ -96,6 +97,8 @@ export interface CallsContract {
 
 interface Recording {
   id: string
+  segments?: Segment[]
+  verified?: boolean
   name: string
   state: string
   reason?: string
@@ -681,29 +684,40 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     scene.says(right, wav.sampleRate, 600)
   })
 
-  promise('masking silences both sides and keeps the time, pausing cuts it out', async scene => {
-    const { node } = scene.world
+  promise('masking silences both sides and keeps the time, pausing cuts it out, and the gap map says where', async scene => {
+    const { client } = scene.world.engine
     const caller = await scene.phone('tone1000', { record_call: { format: 'wav' } })
     const { leg, hangup } = await scene.dial(caller, await scene.callflow(ring(await scene.phone())))
     await scene.named('RECORD_START', leg)
-    const [path = ''] = await node.recordings(leg)
-    await scene.pass(1)
-    const masked = await scene.between(
-      () => node.mask(leg, path),
-      () => node.unmask(leg, path),
+    const ask = (action: string): Promise<void> => client.post(`${scene.at}/channels/${leg}`, { action: 'record', data: { action } })
+    await until(
+      'it runs',
+      async () => (await client.get<{ recordings: { state: string }[] }>(`${scene.at}/channels/${leg}`)).recordings[0]?.state === 'recording',
     )
     await scene.pass(1)
-    const paused = await scene.between(
-      () => node.pause(leg, path),
-      () => node.resume(leg, path),
+    const masked = await scene.between(
+      () => ask('mask'),
+      () => ask('unmask'),
+    )
+    await scene.pass(1)
+    await scene.between(
+      () => ask('pause'),
+      () => ask('resume'),
     )
     await scene.pass(1)
     await hangup()
-    const wav = await scene.wav(await scene.one(caller))
+    const recording = await scene.one(caller)
+    const [mask, pause] = recording.segments ?? []
+    if (mask?.to_ms === undefined || pause?.missing_ms === undefined) throw new Error(JSON.stringify(recording))
+    scene.t.is(recording.verified, true)
+    const wav = await scene.wav(recording)
     const whole = await scene.recorded(leg)
-    scene.lasts(wav, whole - paused.most, whole - paused.least)
+    scene.lasts(wav, whole - pause.missing_ms / 1000)
     for (const samples of wav.samples) {
       const silence = longestSilence(samples, wav.sampleRate)
+      const seconds = (mask.to_ms - mask.from_ms) / 1000
+      scene.t.true(Math.abs(silence.seconds - seconds) <= 0.1, `silent for ${silence.seconds} s, ${seconds} s by the map`)
+      scene.t.is(loudness(samples, wav.sampleRate, mask.from_ms / 1000 + 0.1, mask.to_ms / 1000 - 0.1), 0)
       scene.t.true(silence.seconds >= masked.least - 0.1 && silence.seconds <= masked.most + 0.1, `${silence.seconds} s of ${JSON.stringify(masked)}`)
     }
     scene.hearsBoth(wav, 0, 0.9)

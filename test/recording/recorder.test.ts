@@ -77,6 +77,7 @@ async function setup(t: ExecutionContext) {
     },
     recordings: async () => [...recorded],
     legs: async () => [...legs.values()],
+    clock: async () => clock.now(),
     mask: (_, path) => say(`mask ${path}`),
     unmask: (_, path) => say(`unmask ${path}`),
     pause: (_, path) => say(`pause ${path}`),
