@@ -41,6 +41,13 @@ export default {
         emit(doc.cdr_id, null)
       },
     },
+    listing_by_file: {
+      map: function (doc) {
+        // Tombstones too: who asks is told that it is gone.
+        if (doc.pvt_type !== 'call_recording' || !doc.pvt_voice) return
+        emit(doc.pvt_voice.file_uuid, null)
+      },
+    },
     listing_by_call: {
       map: function (doc) {
         if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || !doc.call_id) return

@@ -12,6 +12,7 @@ import { accountTreeRoutes } from './account-tree.ts'
 import { accountRoutes } from './accounts.ts'
 import { apiKeyRoutes } from './api-key.ts'
 import { answers } from './answers.ts'
+import { applicationRoutes } from './applications.ts'
 import { createSessions } from './auth.ts'
 import { callflowRoutes, checkCallflow } from './callflows.ts'
 import { cdrRoutes } from './cdrs.ts'
@@ -46,6 +47,7 @@ import { createTurns } from '../in-turn.ts'
 import { userRoutes } from './users.ts'
 import { createValidator } from './validate.ts'
 import { byPath } from './verb.ts'
+import { voiceApi } from './voice-api.ts'
 import { webhookRoutes } from './webhooks.ts'
 
 export interface Api {
@@ -79,6 +81,7 @@ export function routesOf(room: Room): Route[] {
     ...quickcallRoutes(room),
     ...channelRoutes(room),
     ...webhookRoutes(room),
+    ...applicationRoutes(room),
     ...schemaRoutes(room, { callflows: fields => checkCallflow(room, fields), metaflows: fields => checkMetaflows(room.validator, fields, []) }),
     ...aboutRoutes(room),
     ...openApiRoutes(room, () => routes),
@@ -106,6 +109,7 @@ export function createApi(ports: ApiPorts): Api {
   app.use(crossOrigin())
   app.use(watched(ports))
   app.use(directory(ports))
+  app.use(voiceApi(room))
   const router = new Router<State>({ sensitive: true })
   for (const [path, methods] of byPath(routes)) {
     for (const name of [path, path.replace(ACCOUNT, OWN_ACCOUNT)]) {

@@ -8,7 +8,7 @@ import type { Store, Stored } from '../store/store.ts'
 import { wants, wantsJson } from './accept.ts'
 import { checkedAudio } from './checked-audio.ts'
 import { noSuch } from './document.ts'
-import type { Answer, Request } from './route.ts'
+import type { Answer, ApiPorts, Request } from './route.ts'
 
 const AUDIO = /^audio\/(mpeg|mp3|x-wav|wav|\*)$/
 
@@ -21,11 +21,18 @@ export function wantsAudio(accept: string): boolean {
 
 export const isInline = ({ query }: Pick<Request, 'query'>): boolean => query.get('inline') === 'true'
 
+export const damageReport =
+  ({ log, metrics }: Pick<ApiPorts, 'log' | 'metrics'>) =>
+  ({ _id: recording_id, pvt_account_id: account_id, sha256 }: Recording, found: string): void => {
+    metrics.count('callrec_audio_damaged_total', {})
+    log.error('audio_damaged', { account_id, recording_id, sha256, found, todo: 'put it back from a backup; callrec verify finds others' })
+  }
+
 /** `damaged` is told the hash of a whole file that is not what it was. */
 export async function audioOf(
   store: Store,
   recording: Stored<Recording>,
-  { account, query, headers }: Request,
+  { account, query, headers }: Pick<Request, 'account' | 'query' | 'headers'>,
   damaged: (recording: Recording, found: string) => void,
 ): Promise<Answer> {
   const attachments = recording['_attachments'] as Record<string, { length: number }> | undefined

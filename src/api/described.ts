@@ -95,6 +95,8 @@ export const DESCRIBED: Table = {
   ...resource('webhooks', 'webhook', 'a webhook'),
   [`GET ${ACCOUNT}/webhooks/{webhook}/attempts`]: { summary: 'Lists the attempts to tell a webhook, newest first', lists: 'months' },
 
+  ...resource('applications', 'application', 'a voice application'),
+
   [`GET ${ACCOUNT}/phone_numbers`]: { summary: 'Lists the telephone numbers of the account, as an object by number', lists: 'view', gives: 'phone_numbers' },
   [`PUT ${ACCOUNT}/phone_numbers/{number}`]: {
     summary: 'Claims a telephone number',

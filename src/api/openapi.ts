@@ -168,6 +168,7 @@ const PATH_PARAMS: Readonly<Record<Param, string>> = {
   menu: 'Id of a menu',
   resource: 'Id of a resource',
   webhook: 'Id of a webhook',
+  application: 'Id of a voice application',
   group: 'Id of a group',
   cdr: 'Id of a detail record, YYYYMM- and the call',
   recording: 'Id of a recording, `YYYYMM-` and 32 hex digits',

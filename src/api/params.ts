@@ -14,6 +14,7 @@ const PARAMS = {
   resource: isId,
   group: isId,
   webhook: isId,
+  application: isId,
   recording: isRecordingId,
   /** The month, and the uuid of the call's first leg. */
   cdr: (text: string): boolean => /^[0-9]{4}(0[1-9]|1[0-2])-[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/.test(text),

@@ -1,8 +1,7 @@
 // Recordings: lists over the month databases, newest first, and one as JSON or as sound.
 
-import type { Recording } from '../recording/document.ts'
 import { accountDb } from '../store/modb.ts'
-import { audioOf, isInline, wantsAudio } from './audio.ts'
+import { audioOf, damageReport, isInline, wantsAudio } from './audio.ts'
 import { ownerOf } from './devices.ts'
 import { existing } from './document.ts'
 import { type Listing, listMonths } from './months.ts'
@@ -12,7 +11,7 @@ import type { Right } from './rights.ts'
 import type { Answer, OpenRequest, Request, Room, Route } from './route.ts'
 
 export function recordingRoutes(room: Room): Route[] {
-  const { store, audit, metrics, log } = room
+  const { store, audit } = room
   const all = '/v2/accounts/:account/recordings'
   const one = `${all}/:recording`
   const reach = ({ who }: Request): Listing =>
@@ -35,10 +34,7 @@ export function recordingRoutes(room: Room): Route[] {
 
   const owner = async (request: Request): Promise<string | undefined> => (await loadAny(store, request)).owner_id
 
-  const damaged = ({ _id: recording_id, pvt_account_id: account_id, sha256 }: Recording, found: string): void => {
-    metrics.count('callrec_audio_damaged_total', {})
-    log.error('audio_damaged', { account_id, recording_id, sha256, found, todo: 'put it back from a backup; callrec verify finds others' })
-  }
+  const damaged = damageReport(room)
 
   async function read(request: Request): Promise<Answer> {
     const recording = await loadRecording(store, request)

@@ -8,7 +8,7 @@ import { toGregorian } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
 import type { Audit } from './audit.ts'
 import type { Actor } from './audit-chain.ts'
-import { IN_FLIGHT, type InFlight, type Recording, recordingDbOf, STORE } from './document.ts'
+import { IN_FLIGHT, type InFlight, type Recording, recordingDbOf, STORE, type VoiceFacts } from './document.ts'
 import { mustNotBeHeld } from './hold.ts'
 import type { Spool } from './spool.ts'
 
@@ -63,6 +63,8 @@ const KEPT = [
 
 /** What is left: nothing that says who talked, and no audio. */
 export type Tombstone = Pick<Recording, (typeof KEPT)[number]> & {
+  /** By which a voice application asks for it. */
+  pvt_voice?: Pick<VoiceFacts, 'file_uuid' | 'application_id'>
   pvt_deleted: true
   pvt_modified: number
   deleted: {
@@ -76,17 +78,23 @@ export type Tombstone = Pick<Recording, (typeof KEPT)[number]> & {
 }
 
 export function tombstoneOf(recording: Recording, { who, reason }: Wish, now: number): Tombstone {
-  const { delivery } = recording
+  const { delivery, pvt_voice } = recording
   const kept = Object.fromEntries(KEPT.flatMap(field => (recording[field] === undefined ? [] : [[field, recording[field]]])))
   const elsewhere = delivery?.state === 'stored' && delivery.destination !== STORE
   const delivered = elsewhere ? { delivered: { to: delivery.location ?? delivery.destination, at: delivery.stored_at ?? '' } } : {}
   return {
     ...(kept as Pick<Recording, (typeof KEPT)[number]>),
+    ...(pvt_voice === undefined ? {} : { pvt_voice: knownBy(pvt_voice) }),
     pvt_deleted: true,
     pvt_modified: toGregorian(now),
     deleted: { at: new Date(now).toISOString(), who, reason, ...delivered },
   }
 }
+
+const knownBy = ({ file_uuid, application_id }: VoiceFacts): Tombstone['pvt_voice'] & object => ({
+  file_uuid,
+  ...(application_id === undefined ? {} : { application_id }),
+})
 
 export function createErasure({ store, spool, audit, clock, metrics, nodes, deliver }: ErasurePorts): Erasure {
   async function erase(recording: Stored<Recording>, wish: Wish): Promise<Stored<Tombstone>> {

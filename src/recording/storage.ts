@@ -50,6 +50,9 @@ export type Target =
   | { is: 'directory'; directory: string; folder: string }
   | { is: 'nowhere'; reason: string }
 
+/** As a `url`: the store, wherever the account's plan has recordings go. */
+export const IN_STORE = 'store:'
+
 /** Does where a recording goes depend on the account's storage? */
 export const needsStorage = ({ url }: Effective): boolean => url === undefined || isS3(url.value)
 
@@ -59,6 +62,7 @@ export function targetOf(settings: Effective, storage: StorageDocument | undefin
   const url = settings.url?.value
   const there = storage?.pvt_deleted === true ? undefined : storage
   if (url === undefined) return planned(there)
+  if (url === IN_STORE) return { is: 'store' }
   if (!isS3(url)) return { is: 'http', url, method: settings.method?.value === 'post' ? 'POST' : 'PUT' }
   const [bucket = '', ...folders] = url.slice('s3://'.length).split('/')
   const found = Object.keys(there?.attachments ?? {})
@@ -107,7 +111,7 @@ const folderOf = (path: string): string =>
 
 /** What a document may say of a destination: neither user part nor query. */
 export function destinationOf(url: string | undefined): string {
-  if (url === undefined) return STORE
+  if (url === undefined || url === IN_STORE) return STORE
   if (!URL.canParse(url)) return 'not a URL'
   const { protocol, host, pathname } = new URL(url)
   return `${protocol}//${host}${pathname}`

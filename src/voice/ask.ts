@@ -4,11 +4,13 @@
 import type { Clock } from '../clock.ts'
 import { AppError, isCode } from '../errors.ts'
 import type { TenantClient, TenantRequest, TenantResponse } from '../net/client.ts'
+import type { Signer } from './application.ts'
 import type { Fields } from './options.ts'
 
 export interface Address {
   url: string
   method: 'GET' | 'POST'
+  sign?: Signer
 }
 
 export interface AskPorts {
@@ -31,10 +33,12 @@ export function withQuery(url: string, fields: Fields): string {
   return target.href
 }
 
-function requestFor({ url, method }: Address, fields: Fields): TenantRequest {
-  const headers = { accept: 'application/json' }
+async function requestFor({ url, method, sign }: Address, fields: Fields): Promise<TenantRequest> {
+  const text = JSON.stringify(fields)
+  const authorization = await sign?.(method === 'GET' ? undefined : text)
+  const headers = { accept: 'application/json', ...(authorization === undefined ? {} : { authorization }) }
   if (method === 'GET') return { method, url: withQuery(url, fields), headers, maxBytes: MOST_BYTES }
-  const body = Buffer.from(JSON.stringify(fields))
+  const body = Buffer.from(text)
   return {
     method,
     url,
@@ -51,7 +55,7 @@ function requestFor({ url, method }: Address, fields: Fields): TenantRequest {
 
 /** A complete 2xx answer; rejects in words with anything else. `signal` breaks it off. */
 export async function ask({ http, wall }: AskPorts, to: Address, fields: Fields, { signal }: { signal?: AbortSignal } = {}): Promise<TenantResponse> {
-  const request = requestFor(to, fields)
+  const request = await requestFor(to, fields)
   for (let tries = 1; ; tries++) {
     try {
       const answer = await once(http, wall, request, signal)

@@ -111,11 +111,16 @@ export async function interpret(ports: VoicePorts, recordings: Recordings, run: 
     await call.execute('play_and_get_digits', digitsArgument({ most: maxDigits, timeoutMs: ms, betweenMs: ms, sound: SILENCE, hashEnds: submitOnHash }))
     const digits = call.variable('callrec_digits') ?? ''
     const ended = digits.length >= maxDigits || (submitOnHash && call.variable('read_terminator_used') === '#')
-    return answered({ dtmf: { digits, timed_out: !ended } }, eventUrl === undefined ? run.about.eventUrl : { url: eventUrl, method: eventMethod })
+    return answered({ dtmf: { digits, timed_out: !ended } }, eventUrl === undefined ? run.about.eventUrl : address(eventUrl, eventMethod))
   }
 
   function notify({ payload, eventUrl, eventMethod }: NotifyAction): Promise<readonly NccoAction[] | undefined> {
-    return answered({ payload }, { url: eventUrl, method: eventMethod })
+    return answered({ payload }, address(eventUrl, eventMethod))
+  }
+
+  function address(url: string, method: 'GET' | 'POST'): Address {
+    const { sign } = run.about
+    return { url, method, ...(sign === undefined ? {} : { sign }) }
   }
 
   /** What the application wants done instead of what is left; undefined where it does not say. */
@@ -137,7 +142,7 @@ export async function interpret(ports: VoicePorts, recordings: Recordings, run: 
   }
 
   async function connect({ endpoint, eventUrl, eventMethod, ...how }: ConnectAction): Promise<void> {
-    const to = eventUrl === undefined ? undefined : { url: eventUrl, method: eventMethod }
+    const to = eventUrl === undefined ? undefined : address(eventUrl, eventMethod)
     const name = 'number' in endpoint ? endpoint.number : 'uri' in endpoint ? endpoint.uri : endpoint.id
     let since: number | undefined
     let leg: string | undefined

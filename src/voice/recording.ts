@@ -7,7 +7,9 @@ import { reasonOf } from '../errors.ts'
 import type { RecordingEvent } from '../events.ts'
 import type { Recording, VoiceFacts } from '../recording/document.ts'
 import type { Effective } from '../recording/settings.ts'
+import { IN_STORE } from '../recording/storage.ts'
 import { fromGregorian, recordingDb } from '../store/modb.ts'
+import { readApplication, type Signer, signerOf } from './application.ts'
 import { type Address, ask } from './ask.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
 import { isBlocking, type RecordAction } from './ncco.ts'
@@ -37,6 +39,8 @@ export function settingsOf({ format, channels }: RecordAction): Effective {
     retention_days: { value: KEPT_DAYS, from },
     stereo: { value: channels === 2, from },
     time_limit: { value: LONGEST, from },
+    // Under the URL the application is told.
+    url: { value: IN_STORE, from },
   }
 }
 
@@ -65,6 +69,7 @@ export function recordedEvent(recording: Recording, voice: VoiceFacts, publicUrl
 
 export interface About {
   applicationId?: string
+  sign?: Signer
   /** Told where the action names nobody. */
   eventUrl?: Address
 }
@@ -98,7 +103,13 @@ export function startRecordings(ports: VoicePorts): Recordings {
     const recording = await store.get<Recording>(recordingDb(accountId, id), id)
     const voice = recording?.pvt_voice
     if (recording === undefined || voice?.event_url === undefined) return
-    const to = { url: voice.event_url, method: voice.event_method }
+    const application = voice.application_id === undefined ? undefined : await readApplication(store, accountId, voice.application_id)
+    const sign = signerOf(
+      application,
+      () => wall.now(),
+      bytes => ports.random(bytes),
+    )
+    const to = { url: voice.event_url, method: voice.event_method, ...(sign === undefined ? {} : { sign }) }
     const fields =
       recording.delivery?.state === 'stored'
         ? recordedEvent(recording, voice, ports.publicUrl)
@@ -108,8 +119,8 @@ export function startRecordings(ports: VoicePorts): Recordings {
 
   const unsubscribe = events.on(heard)
 
-  async function record(call: VoiceCall, action: RecordAction, report: Report, { applicationId, eventUrl }: About, signal: AbortSignal): Promise<void> {
-    const to = action.eventUrl === undefined ? eventUrl : { url: action.eventUrl, method: action.eventMethod }
+  async function record(call: VoiceCall, action: RecordAction, report: Report, { applicationId, eventUrl, sign }: About, signal: AbortSignal): Promise<void> {
+    const to = action.eventUrl === undefined ? eventUrl : { url: action.eventUrl, method: action.eventMethod, ...(sign === undefined ? {} : { sign }) }
     if (action.beepStart) await call.execute('playback', BEEP)
     const voice: VoiceFacts = {
       recording_uuid: uuidAt(wall.now(), ports.random(10)),

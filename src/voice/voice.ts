@@ -2,6 +2,7 @@
 // be told when a call is over.
 
 import { isCode, reasonOf } from '../errors.ts'
+import type { Signer } from './application.ts'
 import type { Address } from './ask.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
 import { failureOf, interpret, type Run } from './interpreter.ts'
@@ -13,6 +14,9 @@ import { actionsOf, type Script } from './script.ts'
 export interface Application extends Script {
   /** Told of the call's events. */
   eventUrl?: Address
+  /** The document of the application, which may fetch what is recorded, and what it is told is signed with. */
+  applicationId?: string
+  sign?: Signer
 }
 
 export interface Voice {
@@ -38,14 +42,18 @@ export function startVoice(ports: VoicePorts): Voice {
   const running = new Map<string, Run>()
 
   async function run(call: VoiceCall, application: Application): Promise<'done' | 'failed'> {
-    const { eventUrl } = application
+    const { applicationId, eventUrl, sign } = application
     const about = aboutOf(call)
     const report = reporter({ ...ports, log: call.log, now: () => wall.now() }, eventUrl, { ...about, direction: call.direction })
     const one: Run = {
       call,
       can: abilitiesOf(call.node.status().modules),
       report,
-      about: eventUrl === undefined ? {} : { eventUrl },
+      about: {
+        ...(applicationId === undefined ? {} : { applicationId }),
+        ...(eventUrl === undefined ? {} : { eventUrl }),
+        ...(sign === undefined ? {} : { sign }),
+      },
       turn: new AbortController(),
     }
     call.signal.addEventListener('abort', () => one.turn.abort(), { once: true })

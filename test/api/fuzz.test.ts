@@ -71,9 +71,17 @@ async function shoot(client: Client, { calls, lines }: Place, shot: MadeUp, toke
   const text = await answer.text()
   const what = whatIsWrong(shot, status, text, calls, lines)
   if (what === undefined) return { status }
+  if (what === 'a secret' && (await isAdmin(client, token))) return { status }
   const errors = lines.filter(({ level }) => level === 'error')
   const asked = `${method} ${path}?${query} as ${column} ${JSON.stringify(headers)} ${body}`
   return { status, wrong: { what, told: `${asked}\n→ ${status} ${text.slice(0, 1000)}\n${calls.join(', ')}\n${JSON.stringify(errors)}` } }
+}
+
+/** A user may have been made one by a request before, and then the secret is his to see. */
+async function isAdmin(client: Client, token: string | undefined): Promise<boolean> {
+  const { body } = await client.request({ method: 'GET', path: '/v2/token_auth', headers: { 'x-auth-token': token ?? '' } })
+  const { data } = (await body.json()) as { data: { priv_level?: string } }
+  return data.priv_level === 'admin'
 }
 
 function whatIsWrong({ route, column }: MadeUp, status: number, text: string, calls: readonly string[], lines: Place['lines']): string | undefined {

@@ -22,6 +22,12 @@ POST /v2/accounts/:account                                                      
 PUT /v2/accounts/:account                                                       401 401 403 403 403 403 400 400
 GET /v2/accounts/:account/api_key                                               401 401 403 403 403 403 200 403
 PUT /v2/accounts/:account/api_key                                               401 401 403 403 403 403 201 201
+GET /v2/accounts/:account/applications                                          401 401 403 403 200 200 200 200
+PUT /v2/accounts/:account/applications                                          401 401 403 403 403 403 400 400
+DELETE /v2/accounts/:account/applications/:application                          401 401 403 403 403 403 412 412
+GET /v2/accounts/:account/applications/:application                             401 401 403 403 200 200 200 200
+PATCH /v2/accounts/:account/applications/:application                           401 401 403 403 403 403 412 412
+POST /v2/accounts/:account/applications/:application                            401 401 403 403 403 403 412 412
 GET /v2/accounts/:account/callflows                                             401 401 403 403 200 200 200 200
 PUT /v2/accounts/:account/callflows                                             401 401 403 403 403 403 400 400
 DELETE /v2/accounts/:account/callflows/:callflow                                401 401 403 403 403 403 412 412

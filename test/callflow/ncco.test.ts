@@ -2,6 +2,7 @@
 // test/voice's matter.
 
 import test, { type ExecutionContext } from 'ava'
+import { jwtVerify } from 'jose'
 import type { Doc } from '../../src/store/store.ts'
 import type { BridgeScript } from '../helpers/switches.ts'
 import { ACCOUNT, answering, BOB, BOB_PHONE, documents, type Node, world } from './world.ts'
@@ -118,4 +119,52 @@ function talking(t: ExecutionContext, node: Node) {
   const made = world(t, documents(node))
   made.fake.bridges.push({ rings: true })
   return { ...made, until: () => made.fake.sent.filter(({ what, uuid }) => what === 'hangup' && uuid === 'bob-leg').length }
+}
+
+const APPLICATION = '7'.repeat(32)
+const application = (fields: object): Record<string, Doc> => ({
+  application: { _id: APPLICATION, pvt_type: 'application', pvt_account_id: ACCOUNT, name: 'app', ...fields },
+})
+const SECRET = 'a secret of thirty-two characters'
+
+test('an application’s own URLs hold where the action gives none, and what it is told is signed', async t => {
+  const http = answering([connect({ type: 'user', id: BOB })])
+  const urls = { answer_url: 'https://app.example.com/answer', answer_method: 'POST', event_url: 'https://app.example.com/events' }
+  const docs = { ...documents({ module: 'ncco', data: { application_id: APPLICATION } }), ...application({ ...urls, signature_secret: SECRET }) }
+  const { dial, over, recording, fake } = world(t, docs, { http })
+  dial()
+  await over()
+  const [asked] = http.asked
+  t.like(asked, { method: 'POST', url: urls.answer_url })
+  for (const { headers, url } of http.asked) {
+    const token = headers?.['authorization']?.replace('Bearer ', '') ?? ''
+    const { payload } = await jwtVerify(token, new TextEncoder().encode(SECRET), { algorithms: ['HS256'], issuer: 'Vonage' })
+    t.like(payload, { application_id: `${ACCOUNT}-${APPLICATION}`, api_key: ACCOUNT }, url)
+  }
+  t.true(fake.executed().some(line => line.startsWith('bridge')))
+  t.deepEqual(recording.started, [])
+})
+
+test('what the action says comes before what its application says', async t => {
+  const http = answering([connect({ type: 'user', id: BOB })])
+  const docs = {
+    ...documents(app([{ action: 'record' }, connect({ type: 'user', id: BOB })], { application_id: APPLICATION })),
+    ...application({ answer_url: 'https://app.example.com/answer' }),
+  }
+  const { dial, over, recording } = world(t, docs, { http })
+  dial()
+  await over()
+  t.deepEqual(http.asked, [])
+  t.is(recording.started[0]?.facts.pvt_voice?.application_id, APPLICATION)
+})
+
+for (const [what, docs] of [
+  ['is not there', {}],
+  ['was put away', application({ pvt_deleted: true })],
+] as const) {
+  test(`an application that ${what} is an error`, async t => {
+    const { executed, events } = await run(t, app([connect({ type: 'user', id: BOB })], { application_id: APPLICATION }), { more: docs })
+    t.deepEqual(executed, ['answer', 'playback tone_stream://%(500,0,300)'])
+    t.like(events('application_not_found')[0], { level: 'error' })
+  })
 }

@@ -86,6 +86,7 @@ export async function placeIn(made: World, tag = ''): Promise<Place> {
     resource: await one('resources', { name: 'trunk', gateways: [{ gateway: 'carrier' }] }),
     cdr: await aCdr(made, account, alice),
     webhook: await one('webhooks', { name: 'hook', hook: 'all', uri: 'https://hooks.example/' }),
+    application: await one('applications', { name: 'application' }),
     channel: `a-leg${tag}`,
     number: `+4930${tag.padStart(6, '1')}`,
     schema: 'users',

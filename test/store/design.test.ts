@@ -181,7 +181,7 @@ test('every design belongs to a kind of database that exists', t => {
   for (const design of designs) t.true(design.classifications.every(one => CLASSIFICATIONS.includes(one)))
   t.deepEqual(
     designsFor(designs, 'account').map(design => design.name),
-    ['callflows', 'devices', 'groups', 'menus', 'resources', 'temporal_rules', 'users', 'webhooks'],
+    ['applications', 'callflows', 'devices', 'groups', 'menus', 'resources', 'temporal_rules', 'users', 'webhooks'],
   )
 })
 

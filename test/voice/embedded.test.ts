@@ -1,11 +1,16 @@
 // The ordering rules of `record` on the embedded switch, measured in the WAVs and in what the application was told.
 
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import test from 'ava'
+import { jwtVerify } from 'jose'
 import { loudness, tone, tones, wavFrom } from '../helpers/audio.ts'
 import { startEngine } from '../helpers/engine.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { notedLog } from '../helpers/log.ts'
 import { until } from '../helpers/wait.ts'
+import { sdk, tokenGenerate } from './sdk.ts'
+
+const { Notify, Record, RecordingFormat } = sdk
 
 interface Id {
   id: string
@@ -28,24 +33,34 @@ test('a call is recorded whole by its first action, and in parts by those that t
   const { client, url } = await startEngine(t, {}, log)
   const at = `accounts/${client.accountId}`
   const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice-phone', sip: { username: 'alice', password: 'alice-secret' } })
-  const ncco = [
-    { action: 'record', split: 'conversation' },
-    { action: 'record', timeOut: '4', beepStart: true, format: 'wav' },
-    { action: 'record', endOnSilence: 3 },
-    { action: 'record', endOnKey: '#' },
-    { action: 'notify', payload: { stage: 'after' }, eventUrl: ['NOTIFY'] },
-  ]
+  const pair = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+  const secret = 'a secret of thirty-two characters'
+  const application = await client.put<Id & { application_id: string }>(`${at}/applications`, {
+    name: 'app',
+    public_key: pair.publicKey,
+    signature_secret: secret,
+  })
   const app = await httpSink(t, [
     async (request, response, read) => {
       await read()
-      const answer = request.url?.startsWith('/answer') === true ? JSON.stringify(ncco).replace('NOTIFY', `${app.url}/notify`) : ''
+      const answer = request.url?.startsWith('/answer') === true ? JSON.stringify(ncco()) : ''
       response.end(answer)
     },
   ])
-  await client.put(`${at}/callflows`, {
-    numbers: ['3100'],
-    flow: { module: 'ncco', data: { answer_url: `${app.url}/answer`, event_url: `${app.url}/events` } },
-  })
+  const ncco = () =>
+    [
+      new Record(undefined, 'conversation'),
+      new Record(RecordingFormat.WAV, undefined, undefined, undefined, undefined, 4, true),
+      new Record(undefined, undefined, undefined, 3),
+      new Record(undefined, undefined, undefined, undefined, '#'),
+      new Notify({ stage: 'after' }, `${app.url}/notify`),
+    ].map(action => action.serializeToNCCO())
+  await client.patch(`${at}/applications/${application.id}`, { answer_url: `${app.url}/answer`, event_url: `${app.url}/events` })
+  await client.put(`${at}/callflows`, { numbers: ['3100'], flow: { module: 'ncco', data: { application_id: application.id } } })
   await client.put(`${at}/devices/${phone}/quickcall/3100`, { seconds: 600, speaks: 7, dtmf: '30:#' })
 
   const recordings = await until('four files', async () => {
@@ -61,13 +76,17 @@ test('a call is recorded whole by its first action, and in parts by those that t
 
   // Blocking: each is told of before the next begins; the one of the whole call when it is over.
   const [first = '', second = '', third = '', fourth = ''] = recordings.map(({ name }) => name).toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1))
-  const byName = new Map(recordings.map(one => [one.name, one]))
-  const wav = async (name: string) => {
-    const response = await fetch(`${url}/v2/${at}/recordings/${byName.get(name)?.id}?accept=audio/x-wav`, { headers: { 'x-auth-token': client.token } })
-    t.is(response.status, 200)
+  const urls = told.flatMap(one => (typeof one['recording_url'] === 'string' ? [one['recording_url']] : []))
+  const wav = async (name: string, told: string) => {
+    const response = await fetch(told.replace('http://127.0.0.1:0', url), {
+      headers: { authorization: `Bearer ${tokenGenerate(application.application_id, pair.privateKey)}` },
+    })
+    t.is(response.status, 200, name)
     return wavFrom(Buffer.from(await response.arrayBuffer()), name)
   }
-  const [whole, timed, silent, keyed] = [await wav(first), await wav(second), await wav(third), await wav(fourth)]
+  // The whole call is told of last.
+  const [timedUrl = '', silentUrl = '', keyedUrl = '', wholeUrl = ''] = urls
+  const [whole, timed, silent, keyed] = [await wav(first, wholeUrl), await wav(second, timedUrl), await wav(third, silentUrl), await wav(fourth, keyedUrl)]
   const sizes = told.filter(one => 'recording_uuid' in one).map(one => one['size'])
   t.deepEqual(
     sizes,
@@ -87,6 +106,14 @@ test('a call is recorded whole by its first action, and in parts by those that t
       ['key', '#'],
     ],
   )
+
+  // All of it is signed with the secret of the application.
+  for (const { headers, body } of app.received) {
+    const token = headers['authorization']?.replace('Bearer ', '') ?? ''
+    const { payload } = await jwtVerify(token, new TextEncoder().encode(secret), { algorithms: ['HS256'], issuer: 'Vonage' })
+    t.is(payload['application_id'], application.application_id)
+    if (body.length > 0) t.is(payload['payload_hash'], createHash('sha256').update(body).digest('hex'))
+  }
 
   // What is in them.
   t.deepEqual([whole.channels, timed.channels, silent.channels, keyed.channels], [2, 1, 1, 1])

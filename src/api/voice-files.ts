@@ -1,0 +1,52 @@
+// The files of a voice application, under the URL it was told: `/v1/files/{uuid}`, or v3 as newer SDKs ask.
+
+import type { Recording, VoiceFacts } from '../recording/document.ts'
+import type { Tombstone } from '../recording/erasure.ts'
+import { AppError } from '../errors.ts'
+import { monthDb, monthOf } from '../store/modb.ts'
+import type { Store, Stored } from '../store/store.ts'
+import { audioOf, damageReport } from './audio.ts'
+import { noSuch } from './document.ts'
+import { shown } from './fields.ts'
+import { orNothing } from './months.ts'
+import type { Answer, ApiPorts, OpenRequest } from './route.ts'
+import type { Applicant } from './voice-auth.ts'
+
+type Found = Stored<Recording> | Stored<Tombstone>
+
+/** Milliseconds from the making of a file's uuid to that of its recording. */
+const MADE_WITHIN = 60_000
+
+/** The uuid tells the month: see VoiceFacts. */
+async function find(store: Store, accountId: string, uuid: string): Promise<Found | undefined> {
+  const at = Number.parseInt(uuid.replaceAll('-', '').slice(0, 12), 16)
+  for (const month of new Set([monthOf(at), monthOf(at + MADE_WITHIN)])) {
+    const rows = await orNothing(store.query(monthDb(accountId, month), 'recordings/listing_by_file', { key: uuid, includeDocs: true }), [])
+    const doc = rows[0]?.doc as Found | undefined
+    if (doc !== undefined) return doc
+  }
+  return undefined
+}
+
+/** Years 1970 to 9999. */
+const FILE = /^(?!e6[89a-f]|e[7-9a-f]|f)[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
+/** Another application's file is not there for this one. */
+export async function fileOf(
+  { store, audit, log, metrics }: Pick<ApiPorts, 'store' | 'audit' | 'log' | 'metrics'>,
+  { account, application }: Applicant,
+  uuid: string,
+  request: Pick<OpenRequest, 'headers' | 'query' | 'address'>,
+): Promise<Answer> {
+  const found = FILE.test(uuid) ? await find(store, account._id, uuid) : undefined
+  const voice = found?.pvt_voice as Pick<VoiceFacts, 'application_id'> | undefined
+  if (found === undefined || (voice?.application_id !== undefined && voice.application_id !== application._id)) throw noSuch('file', uuid)
+  if ('deleted' in found) throw new AppError('gone', `file ${uuid} is gone`, shown(found))
+  const sound = await audioOf(store, found, { account, ...request }, damageReport({ log, metrics }))
+  const who = { account_id: account._id, system: `application ${application._id}` }
+  await audit.note(found, { what: 'downloaded', who, from: request.address }).catch((error: unknown) => {
+    sound.file?.body.destroy()
+    throw error
+  })
+  return sound
+}

@@ -1,0 +1,78 @@
+// Voice applications as documents of an account: what holds for every call they serve, and how an application and
+// callrec know each other: it signs with its private key, callrec with a secret they share.
+
+import { createHash, createPublicKey } from 'node:crypto'
+import { SignJWT } from 'jose'
+import { accountDb, isId } from '../store/modb.ts'
+import type { Doc, Store, Stored } from '../store/store.ts'
+import type { Address } from './ask.ts'
+
+type Method = 'GET' | 'POST'
+
+/** Schema: couchdb/schemas/applications.json. */
+export interface ApplicationDoc extends Doc {
+  pvt_type: 'application'
+  pvt_account_id: string
+  pvt_deleted?: boolean
+  name: string
+  public_key?: string
+  signature_secret?: string
+  answer_url?: string
+  answer_method?: Method
+  fallback_answer_url?: string
+  fallback_method?: Method
+  event_url?: string
+  event_method?: Method
+}
+
+/** What an application calls itself in its JWTs: it names the account too, so that one read finds it. */
+export const applicationId = ({ pvt_account_id, _id }: Pick<ApplicationDoc, 'pvt_account_id' | '_id'>): string => `${pvt_account_id}-${_id}`
+
+export function partsOf(id: string): { accountId: string; documentId: string } | undefined {
+  const [, accountId = '', documentId = ''] = /^([0-9a-f]{32})-([0-9a-f]{32})$/.exec(id) ?? []
+  return accountId === '' ? undefined : { accountId, documentId }
+}
+
+export async function readApplication(store: Store, account: string, id: string): Promise<Stored<ApplicationDoc> | undefined> {
+  const doc = isId(id) ? await store.get<ApplicationDoc>(accountDb(account), id) : undefined
+  return doc?.pvt_type === 'application' && doc.pvt_deleted !== true ? doc : undefined
+}
+
+const address = (url: string | undefined, method: Method): Address | undefined => (url === undefined ? undefined : { url, method })
+
+export const answerOf = ({ answer_url, answer_method = 'GET' }: ApplicationDoc): Address | undefined => address(answer_url, answer_method)
+export const fallbackOf = ({ fallback_answer_url, fallback_method = 'GET' }: ApplicationDoc): Address | undefined =>
+  address(fallback_answer_url, fallback_method)
+export const eventOf = ({ event_url, event_method = 'POST' }: ApplicationDoc): Address | undefined => address(event_url, event_method)
+
+/** Why a key is none that an application can be known by. */
+export function keyProblem(pem: string): string | undefined {
+  try {
+    const key = createPublicKey({ key: pem, format: 'pem' })
+    if (pem.includes('PRIVATE')) return 'it is a private key: keep that, and give the public one'
+    if (key.asymmetricKeyType !== 'rsa') return 'not an RSA key'
+    return (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048 ? undefined : 'an RSA key must have 2048 bits or more'
+  } catch {
+    return 'not a public key in PEM'
+  }
+}
+
+/** Signs what an application is told: the Authorization header for a body, or for none. */
+export type Signer = (body: string | undefined) => Promise<string>
+
+/** As the Voice API signs webhooks; `now` is unix milliseconds, `random` makes the token's id. */
+export function signerOf(application: ApplicationDoc | undefined, now: () => number, random: (bytes: number) => string): Signer | undefined {
+  const secret = application?.signature_secret
+  if (application === undefined || secret === undefined) return undefined
+  return async body => {
+    const payload_hash = body === undefined ? undefined : createHash('sha256').update(body).digest('hex')
+    const claims = { api_key: application.pvt_account_id, application_id: applicationId(application), ...(payload_hash === undefined ? {} : { payload_hash }) }
+    const token = await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setIssuer('Vonage')
+      .setIssuedAt(Math.floor(now() / 1000))
+      .setJti(random(16))
+      .sign(new TextEncoder().encode(secret))
+    return `Bearer ${token}`
+  }
+}

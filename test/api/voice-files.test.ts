@@ -1,0 +1,243 @@
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import test, { type ExecutionContext } from 'ava'
+import { SignJWT } from 'jose'
+import { monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
+import { uuidAt } from '../../src/voice/recording.ts'
+import { anAccount, world } from '../helpers/api.ts'
+import { tokenGenerate } from '../voice/sdk.ts'
+
+const keys = () =>
+  generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } })
+const OURS = keys()
+const OTHERS = keys()
+const SOUND = Buffer.from('RIFF and what follows')
+
+interface Known {
+  id: string
+  application_id: string
+}
+
+async function place(t: ExecutionContext) {
+  const made = await world(t)
+  // For the parent, in whose name the tests ask, to delete.
+  const account = await anAccount(made, { name: 'acme', allow_parent_audio: true })
+  const at = `/v2/accounts/${account}`
+  const { ask, store, url } = made
+  const anApplication = async (public_key: string | undefined = OURS.publicKey, where = at): Promise<Known> =>
+    (await ask<Known>('PUT', `${where}/applications`, { name: 'app', ...(public_key === undefined ? {} : { public_key }) })).body.data
+
+  /** As the recorder leaves it; of an application, or of any. */
+  async function aFile(
+    application_id?: string,
+    { at: start = Date.now(), owner = account, ...more }: Record<string, unknown> & { at?: number; owner?: string } = {},
+  ) {
+    const uuid = uuidAt(start, randomBytes(10).toString('hex'))
+    const month = monthOf(start)
+    const db = monthDb(owner, month)
+    await store.createDatabase(db, 'modb')
+    const _id = `${month}-${randomBytes(16).toString('hex')}`
+    const pvt_voice = { file_uuid: uuid, ...(application_id === undefined ? {} : { application_id }), event_url: 'https://app.example.com/secret' }
+    const doc = {
+      _id,
+      pvt_type: 'call_recording',
+      pvt_account_id: owner,
+      pvt_created: toGregorian(start),
+      start: toGregorian(start),
+      origins: ['ncco'],
+      state: 'stopped',
+      name: 'a.wav',
+      content_type: 'audio/x-wav',
+      pvt_voice,
+      ...more,
+    }
+    const rev = await store.put(db, doc)
+    await store.putAttachment(db, _id, rev, 'a.wav', { stream: Readable.from([SOUND]), length: SOUND.length, contentType: 'audio/x-wav' })
+    return { uuid, id: _id }
+  }
+
+  const get = (path: string, token?: string, headers: Record<string, string> = {}, method = 'GET') =>
+    fetch(`${url}${path}`, { method, headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) } })
+  return { ...made, account, at, anApplication, aFile, get }
+}
+
+const jwt = (application: string, { privateKey } = OURS): string => tokenGenerate(application, privateKey)
+
+test('an application fetches its file with the JWT of its SDK, under both URLs, whole or in part', async t => {
+  const { anApplication, aFile, get } = await place(t)
+  const { id, application_id } = await anApplication()
+  const { uuid } = await aFile(id)
+  for (const version of ['v1', 'v3']) {
+    const response = await get(`/${version}/files/${uuid}`, jwt(application_id))
+    t.is(response.status, 200)
+    t.is(response.headers.get('content-type'), 'audio/x-wav')
+    t.deepEqual(Buffer.from(await response.arrayBuffer()), SOUND)
+  }
+  const part = await get(`/v1/files/${uuid}`, jwt(application_id), { range: 'bytes=0-3' })
+  t.is(part.status, 206)
+  t.is(await part.text(), 'RIFF')
+  const head = await get(`/v1/files/${uuid}`, jwt(application_id), {}, 'HEAD')
+  t.is(head.headers.get('content-length'), String(SOUND.length))
+})
+
+test('what is fetched is in the trail of the recording, with the application’s name', async t => {
+  const { ask, at, anApplication, aFile, get } = await place(t)
+  const { id, application_id } = await anApplication()
+  const file = await aFile(id)
+  await (await get(`/v1/files/${file.uuid}`, jwt(application_id))).arrayBuffer()
+  const { body } = await ask<{ what: string; who: object }[]>('GET', `${at}/recordings/${file.id}/audit`)
+  t.like(body.data.at(-1), { what: 'downloaded', who: { system: `application ${id}` } })
+})
+
+test('a file is for its own application, or where it has none for each of the account', async t => {
+  const made = await place(t)
+  const { anApplication, aFile, get } = made
+  const [ours, other] = [await anApplication(), await anApplication()]
+  const elsewhere = await anAccount(made, { name: 'elsewhere' })
+  const foreign = await anApplication(OURS.publicKey, `/v2/accounts/${elsewhere}`)
+  const [own, any] = [await aFile(ours.id), await aFile()]
+  t.is((await get(`/v1/files/${own.uuid}`, jwt(other.application_id))).status, 404)
+  t.is((await get(`/v1/files/${own.uuid}`, jwt(foreign.application_id))).status, 404)
+  t.is((await get(`/v1/files/${any.uuid}`, jwt(other.application_id))).status, 200)
+  t.is((await get(`/v1/files/${any.uuid}`, jwt(foreign.application_id))).status, 404)
+})
+
+test('a file whose recording began in the next month is found', async t => {
+  const { anApplication, aFile, get, store, account } = await place(t)
+  const { id, application_id } = await anApplication()
+  const end = Date.UTC(2026, 0, 31, 23, 59, 59, 999)
+  const { uuid } = await aFile(id, { at: end })
+  t.is((await get(`/v1/files/${uuid}`, jwt(application_id))).status, 200)
+  const later = uuidAt(end, randomBytes(10).toString('hex'))
+  const db = monthDb(account, '202602')
+  await store.createDatabase(db, 'modb')
+  await store.put(db, { _id: `202602-${'1'.repeat(32)}`, pvt_type: 'call_recording', pvt_account_id: account, pvt_voice: { file_uuid: later } })
+  // There, and without sound.
+  const response = await get(`/v1/files/${later}`, jwt(application_id))
+  t.is(response.status, 404)
+  t.regex(await response.text(), /202602-1/)
+})
+
+test('a file that is gone is 410 with what is left of it, to its application alone', async t => {
+  const { anApplication, aFile, ask, at, get } = await place(t)
+  const [ours, other] = [await anApplication(), await anApplication()]
+  const { uuid, id } = await aFile(ours.id)
+  t.is((await ask('DELETE', `${at}/recordings/${id}?reason=retention`)).status, 200)
+  const response = await get(`/v1/files/${uuid}`, jwt(ours.application_id))
+  t.is(response.status, 410)
+  const text = await response.text()
+  t.regex(text, /"reason":"retention"/)
+  t.notRegex(text, /secret|pvt_/)
+  t.is((await get(`/v1/files/${uuid}`, jwt(other.application_id))).status, 404)
+})
+
+for (const uuid of [
+  'nothing',
+  '..%2f..',
+  uuidAt(Date.now(), '0'.repeat(20)),
+  'ffffffff-ffff-7fff-8fff-ffffffffffff',
+  `${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`,
+]) {
+  test(`there is no file ${uuid}`, async t => {
+    const { anApplication, get } = await place(t)
+    t.is((await get(`/v1/files/${uuid}`, jwt((await anApplication()).application_id))).status, 404)
+  })
+}
+
+const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url')
+const signed = (claims: Record<string, unknown>, privateKey = OURS.privateKey): Promise<string> =>
+  import('node:crypto').then(({ createPrivateKey }) => new SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: 'JWT' }).sign(createPrivateKey(privateKey)))
+const now = (): number => Math.floor(Date.now() / 1000)
+const claims = (application_id: string, more: Record<string, unknown> = {}): Record<string, unknown> => ({
+  application_id,
+  iat: now(),
+  jti: 'x',
+  exp: now() + 900,
+  ...more,
+})
+
+test('whatever is wrong with a token is 401, in the same words', async t => {
+  const { anApplication, aFile, ask, at, account, get, store } = await place(t)
+  const { id, application_id } = await anApplication()
+  const { uuid } = await aFile(id)
+  const { body } = await ask<Known>('PUT', `${at}/applications`, { name: 'without a key' })
+  const gone = await anApplication()
+  await ask('DELETE', `${at}/applications/${gone.id}`)
+  const good = claims(application_id)
+  const hs256 = `${encode({ alg: 'HS256' })}.${encode(good)}`
+  const tokens: Record<string, string | undefined> = {
+    none: undefined,
+    garbage: 'garbage',
+    'the key of another': jwt(application_id, OTHERS),
+    'not signed': `${encode({ alg: 'none' })}.${encode(good)}.`,
+    'the public key as a secret': `${hs256}.${createHmac('sha256', OURS.publicKey).update(hs256).digest('base64url')}`,
+    expired: await signed(claims(application_id, { exp: now() - 120 })),
+    'older than a day without an end': await signed({ application_id, iat: now() - 90_000, jti: 'x' }),
+    'without jti': await signed({ application_id, iat: now(), exp: now() + 900 }),
+    'without iat': await signed({ application_id, jti: 'x', exp: now() + 900 }),
+    'for some paths only': await signed(claims(application_id, { acl: { paths: { '/*/users/**': {} } } })),
+    'of nobody': await signed(claims('me')),
+    'of an application that is not there': jwt(`${account}-${'0'.repeat(32)}`),
+    'of an account that is not there': jwt(`${'0'.repeat(32)}-${id}`),
+    'of an application without a key': jwt(body.data.application_id),
+    'of an application that was put away': jwt(gone.application_id),
+  }
+  const answers = new Set<string>()
+  for (const [what, token] of Object.entries(tokens)) {
+    const response = await get(`/v1/files/${uuid}`, token)
+    t.is(response.status, 401, what)
+    const { data, message } = (await response.json()) as { data: object; message: string }
+    answers.add(JSON.stringify({ data, message }))
+  }
+  t.is(answers.size, 1)
+  t.is((await get(`/v1/files/${uuid}`, await signed(good))).status, 200)
+  const doc = await store.get('accounts', account)
+  await store.put('accounts', { ...doc, _id: account, enabled: false })
+  t.is((await get(`/v1/files/${uuid}`, await signed(good))).status, 401)
+})
+
+test('a file is only read', async t => {
+  const { anApplication, aFile, get } = await place(t)
+  const { id, application_id } = await anApplication()
+  const { uuid } = await aFile(id)
+  const response = await get(`/v1/files/${uuid}`, jwt(application_id), {}, 'DELETE')
+  t.is(response.status, 405)
+  t.is(response.headers.get('allow'), 'GET, HEAD')
+})
+
+test('an application is known by an RSA key of 2048 bits or more, and nothing else', async t => {
+  const { ask, at } = await place(t)
+  const small = generateKeyPairSync('rsa', {
+    modulusLength: 1024,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+  const curve = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+  for (const [key, why] of [
+    ['hello', 'not a public key in PEM'],
+    [small.publicKey, 'an RSA key must have 2048 bits or more'],
+    [curve.publicKey, 'not an RSA key'],
+    [OURS.privateKey, 'it is a private key: keep that, and give the public one'],
+  ] as const) {
+    const { status, body } = await ask('PUT', `${at}/applications`, { name: 'app', public_key: key })
+    t.is(status, 400)
+    t.true(JSON.stringify(body.data).includes(why), JSON.stringify(body.data).slice(0, 200))
+  }
+})
+
+test('the secret of an application is shown to admins and stays when it is not sent', async t => {
+  const { ask, at } = await place(t)
+  const secret = 'x'.repeat(32)
+  const { body } = await ask<Known & { signature_secret: string }>('PUT', `${at}/applications`, { name: 'app', signature_secret: secret })
+  t.is(body.data.signature_secret, secret)
+  t.regex(body.data.application_id, /^[0-9a-f]{32}-[0-9a-f]{32}$/)
+  const { body: patched } = await ask<Known & { signature_secret: string }>('PATCH', `${at}/applications/${body.data.id}`, {
+    name: 'other',
+    application_id: 'x',
+  })
+  t.like(patched.data, { name: 'other', signature_secret: secret, application_id: body.data.application_id })
+})
