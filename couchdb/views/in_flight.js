@@ -15,6 +15,12 @@ export default {
         emit(delivery.since || delivery.next_at, null)
       },
     },
+    siprec_by_node: {
+      map: function (doc) {
+        if (doc.pvt_deleted || !doc.siprec_node) return
+        emit(doc.siprec_node, null)
+      },
+    },
     due: {
       map: function (doc) {
         const delivery = doc.delivery

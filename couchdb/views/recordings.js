@@ -50,7 +50,7 @@ export default {
     },
     listing_by_call: {
       map: function (doc) {
-        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || !doc.call_id) return
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || doc.kind === 'siprec' || !doc.call_id) return
         emit([doc.call_id, doc.pvt_created], null)
       },
       reduce: '_count',

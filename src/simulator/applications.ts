@@ -36,6 +36,7 @@ export const APPLICATIONS: Applications = {
   bgsystem: instant(run => run.exchange.systemCall(run.arg)),
   sleep: { start: sleep, endsByDigit: true },
   echo: { start: echo, needsMedia: true },
+  eavesdrop: { start: eavesdrop, needsMedia: true },
   playback: { start: playback, needsMedia: true },
   record: { start: recordMessage, needsMedia: true },
   play_and_get_digits: { start: playAndGetDigits, needsMedia: true, everyDigit: true },
@@ -93,6 +94,11 @@ function echo(run: Run): void {
     play(run.leg, undefined)
     run.done()
   }
+}
+
+/** Without such a leg it ends at once (reference: originate says +OK, then BYE). It ends with the leg it listens to. */
+function eavesdrop(run: Run): void {
+  if (!run.exchange.sip.eavesdrop(run.leg, run.arg)) run.done()
 }
 
 function playback(run: Run): void {

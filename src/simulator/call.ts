@@ -17,6 +17,8 @@ export interface LegSpec {
   /** Who is called by an outbound leg, or calls by an inbound one. */
   user: string
   realm: string
+  /** Channel-Name, where it is not that of a phone. */
+  name?: string
   /** There is no phone. */
   nobody?: boolean
   destination: string
@@ -69,7 +71,7 @@ export function createLeg(exchange: Exchange, spec: LegSpec): Leg {
     uuid,
     sessionId: ++exchange.sessions,
     direction,
-    name: spec.nobody === true ? `null/${user}` : `sofia/simulator/${user}@${realm}`,
+    name: spec.name ?? (spec.nobody === true ? `null/${user}` : `sofia/simulator/${user}@${realm}`),
     profile,
     state: 'CS_INIT',
     callState: 'DOWN',
@@ -258,6 +260,7 @@ export function hangup(exchange: Exchange, leg: Leg, cause: Cause): void {
   leg.runner.abort()
   leg.state = 'CS_HANGUP'
   stopAll(leg)
+  exchange.sip.targetGone(leg)
   leg.state = 'CS_REPORTING'
   leg.callState = 'HANGUP'
   const refused = leg.direction === 'outbound' && leg.profile.answered === 0

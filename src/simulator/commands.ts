@@ -50,6 +50,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   uuid_getvar: getVariable,
   uuid_setvar: setOne,
   uuid_setvar_multi: setMany,
+  uuid_set_media_stats: (exchange, args) => {
+    const leg = exchange.legs.get(args)
+    if (leg) setVariable(leg, 'rtp_audio_out_media_packet_count', String(exchange.sip.packetsSent(leg)))
+    return leg ? OK : NO_CHANNEL
+  },
   uuid_record: uuidRecord,
   uuid_buglist: uuidBuglist,
   uuid_kill: kill,

@@ -8,6 +8,7 @@ import type { Log } from '../log.ts'
 import { createEvent, type Header, type SwitchEvent } from './event.ts'
 import { type Leg, legHeaders } from './leg.ts'
 import type { Applications } from './runner.ts'
+import type { SipLegs } from './sip-leg.ts'
 import { createTimeline, type Timeline } from './timeline.ts'
 
 export const VERSION = '1.11.2-release'
@@ -30,6 +31,8 @@ export interface Exchange {
   readonly applications: Applications
   /** An api command line → what it prints; `undefined` when there is no such command. */
   readonly api: (line: string, leg?: Leg) => string | undefined | Promise<string | undefined>
+  /** Legs that call SIP addresses. */
+  readonly sip: SipLegs
   /** Legs there have been. */
   sessions: number
   fire(name: string, headers: () => Header[], body?: string): void
@@ -53,6 +56,7 @@ export interface ExchangeOptions {
   recordingDir: string
   applications: Applications
   api: (exchange: Exchange, line: string, leg?: Leg) => string | undefined | Promise<string | undefined>
+  sip: (exchange: Exchange) => SipLegs
 }
 
 export function createExchange(options: ExchangeOptions): Exchange {
@@ -97,6 +101,9 @@ export function createExchange(options: ExchangeOptions): Exchange {
     ]),
     hash: new Map(),
     sessions: 0,
+    get sip() {
+      return sip
+    },
     api: (line, leg) => options.api(exchange, line, leg),
     fire(name, headers, body) {
       sequence++
@@ -135,6 +142,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
       log.warn('simulator_system_call', { command, hint: 'FreeSWITCH would have run this in a shell; outside text reached an execute argument' })
     },
   }
+  const sip = options.sip(exchange)
   return exchange
 }
 

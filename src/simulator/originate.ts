@@ -6,6 +6,7 @@ import { dial } from './dialing.ts'
 import type { Exchange } from './exchange.ts'
 import type { Leg } from './leg.ts'
 import type { Action } from './runner.ts'
+import { isSipAddress } from './sip-leg.ts'
 import { splitList, splitWords, takeVariables } from './words.ts'
 
 const USAGE = '-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>] [<cid_num>] [<timeout_sec>]\n'
@@ -26,6 +27,7 @@ export function originate(exchange: Exchange, args: string): string | Promise<st
   const words = splitWords(args, 10).map(word => (word === 'undef' ? '' : word))
   const [dialString = '', extension = '', dialplan = 'XML', , name = '', number = '', timeout] = words
   if (words.length < 2 || words.length > 7) return USAGE
+  if (isSipAddress(dialString)) return toSip(exchange, dialString, extension, dialplan, Number(timeout) || RINGS)
   return new Promise(resolve => {
     dial(exchange, {
       dialString,
@@ -39,6 +41,14 @@ export function originate(exchange: Exchange, args: string): string | Promise<st
       },
     })
   })
+}
+
+async function toSip(exchange: Exchange, dialString: string, extension: string, dialplan: string, otherwise: number): Promise<string> {
+  const seconds = Number(takeVariables(dialString, '{').variables.get('originate_timeout')) || otherwise
+  const leg = await exchange.sip.dial(dialString, seconds)
+  if (typeof leg === 'string') return `-ERR ${leg}\n`
+  enter(leg, extension, dialplan)
+  return `+OK ${leg.uuid}\n`
 }
 
 function enter(leg: Leg, extension: string, dialplan: string): void {

@@ -9,6 +9,7 @@ import { runCommand } from './commands.ts'
 import { startEslServer } from './esl-server.ts'
 import { createExchange, type Exchange } from './exchange.ts'
 import { stopAll } from './recording.ts'
+import { createSipLegs } from './sip-leg.ts'
 import { heartbeatHeaders } from './status.ts'
 
 export interface SimulatorOptions {
@@ -44,7 +45,7 @@ const WRITES_PER_SECOND = 4
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
   const { log, speed, idleExitMs = IDLE_EXIT } = options
   const clock = options.clock ?? systemClock(speed)
-  const exchange = createExchange({ clock, speed, log, recordingDir: options.recordingDir, applications: APPLICATIONS, api: runCommand })
+  const exchange = createExchange({ clock, speed, log, recordingDir: options.recordingDir, applications: APPLICATIONS, api: runCommand, sip: createSipLegs })
 
   let becomeIdle: () => void = () => {}
   const idle = new Promise<void>(resolve => {
@@ -80,6 +81,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
         stopAll(leg)
       }
       exchange.timeline.close()
+      await exchange.sip.close()
       await server.close()
     },
   }

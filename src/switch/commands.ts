@@ -4,7 +4,7 @@
 import { application, bridgeArgument, digitsArgument, endpoint, recordArgument, settings, speechArgument } from './dial.ts'
 import { variable } from './variables.ts'
 import { cause, displayable, line, marker, module, path, printable, refuse, simple, text, uuid, whole, word } from './words.ts'
-import type { Originate, Phone, RecordOptions } from './switch.ts'
+import type { Originate, Phone, RecordOptions, Tap } from './switch.ts'
 
 export { bridgeArgument, digitsArgument, displayable, recordArgument, speechArgument, text }
 export type { Target } from './dial.ts'
@@ -120,6 +120,33 @@ export function originate({ uuid: leg, endpoint: address, variables, timeoutSeco
   }
   return api(`originate ${settings('{}', own)}${endpoint(address)} 'sched_hangup:+${UNSERVED} NORMAL_TEMPORARY_FAILURE,park' inline`)
 }
+
+/** The profile of freeswitch/conf that phones use. */
+const PROFILE = 'callrec'
+
+/**
+ * PCMU alone: with G.722 FreeSWITCH's eavesdrop sent half of the packets. Who is recorded sends no audio back, which must not end the leg,
+ * and keys that are pressed are not for recording servers.
+ */
+export function tap({ uuid: leg, target, listens, address, secure, timeoutSeconds }: Tap): Api {
+  const own = {
+    origination_uuid: uuid('uuid', leg),
+    originate_timeout: whole('timeoutSeconds', timeoutSeconds, 1, 3600),
+    ignore_early_media: 'true',
+    absolute_codec_string: 'PCMU',
+    eavesdrop_enable_dtmf: 'false',
+    ...(listens === 'both' ? {} : { [listens === 'said' ? 'eavesdrop_bridge_aleg' : 'eavesdrop_bridge_bleg']: 'true' }),
+    rtp_timeout_sec: '0',
+    rtp_hold_timeout_sec: '0',
+    ...(secure ? { rtp_secure_media: 'mandatory' } : {}),
+    callrec_recording_leg: 'true',
+  }
+  return api(`originate ${settings('{}', own)}${endpoint(`sofia/${PROFILE}/${address}`)} &eavesdrop(${uuid('target', target)})`)
+}
+
+/** Brings the counters of a leg's audio into its variables. */
+export const countMedia = (leg: string): Api => api(`uuid_set_media_stats ${uuid('uuid', leg)}`)
+export const packetsSent = (leg: string): Api => api(`uuid_getvar ${uuid('uuid', leg)} rtp_audio_out_media_packet_count`)
 
 /** Runs a dialplan application; `id` comes back as Application-UUID in its events. */
 export function execute(leg: string, id: string, app: string, argument: string): Message {

@@ -266,6 +266,14 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
       if (isRefusal(reply)) throw refusal(name, 'originate', reply, { cause: causeOf(reply) ?? '' })
     },
     transfer: async (uuid, number, context) => order('uuid_transfer', commands.transfer(uuid, number, context)),
+    async tap(what) {
+      const reply = await link().job(commands.tap(what), patience(what.timeoutSeconds * 1000))
+      if (isRefusal(reply)) throw refusal(name, 'originate', reply, { cause: causeOf(reply) ?? '' })
+    },
+    async packetsSent(uuid) {
+      await order('uuid_set_media_stats', commands.countMedia(uuid))
+      return Number(accepted(name, 'uuid_getvar', await ask(commands.packetsSent(uuid)))) || 0
+    },
     hangup: async (uuid, cause) => order('uuid_kill', commands.kill(uuid, cause)),
     cancelScheduledHangup: async uuid => order('sched_del', commands.schedDel(uuid)),
     forgetPhones: async phone => order('xml_flush_cache', commands.flushDirectory(phone)),

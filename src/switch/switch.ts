@@ -143,6 +143,21 @@ export interface Originate {
   timeoutSeconds: number
 }
 
+/** A leg that listens to another one and says what it hears to whoever answers a SIP address. */
+export interface Tap {
+  /** Of the leg that is to be made. */
+  uuid: string
+  /** The leg that is listened to. */
+  target: string
+  /** What its party says, what its party hears, or both mixed. */
+  listens: 'said' | 'heard' | 'both'
+  /** `name@host:port`. */
+  address: string
+  /** With keys for its audio (SDES-SRTP), or not at all. */
+  secure: boolean
+  timeoutSeconds: number
+}
+
 /** What a phone registers with, as it is stored. */
 export interface Phone {
   name: string
@@ -209,6 +224,10 @@ export interface SwitchNode {
   originate(what: Originate): Promise<void>
   /** Sends the leg to a number in a context of the dialplan; whoever it talks with is left. */
   transfer(uuid: string, number: string, context: string): Promise<void>
+  /** Resolves when whoever is at its address has answered; refused with the hangup cause in `data.cause`. */
+  tap(what: Tap): Promise<void>
+  /** Packets of audio a leg has sent since it was answered. */
+  packetsSent(uuid: string): Promise<number>
   hangup(uuid: string, cause: string): Promise<void>
   /** Takes back the hangup that the dialplan scheduled for a leg nobody serves. */
   cancelScheduledHangup(uuid: string): Promise<void>

@@ -30,6 +30,9 @@ const CHANNEL: Readonly<Record<string, RegExp>> = {
 const LEG: Readonly<Record<string, RegExp>> = {
   ...CHANNEL,
   absolute_codec_string: ANY,
+  eavesdrop_bridge_aleg: FLAG,
+  eavesdrop_bridge_bleg: FLAG,
+  eavesdrop_enable_dtmf: FLAG,
   group_confirm_file: /^tone_stream:\/\/[0-9]$/,
   group_confirm_key: /^[0-9*#]$/,
   leg_delay_start: NUMBER,
@@ -38,6 +41,9 @@ const LEG: Readonly<Record<string, RegExp>> = {
   origination_caller_id_name: ANY,
   origination_caller_id_number: ANY,
   origination_uuid: ANY,
+  rtp_hold_timeout_sec: NUMBER,
+  rtp_secure_media: /^mandatory$/,
+  rtp_timeout_sec: NUMBER,
   sip_invite_domain: ANY,
 }
 

@@ -181,6 +181,8 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
     async transfer(uuid, number, context) {
       note('transfer', uuid, `${number} ${context}`)
     },
+    tap: unused,
+    packetsSent: unused,
     async hangup(uuid, cause) {
       note('hangup', uuid, cause)
       hangup(uuid, cause)

@@ -7,6 +7,7 @@ import test from 'ava'
 import { silent } from '../../src/log.ts'
 import { createEvent, urlDecode, urlEncode } from '../../src/simulator/event.ts'
 import { createExchange } from '../../src/simulator/exchange.ts'
+import { createSipLegs } from '../../src/simulator/sip-leg.ts'
 import { createCommandReader } from '../../src/simulator/framing.ts'
 import { createTimeline } from '../../src/simulator/timeline.ts'
 import { readWav, tone } from '../helpers/audio.ts'
@@ -205,6 +206,7 @@ test('an event carries the time it was due at by the wall, however late it is se
     speed: 10,
     log: silent,
     recordingDir: '/tmp',
+    sip: createSipLegs,
     applications: {},
     api: () => undefined,
   })
