@@ -1,0 +1,294 @@
+// The recording of one leg by servers: several dialogs, one document. It counts as recording while one server takes it; what one of them
+// does never disturbs another, the call, or its files.
+
+import type { Clock } from '../clock.ts'
+import { AppError, reasonOf } from '../errors.ts'
+import type { Events, RecordingEventName } from '../events.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { IN_FLIGHT, recordingDbOf } from '../recording/document.ts'
+import type { Cover, State } from '../recording/lifecycle.ts'
+import { close, closeAll, type Moment, open, shownGaps } from '../recording/segments.ts'
+import { toGregorian } from '../store/modb.ts'
+import type { Doc, Store } from '../store/store.ts'
+import type { Leg, SwitchNode } from '../switch/switch.ts'
+import { toldOf } from '../recording/told.ts'
+import type { SiprecInFlight, SiprecRecording } from './document.ts'
+import type { Door } from './door.ts'
+import { metadata } from './metadata.ts'
+import { joined, left, type NewId, peopleOf, snapshotOf, streamIds } from './people.ts'
+import { createServer, type Server } from './server.ts'
+
+export interface SessionPorts {
+  store: Store
+  node: SwitchNode
+  door: Door
+  /** Call time, for lengths and the watch for silence. */
+  clock: Clock
+  /** The wall's, for SIP. */
+  wall: Clock
+  log: Log
+  metrics: Metrics
+  events: Pick<Events, 'tell'>
+  /** Aborted when the engine closes. */
+  signal: AbortSignal
+  /** Hex of so many bytes. */
+  random: (bytes: number) => string
+}
+
+export interface Live {
+  readonly id: string
+  readonly leg: string
+  readonly state: State
+  readonly reason: string | undefined
+  readonly interactionId: string
+  readonly required: boolean
+  readonly document: Readonly<SiprecRecording>
+  /** Writes both documents, before anything is asked of anybody. */
+  write(): Promise<void>
+  /** Resolves when the first server took it, or none did. */
+  begin(): Promise<State>
+  /** Throws `wrong_state`. */
+  cover(what: Cover, by: string): Promise<void>
+  talksTo(other: Leg | undefined): Promise<void>
+  end(state: 'stopped' | 'discarded' | 'failed', reason?: string): Promise<void>
+  /** The engine goes: its dialogs end, its documents stay for a successor. */
+  leave(): Promise<void>
+}
+
+export type Hidden = 'mask' | 'pause'
+
+export interface SessionEvents {
+  /** `saved`: its end is written down. */
+  over: (saved: Promise<void>) => void
+  /** What its call is to be covered with now, and by whom. */
+  wish: () => Partial<Record<Hidden, string>>
+}
+
+// Milliseconds of call time.
+const SILENCE_AFTER = 10_000
+const SAVE_AGAIN = 5000
+/** Of the wall: how long anybody waits for the answers to our BYEs. */
+const BYE_PATIENCE = 1000
+
+export const NO_AUDIO = 'no audio has left the switch for this server in 10 s; RTP from the switch to the server may be blocked'
+
+export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFlight; recording: SiprecRecording }, on: SessionEvents): Live {
+  const { store, clock, wall, log, metrics, random } = ports
+  let { inFlight, recording } = first
+  const newId: NewId = () => Buffer.from(random(16), 'hex').toString('base64')
+  const since = new Date(wall.now()).toISOString()
+  const ids = { groupId: newId(), sessionId: newId(), streams: streamIds(inFlight.mode, newId) }
+  const hidden = new Map<Hidden, string>()
+  let people = peopleOf(recording, newId, since)
+  let startedAt: number | undefined
+  let saving: Promise<unknown> = Promise.resolve()
+  let turn: Promise<unknown> = Promise.resolve()
+  let watch = (): void => {}
+
+  const facts = { account_id: inFlight.account_id, recording_id: inFlight._id, leg: inFlight.leg, node: inFlight.siprec_node, kind: 'siprec' }
+  // The recorded leg is the caller's, or that of who was called: then what it says is stream 2.
+  const [caller, other] = inFlight.side === 'caller' ? (['said', 'heard'] as const) : (['heard', 'said'] as const)
+  const streams =
+    inFlight.mode === 'mixed' ? [{ listens: 'both' as const, label: '1' }] : [caller, other].map((listens, at) => ({ listens, label: String(at + 1) }))
+
+  const servers: Server[] = inFlight.servers.map(uri =>
+    createServer(
+      { door: ports.door, node: ports.node, clock: wall, log, random },
+      {
+        uri,
+        target: inFlight.leg,
+        streams,
+        from: 'sip:callrec@callrec.invalid',
+        headers: [['X-Srs-Recording-ID', recording.siprec_recording_id], ...Object.entries(inFlight.headers)],
+      },
+      {
+        metadata: () => metadata(snapshotOf(people, ids, { since, recordingId: recording.siprec_recording_id, paused: isHidden() })),
+        changed: () => void save(),
+        lost: () => void lost(),
+        hidden: isHidden,
+      },
+    ),
+  )
+
+  // Until it runs, what the call is covered with holds from one moment to the next.
+  function isHidden(): boolean {
+    return hidden.size > 0 || (recording.state === 'starting' && Object.keys(on.wish()).length > 0)
+  }
+
+  const isOver = (): boolean => ['stopping', 'stopped', 'failed', 'discarded'].includes(recording.state)
+  const moment = (): Moment => ({ ranMs: startedAt === undefined ? 0 : Math.max(0, Math.round(clock.elapsed() - startedAt)), at: clock.now() })
+
+  async function put(db: string, doc: Doc): Promise<string> {
+    try {
+      return await store.put(db, doc)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'datastore_missing' && db !== IN_FLIGHT) {
+        await store.createDatabase(db, 'modb')
+        return store.put(db, doc)
+      }
+      const current = error instanceof AppError && error.code === 'datastore_conflict' ? await store.get(db, doc._id) : undefined
+      if (current === undefined) throw error
+      // A hold or a note that somebody else wrote meanwhile.
+      return store.put(db, { ...current, ...doc, _rev: current._rev })
+    }
+  }
+
+  async function saveNow(): Promise<void> {
+    recording = { ...recording, servers: servers.map(({ entry }) => ({ ...entry })), pvt_modified: toGregorian(clock.now()) }
+    const _rev = await put(recordingDbOf(inFlight), recording)
+    // Meanwhile it may have changed.
+    recording = { ...recording, _rev }
+  }
+
+  /** One after the other; a store that is away is asked again with what holds then. */
+  function save(): Promise<void> {
+    const done = saving.then(saveNow)
+    saving = done.catch(() => {})
+    return done.catch((error: unknown) => log.warn('recording_state_not_saved', { ...facts, reason: reasonOf(error) }))
+  }
+
+  const tell = (event: RecordingEventName): void => void ports.events.tell(toldOf(event, recording, clock.now()))
+
+  function inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const done = turn.then(run)
+    turn = done.catch(() => {})
+    return done
+  }
+
+  const shown = (): State => (hidden.size === 0 ? 'recording' : hidden.has('pause') ? (hidden.has('mask') ? 'masked_paused' : 'paused') : 'masked')
+
+  async function begin(): Promise<State> {
+    recording = { ...recording, state: 'starting' }
+    const early = isHidden()
+    await save()
+    const starting = servers.map(async server => ((await server.start()) ? undefined : Promise.reject(new Error(server.entry.reason))))
+    try {
+      await Promise.any(starting)
+    } catch {
+      if (!isOver()) await end('failed', servers.map(({ entry }) => `${entry.uri}: ${entry.code ?? ''} ${entry.reason ?? ''}`.trim()).join('; '))
+      return recording.state
+    }
+    if (isOver()) return recording.state
+    for (const [what, by] of Object.entries(on.wish())) hidden.set(what as Hidden, by)
+    // Some server may have been called before it was asked for.
+    if (hidden.size > 0 && !early) await Promise.all(servers.map(async server => server.hide()))
+    startedAt = clock.elapsed()
+    inFlight = { ...inFlight, started_at: clock.now() }
+    for (const [what, by] of hidden) inFlight = { ...inFlight, gaps: open(inFlight.gaps ?? [], what, moment(), by) }
+    recording = { ...recording, state: shown(), start: toGregorian(clock.now()), ...segments() }
+    await save()
+    metrics.count('callrec_recordings_total', { outcome: 'started', reason: '' })
+    log.info('recording_started', { ...facts, origins: recording.origins })
+    tell('recording.started')
+    listenForSilence()
+    return recording.state
+  }
+
+  const segments = (): Pick<SiprecRecording, 'segments'> => (inFlight.gaps === undefined ? {} : { segments: shownGaps(inFlight.gaps) })
+
+  /** Servers hear nothing when something between is shut; from here one sees at least whether anything leaves. */
+  function listenForSilence(): void {
+    watch = clock.after(SILENCE_AFTER, () => {
+      void Promise.all(
+        servers.map(async server => {
+          if (hidden.size > 0 || server.entry.state !== 'recording' || (await server.sent()) !== 0) return
+          log.error('siprec_without_audio', { ...facts, uri: server.entry.uri, reason: NO_AUDIO })
+          recording = { ...recording, reason: NO_AUDIO }
+          await save()
+        }),
+      )
+    })
+  }
+
+  async function lost(): Promise<void> {
+    if (!isOver() && servers.every(({ entry }) => entry.state === 'failed')) await end('failed', 'no recording server is left')
+  }
+
+  async function cover(what: Cover, by: string): Promise<void> {
+    if (!['recording', 'paused', 'masked', 'masked_paused'].includes(recording.state)) {
+      throw new AppError('wrong_state', `cannot ${what} a SIPREC recording that is ${recording.state}`, { state: recording.state })
+    }
+    const before = hidden.size > 0
+    if (what === 'mask' || what === 'pause') hidden.set(what, by)
+    else hidden.delete(what === 'unmask' ? 'mask' : 'pause')
+    const now = hidden.size > 0
+    const gap = what === 'mask' || what === 'unmask' ? 'mask' : 'pause'
+    if (now && !before) await Promise.all(servers.map(async server => server.hide()))
+    else if (!now && before) await Promise.all(servers.map(async server => server.show()))
+    const gaps = inFlight.gaps ?? []
+    inFlight = { ...inFlight, gaps: hidden.has(gap) ? open(gaps, gap, moment(), by) : close(gaps, gap, moment()) }
+    if (isOver()) return
+    recording = { ...recording, state: shown(), ...segments() }
+    await save()
+    log.info(`recording_${what}${what.endsWith('k') ? 'ed' : 'd'}`, { ...facts, by })
+    tell(({ mask: 'recording.masked', unmask: 'recording.unmasked', pause: 'recording.paused', resume: 'recording.resumed' } as const)[what])
+  }
+
+  async function end(state: 'stopped' | 'discarded' | 'failed', reason?: string): Promise<void> {
+    if (isOver()) return
+    recording = { ...recording, state: 'stopping' }
+    watch()
+    const waited = new Promise<void>(resolve => wall.after(BYE_PATIENCE, resolve))
+    await Promise.race([Promise.all(servers.map(async server => server.stop())), waited])
+    const { ranMs } = moment()
+    inFlight = { ...inFlight, ...(inFlight.gaps === undefined ? {} : { gaps: closeAll(inFlight.gaps, moment()) }) }
+    recording = { ...recording, state, ...(reason === undefined ? {} : { reason }), duration: Math.floor(ranMs / 1000), duration_ms: ranMs, ...segments() }
+    const saved = untilSaved()
+    on.over(saved)
+    await saved
+    metrics.count('callrec_recordings_total', { outcome: state, reason: state === 'failed' ? 'siprec' : '' })
+    log[state === 'failed' ? 'error' : 'info'](`recording_${state}`, { ...facts, ...(reason === undefined ? {} : { reason }) })
+    tell(`recording.${state}`)
+  }
+
+  /** What a successor would go on with is only forgotten when the end is written down. */
+  async function untilSaved(): Promise<void> {
+    try {
+      await (saving = saving.then(saveNow))
+      await store.purge(IN_FLIGHT, inFlight._id)
+    } catch (error) {
+      log.warn('recording_state_not_saved', { ...facts, reason: reasonOf(error) })
+      saving = Promise.resolve()
+      if (!ports.signal.aborted) clock.after(SAVE_AGAIN, () => void (ports.signal.aborted ? undefined : untilSaved()))
+    }
+  }
+
+  return {
+    id: inFlight._id,
+    leg: inFlight.leg,
+    required: inFlight.required,
+    interactionId: recording.interaction_id,
+    get state() {
+      return recording.state
+    },
+    get reason() {
+      return recording.reason
+    },
+    get document() {
+      return recording
+    },
+    async write() {
+      inFlight = { ...inFlight, _rev: await put(IN_FLIGHT, inFlight) }
+      await saveNow()
+    },
+    begin,
+    cover: (what, by) => inTurn(() => cover(what, by)),
+    talksTo: leg =>
+      inTurn(async () => {
+        const at = new Date(wall.now()).toISOString()
+        const next = leg === undefined ? left(people, at) : joined(people, leg, newId, at)
+        if (next === undefined || isOver()) return
+        people = next
+        await Promise.all(servers.map(async server => server.update()))
+      }),
+    end,
+    async leave() {
+      watch()
+      const waited = new Promise<void>(resolve => wall.after(BYE_PATIENCE, resolve))
+      const ending = Promise.all(servers.map(async server => server.stop()))
+      await Promise.race([ending, waited])
+      await saving
+    },
+  }
+}

@@ -1,0 +1,270 @@
+// The SIPREC recordings of all calls: starts and stops them, brings what the switch tells to the one it is about, and takes over what
+// an engine that is gone had begun.
+
+import type { Clock } from '../clock.ts'
+import { AppError, isCode, reasonOf } from '../errors.ts'
+import type { Events } from '../events.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Covered } from '../recording/cover-call.ts'
+import type { Wish } from '../recording/covers.ts'
+import { type By, type CallFacts, IN_FLIGHT, recordingDbOf, type Side } from '../recording/document.ts'
+import { type Cover, type State } from '../recording/lifecycle.ts'
+import type { Recorder } from '../recording/recorder.ts'
+import { recordingId } from '../store/modb.ts'
+import type { Store } from '../store/store.ts'
+import type { Leg, SwitchEvent, Switches } from '../switch/switch.ts'
+import { inFlightOf, type Mode, type NewSession, recordingOf, type SiprecInFlight, type SiprecRecording } from './document.ts'
+import type { Door } from './door.ts'
+import { createSession, type Hidden, type Live } from './session.ts'
+import { MISSING, parseServers } from './uri.ts'
+
+export interface SiprecRequest {
+  accountId: string
+  leg: Pick<Leg, 'node' | 'uuid' | 'answered'>
+  side: Side
+  facts: CallFacts
+  /** As the document has it, or an expression made it. */
+  servers: unknown
+  /** What the servers are to know it by; its own id without one. */
+  recordingId?: string
+  headers?: Readonly<Record<string, string>>
+  mode?: Mode
+  /** The call ends when no server takes it. */
+  required?: boolean
+  origin: string
+  by: By
+}
+
+export interface SiprecStarted {
+  id: string
+  state: State
+  reason?: string
+  /** How it stands once a server took it, or none did. */
+  begun: Promise<State>
+}
+
+export interface Siprec {
+  /** Throws `wrong_state` when the leg has one already. What else is wrong is `failed`, in a document with the reason. */
+  start(request: SiprecRequest): Promise<SiprecStarted>
+  /** Throws `wrong_state` when there is none. */
+  stop(leg: string): Promise<SiprecStarted>
+  running(leg: string): readonly { id: string; state: State }[]
+  /** A leg that was to be rung was never made. */
+  legNeverCame(leg: string): void
+  close(): Promise<void>
+}
+
+export interface SiprecPorts {
+  switches: Switches
+  store: Store
+  recorder: Pick<Recorder, 'wishOf' | 'alsoCovers'>
+  door: Door
+  /** Call time. */
+  clock: Clock
+  wall: Clock
+  log: Log
+  metrics: Metrics
+  events: Pick<Events, 'tell'>
+  /** Hex of so many bytes. */
+  random: (bytes: number) => string
+}
+
+export const ALREADY = 'Cannot start recording when recording is already started'
+export const DUPLICATE = 'discarding duplicate startCallRecording request for a call'
+
+const wrongState = (why: string, state: string): AppError => new AppError('wrong_state', why, { state })
+
+export function startSiprec(ports: SiprecPorts): Siprec {
+  const { switches, store, recorder, clock, log, random } = ports
+  const byLeg = new Map<string, Live>()
+  const starting = new Set<string>()
+  const closed = new AbortController()
+  const ending = new Set<Promise<void>>()
+
+  function watch(inFlight: SiprecInFlight, recording: SiprecRecording): Live {
+    const one: Live = createSession(
+      { ...ports, signal: closed.signal, node: switches.node(inFlight.siprec_node) },
+      { inFlight, recording },
+      {
+        wish: () => hiddenOf(recorder.wishOf(recording.interaction_id)),
+        over(saved) {
+          ending.add(saved)
+          void saved.finally(() => ending.delete(saved))
+          if (byLeg.get(inFlight.leg) === one) byLeg.delete(inFlight.leg)
+        },
+      },
+    )
+    byLeg.set(inFlight.leg, one)
+    return one
+  }
+
+  const hiddenOf = ({ mask, pause }: Wish): Partial<Record<Hidden, string>> => ({
+    ...(mask === undefined ? {} : { mask: mask.by }),
+    ...(pause === undefined ? {} : { pause: pause.by }),
+  })
+
+  async function begin(one: Live, node: string): Promise<State> {
+    const state = await one.begin()
+    if (state === 'failed' && one.required) await hangup(one, node)
+    return state
+  }
+
+  async function hangup(one: Live, node: string): Promise<void> {
+    try {
+      await switches.node(node).hangup(one.leg, 'NORMAL_TEMPORARY_FAILURE')
+      log.warn('call_ended_unrecorded', { recording_id: one.id, leg: one.leg, reason: one.reason })
+    } catch (error) {
+      if (!isCode(error, 'leg_gone')) log.error('hangup_failed', { leg: one.leg, reason: reasonOf(error) })
+    }
+  }
+
+  async function startNow(request: SiprecRequest): Promise<SiprecStarted> {
+    const { accountId, leg, side, facts, origin, by } = request
+    const now = clock.now()
+    const id = recordingId(now, random(16))
+    const parsed = parseServers(request.servers)
+    const made: NewSession = {
+      id,
+      accountId,
+      node: leg.node,
+      leg: leg.uuid,
+      side,
+      facts,
+      origin,
+      by,
+      servers: 'uris' in parsed ? parsed.uris : [],
+      headers: request.headers ?? {},
+      mode: request.mode ?? 'separate',
+      required: request.required ?? false,
+      recordingId: request.recordingId === undefined || request.recordingId === '' ? id : request.recordingId,
+      now,
+    }
+    const one = watch(inFlightOf(made), recordingOf(made))
+    try {
+      await one.write()
+    } catch (error) {
+      byLeg.delete(leg.uuid)
+      log.error('recording_not_started', { account_id: accountId, recording_id: id, leg: leg.uuid, reason: reasonOf(error) })
+      return { id, state: 'failed', reason: reasonOf(error), begun: Promise.resolve('failed') }
+    }
+    if ('fault' in parsed) {
+      const code = parsed.fault === MISSING ? 400 : 503
+      await one.end('failed', code === 503 ? `503 ${parsed.fault}` : parsed.fault)
+      if (one.required) await hangup(one, leg.node)
+      return { id, state: 'failed', reason: parsed.fault, begun: Promise.resolve('failed') }
+    }
+    // Nobody hears an unanswered leg, so it is remembered until then.
+    const answered =
+      leg.answered ||
+      (
+        await switches
+          .node(leg.node)
+          .leg(leg.uuid)
+          .catch(() => undefined)
+      )?.answered === true
+    const begun = answered ? begin(one, leg.node) : Promise.resolve(one.state)
+    begun.catch((error: unknown) => log.error('siprec_failed', { recording_id: id, leg: leg.uuid, reason: reasonOf(error) }))
+    return { id, state: one.state, begun }
+  }
+
+  const quietly = (work: Promise<unknown>, leg: string): void =>
+    void work.catch((error: unknown) => log.error('siprec_input_failed', { leg, reason: reasonOf(error) }))
+
+  function heard(event: SwitchEvent): void {
+    if (event.name === 'node_up') return quietly(adopt(event.node), event.node)
+    if (!('leg' in event)) return
+    const one = byLeg.get(event.leg.uuid)
+    if (one === undefined) return
+    switch (event.name) {
+      case 'CHANNEL_ANSWER':
+        return one.state === 'waiting' ? quietly(begin(one, event.leg.node), one.leg) : undefined
+      case 'CHANNEL_BRIDGE':
+        return quietly(talksTo(one, event.leg.node, event.otherLeg), one.leg)
+      case 'CHANNEL_UNBRIDGE':
+        return quietly(one.talksTo(undefined), one.leg)
+      case 'CHANNEL_HANGUP_COMPLETE':
+      case 'CHANNEL_DESTROY':
+        return quietly(one.state === 'waiting' ? one.end('discarded', 'never_answered') : one.end('stopped'), one.leg)
+      case 'CHANNEL_PARK':
+      case 'DTMF':
+      case 'RECORD_START':
+      case 'RECORD_STOP':
+    }
+  }
+
+  async function talksTo(one: Live, node: string, other: string): Promise<void> {
+    const leg = await switches.node(node).leg(other)
+    if (leg !== undefined) await one.talksTo(leg)
+  }
+
+  /** After a gap in what the switch told, and of an engine that is gone: its dialogs died with it, so its calls are recorded anew. */
+  async function adopt(name: string): Promise<void> {
+    const node = switches.node(name)
+    const rows = await store.query(IN_FLIGHT, 'in_flight/siprec_by_node', { key: name, includeDocs: true })
+    const mine = new Set([...byLeg.values()].map(one => one.id))
+    for (const one of byLeg.values()) if (!(await node.exists(one.leg))) quietly(one.end('stopped'), one.leg)
+    const found = rows.map(({ doc }) => doc as unknown as SiprecInFlight).filter(({ _id }) => !mine.has(_id))
+    if (found.length === 0 || closed.signal.aborted) return
+    for (const leg of await node.legs()) {
+      if (leg.variables['callrec_recording_leg'] === 'true') await node.hangup(leg.uuid, 'NORMAL_CLEARING').catch(() => undefined)
+    }
+    for (const inFlight of found) {
+      const recording = await store.get<SiprecRecording>(recordingDbOf(inFlight), inFlight._id)
+      if (recording === undefined) {
+        await store.purge(IN_FLIGHT, inFlight._id)
+        continue
+      }
+      const one = watch(inFlight, recording)
+      const leg = await node.leg(inFlight.leg)
+      if (leg === undefined) await one.end('failed', 'the engine that recorded it went, and the call ended meanwhile')
+      else if (leg.answered) quietly(begin(one, name), one.leg)
+    }
+    log.info('siprec_adopted', { node: name, recordings: found.length })
+  }
+
+  async function cover(interactionId: string, what: Cover, by: string): Promise<Covered[]> {
+    const those = [...byLeg.values()].filter(one => one.interactionId === interactionId && one.state !== 'waiting' && one.state !== 'starting')
+    await Promise.all(those.map(one => one.cover(what, by)))
+    return those.map(one => ({ id: one.id, kind: 'siprec', leg: one.leg, state: one.state, ...(one.reason === undefined ? {} : { reason: one.reason }) }))
+  }
+
+  const uncover = recorder.alsoCovers({ cover })
+  const unsubscribe = switches.on(heard)
+
+  return {
+    async start(request) {
+      const { uuid } = request.leg
+      const there = byLeg.get(uuid)
+      if (starting.has(uuid) || there?.state === 'starting' || there?.state === 'waiting') throw wrongState(DUPLICATE, 'starting')
+      if (there !== undefined) throw wrongState(ALREADY, there.state)
+      starting.add(uuid)
+      try {
+        return await startNow(request)
+      } finally {
+        starting.delete(uuid)
+      }
+    },
+    async stop(leg) {
+      const one = byLeg.get(leg)
+      if (one === undefined) throw wrongState('no SIPREC recording of this call runs', 'stopped')
+      await one.end(one.state === 'waiting' ? 'discarded' : 'stopped')
+      return { id: one.id, state: one.state, begun: Promise.resolve(one.state) }
+    },
+    running: leg => {
+      const one = byLeg.get(leg)
+      return one === undefined ? [] : [{ id: one.id, state: one.state }]
+    },
+    legNeverCame(leg) {
+      const one = byLeg.get(leg)
+      if (one?.state === 'waiting') quietly(one.end('discarded', 'never_answered'), leg)
+    },
+    async close() {
+      closed.abort()
+      unsubscribe()
+      uncover()
+      await Promise.all([...byLeg.values()].map(one => one.leave()))
+      await Promise.all(ending)
+    },
+  }
+}

@@ -1,0 +1,338 @@
+import test from 'ava'
+import { isCode } from '../../src/errors.ts'
+import { header } from '../../src/sip/message.ts'
+import { ALREADY, DUPLICATE } from '../../src/siprec/sessions.ts'
+import { tones } from '../helpers/audio.ts'
+import { recordingServer } from '../helpers/recording-server.ts'
+import { until } from '../helpers/wait.ts'
+import { siprecWorld } from './world.ts'
+
+const SECOND = 8000
+
+test('a call is recorded by two servers at once: each hears the caller on label 1 and the callee on label 2, and breaks no rule', async t => {
+  const { siprec, node, call, request, document, events, taps } = await siprecWorld(t)
+  const [first, second] = [await recordingServer(t), await recordingServer(t)]
+  const leg = await call()
+  const started = await siprec.start(request(leg, `${first.uri}, ${second.uri},${first.uri}`, { recordingId: 'case-7', headers: { 'X-Case': '7' } }))
+  t.is(await started.begun, 'recording')
+  for (const server of [first, second]) {
+    const heard = await until('five seconds of both', () => {
+      const both = server.calls[0]?.heard
+      return both?.length === 2 && both.every(one => one.pcm.length >= 5 * SECOND) && both
+    })
+    for (const [label, hz, other] of [
+      ['1', 440, 1000],
+      ['2', 1000, 440],
+    ] as const) {
+      const one = heard.find(one => one.label === label)
+      if (one === undefined) return t.fail(`no label ${label}`)
+      t.true(tones(one.pcm, SECOND, hz, 1, 4) > 0.8, `label ${label} has ${hz} Hz`)
+      t.true(tones(one.pcm, SECOND, other, 1, 4) < 0.1, `label ${label} has no ${other} Hz`)
+    }
+  }
+  // A list names a server once, so each has one dialog; a session never counts its legs as calls of anybody.
+  t.deepEqual([first.calls.length, second.calls.length], [1, 1])
+  const [invite] = first.calls
+  t.is(header(invite?.request ?? { headers: [] }, 'x-srs-recording-id'), 'case-7')
+  t.is(header(invite?.request ?? { headers: [] }, 'x-case'), '7')
+  t.regex(invite?.metadata[0] ?? '', />case-7<\/recordingid>/)
+  t.is((await taps()).length, 4)
+  t.true((await taps()).every(one => one.variables['callrec_account_id'] === undefined))
+
+  await node.hangup(leg.uuid, 'NORMAL_CLEARING')
+  await until('it is over', async () => (await document(started.id))?.state === 'stopped')
+  const recording = await document(started.id)
+  t.like(recording, { kind: 'siprec', group_id: started.id, call_id: leg.uuid, channel_labels: ['caller', 'callee'], siprec_recording_id: 'case-7' })
+  t.true((recording?.duration_ms ?? 0) >= 1000)
+  t.deepEqual(
+    recording?.servers.map(({ uri, state, media }) => ({ uri, state, media })),
+    [first, second].map(({ uri }) => ({ uri, state: 'stopped', media: 'clear' })),
+  )
+  await until('both servers were told', () => [first, second].every(one => one.calls[0]?.ended !== undefined))
+  t.deepEqual([...(await first.check()), ...(await second.check())], [])
+  t.deepEqual(
+    events.map(({ event }) => event),
+    ['recording.started', 'recording.stopped'],
+  )
+  await until('no recording leg is left', async () => (await taps()).length === 0)
+})
+
+test('a pause lets nothing leave the switch, then tells the server; the gap map has it, and the resume is heard', async t => {
+  const { siprec, call, request, document, cover, events } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  const [one] = server.calls
+  const packets = (): number => (one?.heard ?? []).reduce((sum, { packets }) => sum + packets, 0)
+  await until('it is heard', () => packets() > 100)
+  t.like((await cover('pause'))[0]?.[0], { id: started.id, kind: 'siprec', state: 'paused' })
+  t.deepEqual(one?.directions.at(-1), ['inactive', 'inactive'])
+  // What was on its way when the switch confirmed has come by now.
+  await new Promise(resolve => setImmediate(resolve))
+  const before = packets()
+  await cover('pause')
+  t.is(packets(), before)
+  t.notRegex(one?.metadata.at(-1) ?? '', /<send>/)
+  t.like((await document(started.id))?.servers[0], { state: 'paused' })
+  await cover('resume')
+  await until('it is heard again', () => packets() > before + 100)
+  t.deepEqual(one?.directions.at(-1), ['sendonly', 'sendonly'])
+  await siprec.stop(leg.uuid)
+  const recording = await document(started.id)
+  t.like(recording, { state: 'stopped', segments: [{ kind: 'pause', by: 'api' }] })
+  t.true(recording?.segments?.[0]?.until !== undefined)
+  t.deepEqual(
+    events.map(({ event }) => event),
+    ['recording.started', 'recording.paused', 'recording.paused', 'recording.resumed', 'recording.stopped'],
+  )
+  t.deepEqual(await server.check(), [])
+})
+
+test('what begins while its call is masked begins silent', async t => {
+  const { siprec, call, request, recorder, document, cover } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  recorder.wish = { mask: { at: '2026-05-16T10:00:00.000Z', by: 'key *2' } }
+  const started = await siprec.start(request(await call(), server.uri))
+  t.is(await started.begun, 'masked')
+  t.deepEqual(server.calls[0]?.directions, [['inactive', 'inactive']])
+  t.like((await document(started.id))?.segments, [{ kind: 'mask', by: 'key *2' }])
+  recorder.wish = {}
+  await cover('unmask')
+  await until('it is heard', () => (server.calls[0]?.heard[0]?.packets ?? 0) > 10)
+  t.is(siprec.running((await document(started.id))?.call_id ?? '')[0]?.state, 'recording')
+})
+
+test('a server that does not confirm the pause is reported, and hears nothing all the same', async t => {
+  const { siprec, call, request, document, cover } = await siprecWorld(t)
+  const server = await recordingServer(t, { reinvite: () => 488 })
+  const started = await siprec.start(request(await call(), server.uri))
+  await started.begun
+  await until('it is heard', () => (server.calls[0]?.heard[0]?.packets ?? 0) > 10)
+  await cover('pause')
+  t.like((await document(started.id))?.servers[0], { state: 'paused', reason: 'the server did not confirm the pause; nothing is sent to it' })
+})
+
+test('the troubleshooting table: starting twice is refused with its words, before and after the server answered', async t => {
+  const { siprec, call, request } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  const first = siprec.start(request(leg, server.uri))
+  const duplicate = await t.throwsAsync(siprec.start(request(leg, server.uri)), { message: 'discarding duplicate startCallRecording request for a call' })
+  t.is(duplicate?.message, DUPLICATE)
+  await (await first).begun
+  const again = await t.throwsAsync(siprec.start(request(leg, server.uri)), { message: 'Cannot start recording when recording is already started' })
+  t.is(again?.message, ALREADY)
+  t.true(isCode(again, 'wrong_state'))
+  t.is(server.calls.length, 1)
+})
+
+test('the troubleshooting table: starting while it is paused is refused with the same words', async t => {
+  const { siprec, call, request, cover } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  await (await siprec.start(request(leg, server.uri))).begun
+  await cover('pause')
+  await t.throwsAsync(siprec.start(request(leg, server.uri)), { message: ALREADY })
+})
+
+for (const [what, servers, code, reason] of [
+  ['a server that is missing', '', 400, 'startCallRecording request is missing X-Srs-Url header'],
+  ['an expression that came out empty', undefined, 400, 'startCallRecording request is missing X-Srs-Url header'],
+  ['no SIP URI', 'wss://srs.example.com', 503, '503 "wss://srs.example.com" is not a SIP URI: WebSocket URLs are not supported, write sip: or sips:'],
+  ['a bare host', 'srs.example.com', 503, '503 "srs.example.com" is not a SIP URI: the sip: or sips: scheme is missing'],
+] as const) {
+  test(`the troubleshooting table: ${what} is a failed recording with its words (${code}), and the next start works`, async t => {
+    const { siprec, call, request, document, events } = await siprecWorld(t)
+    const server = await recordingServer(t)
+    const leg = await call({ talks: false })
+    const started = await siprec.start(request(leg, servers))
+    t.is(started.state, 'failed')
+    t.like(await document(started.id), { state: 'failed', reason })
+    t.like(events[0], { event: 'recording.failed', recording: { reason } })
+    t.is(await (await siprec.start(request(leg, server.uri))).begun, 'recording')
+  })
+}
+
+test('a server that refuses does not disturb the one that takes it; pause and stop reach the one that is left', async t => {
+  const { siprec, call, request, document, cover } = await siprecWorld(t)
+  const [bad, good] = [await recordingServer(t, { refuse: () => 503 }), await recordingServer(t)]
+  const leg = await call()
+  const started = await siprec.start(request(leg, `${bad.uri},${good.uri}`))
+  t.is(await started.begun, 'recording')
+  const failed = await until('the other one failed', async () => (await document(started.id))?.servers.find(({ state }) => state === 'failed'))
+  t.like(failed, { uri: bad.uri, code: 503 })
+  await cover('pause')
+  t.deepEqual(good.calls[0]?.directions.at(-1), ['inactive', 'inactive'])
+  await siprec.stop(leg.uuid)
+  t.like(await document(started.id), { state: 'stopped', servers: [{ state: 'failed' }, { state: 'stopped' }] })
+  await t.throwsAsync(siprec.stop(leg.uuid), { message: 'no SIPREC recording of this call runs' })
+})
+
+test('when every server refuses, the recording has failed with each reason, nothing is left at the switch, and the next start works', async t => {
+  const { siprec, call, request, document, taps, node } = await siprecWorld(t)
+  const bad = await recordingServer(t, { refuse: count => (count === 0 ? 486 : undefined) })
+  const leg = await call()
+  const started = await siprec.start(request(leg, bad.uri))
+  t.is(await started.begun, 'failed')
+  t.like(await document(started.id), { state: 'failed', servers: [{ uri: bad.uri, state: 'failed', code: 486 }] })
+  t.regex((await document(started.id))?.reason ?? '', /^sip:127.*: 486 /)
+  await until('no recording leg is left', async () => (await taps()).length === 0)
+  t.true(await node.exists(leg.uuid))
+  t.is(await (await siprec.start(request(leg, bad.uri))).begun, 'recording')
+})
+
+test('a recording that is required ends the call when no server takes it', async t => {
+  const { siprec, call, request, node } = await siprecWorld(t)
+  const bad = await recordingServer(t, { refuse: () => 403 })
+  const leg = await call()
+  await (await siprec.start(request(leg, bad.uri, { required: true }))).begun
+  await until('the call is over', async () => !(await node.exists(leg.uuid)))
+  const second = await call({ talks: false })
+  await siprec.start(request(second, 'no server', { required: true }))
+  await until('this one, too', async () => !(await node.exists(second.uuid)))
+  t.pass()
+})
+
+for (const [what, spoil, reason] of [
+  ['one m-line', (sdp: string) => sdp.slice(0, sdp.lastIndexOf('m=audio')), 'its answer has 1 of 2 m-lines'],
+  ['port 0', (sdp: string) => sdp.replaceAll(/m=audio \d+/g, 'm=audio 0'), 'it refused every stream (port 0)'],
+  ['a codec that was not offered', (sdp: string) => sdp.replaceAll('RTP/AVP 0', 'RTP/AVP 8'), 'its answer has a codec that was not offered'],
+  ['garbage', () => 'hello', 'its answer is no SDP'],
+  ['an address that is not allowed', (sdp: string) => sdp.replaceAll('127.0.0.1', '10.0.0.1'), 'it wants audio at 10.0.0.1, which is not allowed'],
+] as const) {
+  test(`a server that answers 200 with ${what} is left, and says so: ${reason}`, async t => {
+    const { siprec, call, request, document, taps } = await siprecWorld(t)
+    const server = await recordingServer(t, { spoil })
+    const started = await siprec.start(request(await call({ talks: false }), server.uri))
+    t.is(await started.begun, 'failed')
+    t.like((await document(started.id))?.servers[0], { state: 'failed', code: 488, reason })
+    await until('it was told', () => server.calls[0]?.ended === 'bye')
+    await until('no recording leg is left', async () => (await taps()).length === 0)
+  })
+}
+
+test('a server that refuses one stream is sent the other', async t => {
+  const { siprec, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t, { spoil: sdp => sdp.replace(/m=audio \d+/, 'm=audio 0') })
+  const started = await siprec.start(request(await call(), server.uri))
+  t.is(await started.begun, 'recording')
+  t.like((await document(started.id))?.servers[0], { state: 'recording', reason: 'it does not take stream 1' })
+  await until('the other is heard', () => (server.calls[0]?.heard[1]?.packets ?? 0) > 10)
+  t.is(server.calls[0]?.heard[0]?.packets, 0)
+})
+
+test('a server that ends its dialog is called again, under the same recording', async t => {
+  const { siprec, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  await server.calls[0]?.session?.bye()
+  await until('it was called again and hears', () => (server.calls[1]?.heard[0]?.packets ?? 0) > 10)
+  await until('its document knows', async () => (await document(started.id))?.servers[0]?.state === 'recording')
+  const ids = server.calls.map(({ metadata }) => /<recordingid[^>]*>([^<]*)</.exec(metadata[0] ?? '')?.[1])
+  t.deepEqual(ids, [started.id, started.id])
+  t.deepEqual(await server.check(), [])
+})
+
+test('a server asks for a snapshot and gets all of it at once', async t => {
+  const { siprec, call, request } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  await (await siprec.start(request(await call(), server.uri))).begun
+  const [one] = server.calls
+  const asked = '<recording xmlns="urn:ietf:params:xml:ns:recording:1"><requestsnapshot><requestreason>lost</requestreason></requestsnapshot></recording>'
+  t.is(
+    await one?.ask(
+      'UPDATE',
+      [
+        ['Content-Type', 'application/rs-metadata+xml'],
+        ['Content-Disposition', 'recording-session'],
+      ],
+      asked,
+    ),
+    200,
+  )
+  await until('a snapshot came', () => one?.metadata.length === 2)
+  t.is(one?.metadata[1], one?.metadata[0])
+  t.deepEqual(await server.check(), [])
+})
+
+test('a server that is not ready yet is sent nothing until it says that it is', async t => {
+  const { siprec, call, request } = await siprecWorld(t)
+  let ready = false
+  const server = await recordingServer(t, { spoil: sdp => (ready ? sdp : sdp.replaceAll('recvonly', 'inactive')) })
+  await (await siprec.start(request(await call(), server.uri))).begun
+  const [one] = server.calls
+  t.is(one?.heard[0]?.packets, 0)
+  ready = true
+  t.is(await one?.ask('INVITE', [['Content-Type', 'application/sdp']], one.sdp('recvonly')), 200)
+  await until('it is heard', () => (one?.heard[0]?.packets ?? 0) > 10 && (one?.heard[1]?.packets ?? 0) > 10)
+})
+
+test('what a server asks that cannot be done is refused, and the recording goes on', async t => {
+  const { siprec, call, request } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  await (await siprec.start(request(leg, server.uri))).begun
+  const [one] = server.calls
+  t.is(await one?.ask('INVITE', [['Content-Type', 'application/sdp']], 'garbage'), 488)
+  t.is(await one?.ask('INFO', [['Content-Type', 'text/plain']], 'hello'), 415)
+  t.is(await one?.ask('MESSAGE', [['Content-Type', 'text/plain']], 'hello'), 405)
+  t.is(await one?.ask('INVITE', [], ''), 200)
+  t.is(await one?.ask('UPDATE', [], ''), 200)
+  t.is(siprec.running(leg.uuid)[0]?.state, 'recording')
+})
+
+test('who is bridged in is told to the server as a new participant', async t => {
+  const { siprec, call, request, node } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call({ talks: false })
+  await (await siprec.start(request(leg, server.uri))).begun
+  node.execute(leg.uuid, 'bridge', '[origination_callee_id_number=1777]user/carol@acme.example').catch(() => {})
+  await until('it was told', () => (server.calls[0]?.metadata.length ?? 0) > 1)
+  t.regex(server.calls[0]?.metadata.at(-1) ?? '', /<disassociate-time>/)
+  t.deepEqual(await server.check(), [])
+})
+
+test('mixed mode is one stream with both parties', async t => {
+  const { siprec, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const started = await siprec.start(request(await call(), server.uri, { mode: 'mixed' }))
+  await started.begun
+  const heard = await until('five seconds', () => {
+    const one = server.calls[0]?.heard[0]
+    return one !== undefined && one.pcm.length >= 5 * SECOND && one
+  })
+  t.true(tones(heard.pcm, SECOND, 440, 1, 4) > 0.3)
+  t.true(tones(heard.pcm, SECOND, 1000, 1, 4) > 0.3)
+  t.is(server.calls[0]?.heard.length, 1)
+  t.like(await document(started.id), { channels: 1, channel_labels: ['mixed'] })
+  t.deepEqual(await server.check(), [])
+})
+
+test('started before the answer it is remembered, and discarded when the answer never comes', async t => {
+  const { siprec, request, document, node, call } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call({ talks: false })
+  const unanswered = { ...leg, uuid: '00000000-0000-4000-8000-00000000ffff', answered: false }
+  const started = await siprec.start(request(unanswered, server.uri))
+  t.is(started.state, 'waiting')
+  t.is(server.calls.length, 0)
+  await t.throwsAsync(siprec.start(request(unanswered, server.uri)), { message: DUPLICATE })
+  await siprec.stop(unanswered.uuid)
+  t.like(await document(started.id), { state: 'discarded' })
+  t.true(await node.exists(leg.uuid))
+})
+
+test('a name that the resolver knows reaches the server; one that leads nowhere is told with 503', async t => {
+  const { siprec, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const good = await siprec.start(request(await call({ talks: false }), `sip:srs.test:${server.port}`))
+  t.is(await good.begun, 'recording')
+  const bad = await siprec.start(request(await call({ talks: false }), 'sip:nowhere.test'))
+  t.is(await bad.begun, 'failed')
+  t.like((await document(bad.id))?.servers[0], { code: 503, reason: 'its address leads nowhere' })
+  const forbidden = await siprec.start(request(await call({ talks: false }), 'sip:10.0.0.1'))
+  t.is(await forbidden.begun, 'failed')
+})

@@ -1,0 +1,148 @@
+// SIPREC from end to end on the embedded switch: real calls between its phones, real recording legs, a real store, and recording servers
+// that the tests make (test/helpers/recording-server.ts).
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { systemClock } from '../../src/clock.ts'
+import type { RecordingEvent } from '../../src/events.ts'
+import type { AlsoCovered } from '../../src/recording/cover-call.ts'
+import type { Wish } from '../../src/recording/covers.ts'
+import { type CallFacts, IN_FLIGHT } from '../../src/recording/document.ts'
+import { startSimulator } from '../../src/simulator/simulator.ts'
+import type { SiprecRecording } from '../../src/siprec/document.ts'
+import { openDoor } from '../../src/siprec/door.ts'
+import { type SiprecRequest, startSiprec } from '../../src/siprec/sessions.ts'
+import { embeddedStore } from '../../src/store/embedded.ts'
+import { recordingDb } from '../../src/store/modb.ts'
+import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
+import type { Leg } from '../../src/switch/switch.ts'
+import { NO_DNS } from '../sip/network.ts'
+import { notedLog } from '../helpers/log.ts'
+import { tally } from '../helpers/tally.ts'
+import { PATIENCE, until } from '../helpers/wait.ts'
+
+export const ACCOUNT = 'ab'.repeat(16)
+
+/** Call time, to the wall's. */
+const SPEED = 10
+
+export const FACTS: CallFacts = {
+  interaction_id: 'i1',
+  cdr_id: '202605-call',
+  direction: 'inbound',
+  from: '1001@acme.example',
+  to: '1002@acme.example',
+  request: '1002@acme.example',
+  caller_id_name: 'Alice & "Co"',
+  caller_id_number: '1001',
+  callee_id_name: 'Bob',
+  callee_id_number: '1002',
+  sip_call_id: 's1',
+  custom_channel_vars: {},
+}
+
+export interface Place {
+  host: string
+  port: number
+  password: string
+  speed: number
+  /** Of the caller, and who is rung by it. */
+  caller: string
+  callee: string
+}
+
+/** An embedded switch of its own, unless told another one. */
+export async function siprecWorld(t: ExecutionContext, given?: Place) {
+  const dir = await mkdtemp(join(tmpdir(), 'callrec-siprec-'))
+  const { log, lines } = notedLog()
+  const speed = given?.speed ?? SPEED
+  const place = given ?? (await embeddedPlace())
+  const [clock, wall] = [systemClock(speed), systemClock()]
+  const switches = connectSwitches({ nodes: [{ name: 'fs1', ...place }], clock, log })
+  const store = await embeddedStore({ dir: join(dir, 'store') })
+  await store.createDatabase(IN_FLIGHT, 'recordings_in_flight')
+  const events: RecordingEvent[] = []
+  const random = (bytes: number): string => randomBytes(bytes).toString('hex')
+  const recorder: { wish: Wish; others: Set<AlsoCovered> } = { wish: {}, others: new Set() }
+
+  async function embeddedPlace(): Promise<Place> {
+    const simulator = await startSimulator({ host: '127.0.0.1', port: 0, password: 'ClueCon', recordingDir: dir, speed, idleExitMs: 60_000, log })
+    t.teardown(() => simulator.close())
+    return { host: '127.0.0.1', port: simulator.port, password: 'ClueCon', speed, caller: 'user/alice@acme.example', callee: 'user/bob@acme.example' }
+  }
+
+  const door = openDoor({
+    bind: { host: '127.0.0.1', port: 0 },
+    clock: wall,
+    log,
+    random,
+    permits: address => address.startsWith('127.'),
+    dns: { ...NO_DNS, addresses: async name => (name === 'srs.test' ? ['127.0.0.1'] : []) },
+  })
+  const siprec = startSiprec({
+    switches,
+    store,
+    door,
+    clock,
+    wall,
+    log,
+    metrics: tally().metrics,
+    random,
+    events: { tell: async event => void events.push(event) },
+    recorder: {
+      wishOf: () => recorder.wish,
+      alsoCovers(other) {
+        recorder.others.add(other)
+        return () => void recorder.others.delete(other)
+      },
+    },
+  })
+  t.teardown(async () => {
+    await siprec.close()
+    await door.close()
+    await switches.close()
+    await store.close()
+    await rm(dir, { recursive: true, force: true })
+  })
+  await whenUp(switches, PATIENCE)
+  const node = switches.node('fs1')
+
+  return {
+    node,
+    store,
+    lines,
+    events,
+    recorder,
+    siprec,
+    /** Alice, who waits in park and says 440 Hz; and talks to Bob, who says 1000 Hz. */
+    call: async ({ talks = true } = {}): Promise<Leg> => {
+      const uuid = randomUUID()
+      const variables = given === undefined ? { callrec_destination: '1002', callrec_simulator_seconds: '3000' } : {}
+      await node.originate({ uuid, endpoint: place.caller, variables, timeoutSeconds: 20 })
+      // A parked leg that nobody serves is ended after half a minute.
+      await node.cancelScheduledHangup(uuid)
+      if (talks) node.execute(uuid, 'bridge', place.callee).catch(() => {})
+      return until('it talks', async () => {
+        const leg = await node.leg(uuid)
+        return leg?.answered === true && (!talks || leg.otherLeg !== undefined) && leg
+      })
+    },
+    request: (leg: Leg, servers: unknown, more: Partial<SiprecRequest> = {}): SiprecRequest => ({
+      accountId: ACCOUNT,
+      leg,
+      side: 'caller',
+      facts: FACTS,
+      servers,
+      origin: 'callflow : test',
+      by: 'action',
+      ...more,
+    }),
+    document: (id: string): Promise<SiprecRecording | undefined> => store.get<SiprecRecording>(recordingDb(ACCOUNT, id), id),
+    /** Legs that record. */
+    taps: async (): Promise<Leg[]> => (await node.legs()).filter(one => one.variables['callrec_recording_leg'] === 'true'),
+    cover: (what: 'pause' | 'resume' | 'mask' | 'unmask') => Promise.all([...recorder.others].map(other => other.cover('i1', what, 'api'))),
+  }
+}
