@@ -5,7 +5,7 @@ import { startExecutor } from '../src/callflow/executor.ts'
 import { systemClock } from '../src/clock.ts'
 import { silent } from '../src/log.ts'
 import { fakeSwitch } from '../test/helpers/switches.ts'
-import { ACCOUNT, ALICE_PHONE, documents, memoryStore, notingRecorder } from '../test/callflow/world.ts'
+import { ACCOUNT, ALICE_PHONE, documents, memoryStore, notingRecorder, notingSiprec } from '../test/callflow/world.ts'
 import type { Row } from './row.ts'
 
 export async function readsRow(): Promise<Row> {
@@ -22,6 +22,7 @@ export async function readsRow(): Promise<Row> {
     switches: fake.switches,
     store,
     recorder: notingRecorder().recorder,
+    siprec: notingSiprec().siprec,
     clock: systemClock(),
     wall: systemClock(),
     http: { request: () => Promise.reject(new Error('no flow from elsewhere is measured')), close: () => Promise.resolve() },

@@ -24,6 +24,8 @@ export interface Config {
   switches: readonly SwitchAddress[]
   /** FREESWITCH_PASSWORD, for an address that names none. */
   password: string
+  /** The SIPREC client's socket, and how others reach it. */
+  sip: { bind: HostPort; advertise?: HostPort }
   spool: { here: string; onSwitch: string; minFree: number }
   uploadAllowNetworks: readonly string[]
   /** Where files may be delivered to on this machine: absolute paths by name. */
@@ -36,6 +38,11 @@ export interface Config {
   simulatorSpeed: number
   /** What an operator should know though the start goes on. */
   warnings: readonly string[]
+}
+
+export interface HostPort {
+  host: string
+  port: number
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -77,6 +84,12 @@ const httpUrl: Parse<string> = text => {
   const url = URL.parse(text)
   if (url === null || !/^https?:$/.test(url.protocol)) throw new Error('must be an http:// or https:// URL')
   return text.replace(/\/+$/, '')
+}
+
+const hostPort: Parse<HostPort> = text => {
+  const [, host, digits] = /^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):(\d+)$/.exec(text) ?? []
+  if (host === undefined || digits === undefined) throw new Error('must be host:port')
+  return { host: host.replace(/^\[|\]$/g, ''), port: port(digits) }
 }
 
 const bytes: Parse<number> = text => {
@@ -152,6 +165,8 @@ export const NAMES = {
   TRUSTED_PROXIES: 'networks of proxies in front of the API, whose X-Forwarded-For is believed',
   XML_CURL_SECRET: 'what a FreeSWITCH asks for phones with (mod_xml_curl)',
   XML_CURL_ALLOW_NETWORKS: 'networks from which it may ask',
+  SIP_BIND: 'address and port of the SIPREC client, UDP and TCP; port 0 takes a free one',
+  SIP_ADVERTISE: 'how switches and recording servers reach it, where that is not SIP_BIND',
   SPOOL_MIN_FREE: 'below this much free disk no new recording starts',
   DELIVERY_DIRECTORIES: 'comma list `name=/path` of directories that accounts may name as storage',
   RETENTION_SWEEP: 'seconds between two looks for recordings whose time is over',
@@ -192,6 +207,12 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
   const list = read('FREESWITCH_ESL', switches(password), [])
   const here = read('RECORDING_DIR', path, resolve(dataDir, 'recordings'))
   const embedded = couchdbUrl === undefined && list.length === 0
+  /** On every machine many engines with an embedded switch may run, so none takes a port that another has. */
+  function sipAddress(): Config['sip'] {
+    const bind = read('SIP_BIND', hostPort, { host: '127.0.0.1', port: list.length === 0 ? 0 : 5070 })
+    const advertise = read('SIP_ADVERTISE', hostPort, undefined)
+    return { bind, ...(advertise === undefined ? {} : { advertise }) }
+  }
   const config: Config = {
     api: {
       host,
@@ -205,6 +226,7 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
       secret: read('XML_CURL_SECRET', secret, undefined),
       networks: read('XML_CURL_ALLOW_NETWORKS', networks, [...LOOPBACK]),
     },
+    sip: sipAddress(),
     dataDir,
     couchdbUrl,
     switches: list,

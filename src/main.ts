@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { isAllowed, parseNetworks } from './addresses.ts'
 import { createApi } from './api/app.ts'
 import { firstStart, type Master } from './api/first-start.ts'
 import { flowChecker } from './api/flow.ts'
@@ -31,6 +32,8 @@ import { createCheck } from './recording/integrity.ts'
 import { startRetention } from './recording/retention.ts'
 import { openSpool } from './recording/spool.ts'
 import { packagePath } from './root.ts'
+import { openDoor } from './siprec/door.ts'
+import { startSiprec } from './siprec/sessions.ts'
 import { embeddedSwitch } from './simulator/launch.ts'
 import { couchStore } from './store/couch.ts'
 import { embeddedStore } from './store/embedded.ts'
@@ -123,6 +126,9 @@ export async function start(config: Config, log: Log): Promise<Running> {
         maxTimeLimit: config.maxTimeLimit,
       }),
     )
+    const exempt = parseNetworks(config.uploadAllowNetworks)
+    const door = own(openDoor({ ...config.sip, clock: wall, log, random: hex, permits: address => isAllowed(address, exempt) }))
+    const siprec = own(startSiprec({ store, switches: driven, recorder, door, clock: callClock, wall, log, metrics, events, random: hex }))
     const erasure = createErasure({ store, spool, audit, clock: wall, metrics, nodes: () => driven.inCharge(), deliver: () => delivery.wake() })
     own(startRetention({ store, erasure, clock: wall, log, every: config.retentionSweep }))
     const voice = own(startVoice({ store, recorder, events, http, spool, clock: callClock, wall, log, random: hex, publicUrl: config.api.publicUrl }))
@@ -132,6 +138,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         switches: driven,
         store,
         recorder,
+        siprec,
         clock: callClock,
         wall,
         http,
@@ -145,7 +152,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     // Files of a switch that was another engine's wait for us.
     driven.on(event => void (event.name === 'node_up' && delivery.wake()))
     readLevels(metrics, { store, spool, switches: driven, delivery, executor })
-    const control = createControl({ switches: driven, store, recorder, clock: wall, log, config: { maxTimeLimit: config.maxTimeLimit } })
+    const control = createControl({ switches: driven, store, recorder, siprec, clock: wall, log, config: { maxTimeLimit: config.maxTimeLimit } })
     own(startKeys({ switches: driven, store, recorder, control, clock: callClock, log }))
     const phones = own(startPhoneCache({ switches, clock: wall, log }))
     const api = createApi({

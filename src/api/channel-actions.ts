@@ -19,8 +19,12 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
   async function record(request: Request, { leg }: Channel, data: Fields): Promise<Answer> {
     mayRecord(request)
     const { action, ...settings } = data
-    const by = request.who.ownerId === undefined ? 'api' : `api ${request.who.ownerId}`
-    return { data: await control.record({ accountId: request.account._id, leg, action: recordAction(action), settings, by }) }
+    return { data: await control.record({ accountId: request.account._id, leg, action: recordAction(action), settings, by: byWhom(request) }) }
+  }
+
+  async function siprec(request: Request, { leg }: Channel, data: Fields): Promise<Answer> {
+    mayRecord(request)
+    return { data: await control.siprec({ accountId: request.account._id, leg, data, by: byWhom(request) }) }
   }
 
   async function transfer({ leg }: Channel, target: unknown): Promise<Answer> {
@@ -45,12 +49,15 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
     async act(request) {
       const { fields, problems } = validator.check('channels', request.data)
       const given = fields['data'] ?? {}
-      const checked = fields['action'] === 'record' && isObject(given) ? validator.check('metaflows.record_call', given, ['data']) : undefined
+      const schema = SCHEMAS[String(fields['action'])]
+      const checked = schema !== undefined && isObject(given) ? validator.check(schema, given, ['data']) : undefined
       refuse(join(problems, checked?.problems ?? {}))
       const channel = await find(request)
       switch (fields['action']) {
         case 'record':
           return record(request, channel, checked?.fields ?? {})
+        case 'siprec_recording':
+          return siprec(request, channel, checked?.fields ?? {})
         case 'transfer':
           return transfer(channel, fields['target'])
         case 'callflow':
@@ -82,6 +89,11 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
     },
   }
 }
+
+/** What the data of an action is checked by. */
+const SCHEMAS: Readonly<Record<string, string>> = { record: 'metaflows.record_call', siprec_recording: 'callflows.siprec_recording' }
+
+const byWhom = ({ who }: Request): string => (who.ownerId === undefined ? 'api' : `api ${who.ownerId}`)
 
 const recordAction = (action: unknown): RecordAction => RECORD_ACTIONS.find(one => one === action) ?? 'toggle'
 

@@ -2,6 +2,7 @@
 // knows Kazoo's finds them here.
 
 import type { ErrorObject } from 'ajv/dist/2020.js'
+import { parseServers } from '../siprec/uri.ts'
 import { isObject } from './fields.ts'
 import { pathOf, type Problem, problem, type Problems } from './problems.ts'
 
@@ -67,6 +68,12 @@ const WORDS: Readonly<Record<string, (params: ErrorObject['params']) => Words>> 
   'x-http-url': fixed('error', 'invalid client URL'),
 }
 
+/** Each form that is no recording server is told in its own words. */
+function serverWords(text: unknown): Words {
+  const parsed = parseServers(text)
+  return { code: 'error', message: 'fault' in parsed ? parsed.fault : 'not valid' }
+}
+
 /** Steps of a JSON pointer (RFC 6901). */
 export const stepsOf = (pointer: string): string[] =>
   pointer
@@ -78,7 +85,10 @@ export const stepsOf = (pointer: string): string[] =>
 export function complaint(error: ErrorObject, at: readonly string[]): Problems {
   // That a branch of `if` failed says nothing; what failed in it is told by itself.
   if (error.keyword === 'if') return {}
-  const { code, key, ...words } = WORDS[error.keyword]?.(error.params) ?? { code: 'error', message: error.message ?? 'not valid' }
+  const { code, key, ...words } = (error.keyword === 'x-siprec-servers' ? serverWords(error.data) : WORDS[error.keyword]?.(error.params)) ?? {
+    code: 'error',
+    message: error.message ?? 'not valid',
+  }
   const path = pathOf([...at, ...stepsOf(error.instancePath), ...(key === undefined ? [] : [key])])
   // Of a missing key the value is the object that lacks it.
   const value = code === 'additionalProperties' && key !== undefined && isObject(error.data) ? error.data[key] : error.data

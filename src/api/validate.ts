@@ -5,6 +5,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import ajvFormats from 'ajv-formats'
 import { mayLeadTo, type Networks } from '../addresses.ts'
+import { parseServers } from '../siprec/uri.ts'
 import { complaint, stepsOf } from './complaint.ts'
 import type { Fields } from './fields.ts'
 import { join, pathOf, problem, type Problems } from './problems.ts'
@@ -32,6 +33,7 @@ export function createValidator(schemas: Schemas, exempt: Networks = []): Valida
   ajvFormats.default(ajv)
   const validate = (or: true | 's3', url: string): boolean => isClientUrl(url, exempt) || (or === 's3' && BUCKET_URL.test(url))
   ajv.addKeyword({ keyword: 'x-http-url', type: 'string', schemaType: ['boolean', 'string'], validate })
+  ajv.addKeyword({ keyword: 'x-siprec-servers', type: 'string', schemaType: 'boolean', validate: isServerList })
   for (const schema of schemas.values()) ajv.addSchema(schema)
 
   return {
@@ -57,6 +59,9 @@ const BUCKET_URL = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9._/-]*)
 function isClientUrl(text: string, exempt: Networks): boolean {
   return /^https?:\/\/[^/]/i.test(text) && URL.canParse(text) && mayLeadTo(new URL(text), exempt)
 }
+
+/** A text with an expression in it says nothing before a call fills it in. */
+const isServerList = (_: boolean, text: string): boolean => text.includes('{{') || 'uris' in parseServers(text)
 
 /** Turns strings that spell what the schema wants into it; false when there was none. */
 function mend(fields: Fields, errors: readonly ErrorObject[]): boolean {

@@ -80,7 +80,10 @@ export async function bridge(call: Call, rung: readonly Rung[], seconds: number)
     throw error
   } finally {
     for (const end of unwatch) end()
-    for (const uuid of waiting) call.ports.recorder.legNeverCame(uuid)
+    for (const uuid of waiting) {
+      call.ports.recorder.legNeverCame(uuid)
+      call.ports.siprec.legNeverCame(uuid)
+    }
   }
   return whatCameOfIt(call, [...ended.values()])
 }

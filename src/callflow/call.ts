@@ -6,6 +6,7 @@ import { AppError } from '../errors.ts'
 import type { Facts, Log } from '../log.ts'
 import type { TenantClient } from '../net/client.ts'
 import type { Recorder } from '../recording/recorder.ts'
+import type { Siprec } from '../siprec/sessions.ts'
 import type { Documents, Way } from '../recording/policy.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Leg, SwitchEvent, Switches, SwitchNode } from '../switch/switch.ts'
@@ -17,6 +18,7 @@ export interface Ports {
   switches: Switches
   store: Store
   recorder: Recorder
+  siprec: Siprec
   /** Call time. */
   clock: Clock
   /** The wall's, for servers of tenants. */

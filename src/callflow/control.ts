@@ -9,11 +9,13 @@ import type { Cover } from '../recording/lifecycle.ts'
 import { decideAction } from '../recording/policy.ts'
 import { sameFile } from '../recording/settings.ts'
 import type { Started, StartRequest } from '../recording/starting.ts'
+import type { SiprecStarted } from '../siprec/sessions.ts'
 import type { Leg } from '../switch/switch.ts'
 import { callerDocuments, documentsOf, type Ports } from './call.ts'
 import type { Fields } from './flow.ts'
 import { cameAtOn } from './lives.ts'
 import { calleeFacts, callerFacts, labelOf, type Talk } from './recording.ts'
+import { recordByServers } from './siprec.ts'
 import { talkOf } from './talk.ts'
 
 export const RECORD_ACTIONS = ['start', 'stop', 'toggle', 'mask', 'unmask', 'pause', 'resume'] as const
@@ -42,6 +44,11 @@ export interface CallControl {
    * now, or with what kept a recording from beginning.
    */
   record(request: RecordRequest): Promise<Controlled>
+  /**
+   * Sends a call to recording servers, or ends that; `data` as of a `siprec_recording` node. The caller's leg is recorded, whichever is
+   * named. Rejects as `record` does; that no server takes it is told by its document.
+   */
+  siprec(request: Pick<RecordRequest, 'accountId' | 'leg' | 'by'> & { data: Fields }): Promise<Controlled>
   /** Recordings of a leg that have not ended. */
   recordings(leg: string): { id: string; state: string; origins: readonly string[] }[]
   hangup(leg: Pick<Leg, 'node' | 'uuid'>): Promise<void>
@@ -49,7 +56,7 @@ export interface CallControl {
   transfer(leg: Leg, target: string): Promise<void>
 }
 
-export interface ControlPorts extends Pick<Ports, 'switches' | 'store' | 'recorder' | 'log' | 'config'> {
+export interface ControlPorts extends Pick<Ports, 'switches' | 'store' | 'recorder' | 'siprec' | 'log' | 'config'> {
   clock: Clock
 }
 
@@ -129,8 +136,22 @@ export function createControl(ports: ControlPorts): CallControl {
     return { action, recordings: await recorder.cover({ accountId, node: leg.node, leg: leg.uuid, what, by }) }
   }
 
+  async function siprec({ accountId, leg: named, data, by }: Parameters<CallControl['siprec']>[0]): Promise<Controlled> {
+    const own = await legNow(named)
+    const leg = (await callerOf(own)) ?? own
+    const { activity } = data
+    if (activity === 'pause' || activity === 'resume')
+      return { action: activity, recordings: await recorder.cover({ accountId, node: leg.node, leg: leg.uuid, what: activity, by }) }
+    if (activity === 'stop') return { action: 'stop', recordings: [byServers(await ports.siprec.stop(leg.uuid), leg.uuid)] }
+    const call = await talk(leg)
+    if (call === undefined) throw new AppError('leg_gone', `leg ${leg.uuid} is no account's any more`, { leg: leg.uuid })
+    const started = await recordByServers(call, data, by)
+    if (started.state === 'failed') throw new AppError('validation error', started.reason ?? 'it could not begin', { recording_id: started.id })
+    return { action: 'start', recordings: [byServers(started, leg.uuid)] }
+  }
+
   /** What both parties of a call ask for has one order. */
-  async function turnOf({ leg }: RecordRequest): Promise<string> {
+  async function turnOf({ leg }: Pick<RecordRequest, 'leg'>): Promise<string> {
     const { uuid, variables } = await legNow(leg)
     return variables['callrec_interaction_id'] ?? uuid
   }
@@ -141,6 +162,9 @@ export function createControl(ports: ControlPorts): CallControl {
       if (request.action === 'mask' || request.action === 'pause') return now(request)
       return inTurn(await turnOf(request), () => now(request))
     },
+
+    // A pause waits for nobody.
+    siprec: async request => (request.data['activity'] === 'pause' ? siprec(request) : inTurn(await turnOf(request), () => siprec(request))),
 
     recordings: leg => recorder.running(leg).map(({ id, state, origins }) => ({ id, state, origins })),
 
@@ -159,6 +183,8 @@ export function createControl(ports: ControlPorts): CallControl {
     },
   }
 }
+
+const byServers = ({ id, state }: SiprecStarted, leg: string): Covered => ({ id, kind: 'siprec', leg, state })
 
 const shown = ({ id, state, reason }: Started, leg: string): Covered => ({ id, kind: 'file', leg, state, ...(reason === undefined ? {} : { reason }) })
 

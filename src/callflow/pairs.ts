@@ -21,7 +21,7 @@ export interface Pairs {
   close(): Promise<void>
 }
 
-interface PairPorts extends Pick<Ports, 'switches' | 'store' | 'recorder' | 'log' | 'config'> {
+interface PairPorts extends Pick<Ports, 'switches' | 'store' | 'recorder' | 'siprec' | 'log' | 'config'> {
   lives: Lives
   /** A flow runs here for the leg. */
   isRun: (uuid: string) => boolean
@@ -35,7 +35,7 @@ const isForeign = ({ variables }: Leg): boolean =>
   variables['callrec_recording_leg'] !== 'true' &&
   ['callrec_node', 'callrec_call_id', 'callrec_destination'].every(name => variables[name] === undefined)
 
-export function watchPairs({ switches, store, recorder, log, config, lives, isRun, isOwnBridge }: PairPorts): Pairs {
+export function watchPairs({ switches, store, recorder, siprec, log, config, lives, isRun, isOwnBridge }: PairPorts): Pairs {
   const partners = new Map<string, { node: string; other: string }>()
   const pair = (node: string, one: string, other: string): void => void partners.set(one, { node, other }).set(other, { node, other: one })
   const working = new Set<Promise<void>>()
@@ -51,7 +51,7 @@ export function watchPairs({ switches, store, recorder, log, config, lives, isRu
   }
 
   const learn = (leg: Leg, to: Network): Promise<Talk | undefined> =>
-    talkOf({ store, recorder, config, log }, leg, to, isForeign(leg) ? lives.came(leg) : lives.cameAt(leg))
+    talkOf({ store, recorder, siprec, config, log }, leg, to, isForeign(leg) ? lives.came(leg) : lives.cameAt(leg))
 
   async function decideCallerOf(talk: Talk): Promise<void> {
     const decisions = decideCallerLeg(callerDocuments(talk), talk.way)

@@ -19,7 +19,7 @@ export type Talk = Pick<
   Call,
   'accountId' | 'account' | 'device' | 'user' | 'dialled' | 'callflow' | 'number' | 'interactionId' | 'cameAt' | 'way' | 'leg' | 'log'
 > & {
-  ports: Pick<Ports, 'recorder'>
+  ports: Pick<Ports, 'recorder' | 'siprec'>
 }
 
 /** A device that is about to be rung and the leg it will have. */
@@ -107,11 +107,20 @@ async function start(call: Talk, { settings, origin }: Decision, asked: Asked): 
   try {
     const started = await call.ports.recorder.start({ accountId: call.accountId, settings, origin, ...asked })
     if (started.state === 'failed') call.log.error('recording_refused', { ...about, recording_id: started.id, reason: started.reason })
+    if (asked.by === 'policy') await toServers(call, { settings, origin }, asked)
     return true
   } catch (error) {
     call.log.error('recording_not_started', { ...about, reason: reasonOf(error) })
     return false
   }
+}
+
+/** Beside the file, where a layer names servers; one recording by servers for each leg. */
+async function toServers(call: Talk, { settings, origin }: Pick<Decision, 'settings' | 'origin'>, { leg, side, facts, by }: Asked): Promise<void> {
+  const servers = settings.siprec_server?.value
+  if (servers === undefined || call.ports.siprec.running(leg.uuid).length > 0) return
+  const started = await call.ports.siprec.start({ accountId: call.accountId, leg, side, facts, servers, origin, by })
+  if (started.state === 'failed') call.log.error('siprec_refused', { recorded_leg: leg.uuid, recording_id: started.id, reason: started.reason })
 }
 
 /** Policy asks for the recording of a call before its first action; `fresh`: nobody can have recorded the leg before. */

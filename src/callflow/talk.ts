@@ -10,7 +10,7 @@ import { bound, type Ports } from './call.ts'
 import { isDeleted, live, text } from './documents.ts'
 import type { Talk } from './recording.ts'
 
-export interface TalkPorts extends Pick<Ports, 'recorder' | 'config'> {
+export interface TalkPorts extends Pick<Ports, 'recorder' | 'siprec' | 'config'> {
   store: Store
   log: Log
 }
@@ -20,7 +20,7 @@ const NO_CALLFLOW: Doc = { _id: '' }
 export const networkOf = ({ variables }: Leg): Network => (variables['callrec_inception'] === 'offnet' ? 'offnet' : 'onnet')
 
 /** Undefined where the leg is no account's. `to`: where the other side is; `cameAt`: unix milliseconds. */
-export async function talkOf({ store, recorder, config, log }: TalkPorts, leg: Leg, to: Network, cameAt: number): Promise<Talk | undefined> {
+export async function talkOf({ store, recorder, siprec, config, log }: TalkPorts, leg: Leg, to: Network, cameAt: number): Promise<Talk | undefined> {
   const { callrec_account_id: accountId = '', callrec_device_id: deviceId = '', callrec_callflow_id: callflowId = '' } = leg.variables
   if (!isId(accountId)) return undefined
   const db = accountDb(accountId)
@@ -31,7 +31,7 @@ export async function talkOf({ store, recorder, config, log }: TalkPorts, leg: L
   const user = live(await named(text(device?.['owner_id'])), 'user')
   const callflow = live(flow, 'callflow') ?? NO_CALLFLOW
   return {
-    ports: { recorder },
+    ports: { recorder, siprec },
     leg,
     accountId,
     account,

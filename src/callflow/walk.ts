@@ -11,6 +11,9 @@ import { startOf } from './lives.ts'
 import { recordNewCaller, recordOn } from './recording.ts'
 import { scopeOf } from './scope.ts'
 
+/** Actions that run though an expression yielded nothing: what is missing then stands in a document of theirs. */
+const SAYS_WHAT_IS_MISSING: ReadonlySet<string> = new Set(['siprec_recording'])
+
 /** The place of a call in its flow when it begins. */
 const ROOT = '/'
 
@@ -68,7 +71,7 @@ async function act({ module, data }: FlowNode, call: Call): Promise<Outcome> {
   const { data: filled, faults } = fill(data, scopeOf(call))
   if (faults.length > 0) {
     for (const { path, expression, why } of faults) call.log.error('expression_failed', { module, path: ['data', ...path].join('.'), expression, why })
-    return next()
+    if (!SAYS_WHAT_IS_MISSING.has(module)) return next()
   }
   call.log.debug('action_started', { module })
   try {

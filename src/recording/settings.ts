@@ -34,6 +34,8 @@ export interface Settings {
   /** After its start; 0 is for ever. */
   retention_days?: number
   should_follow_transfer?: boolean
+  /** SIP URIs of recording servers that hear the call beside, separated by commas. */
+  siprec_server?: string
 }
 export type Setting = keyof Settings
 
@@ -79,6 +81,7 @@ const READERS: { readonly [S in Setting]-?: Reader<NonNullable<Settings[S]>> } =
   stereo: boolean,
   retention_days: integer(RETENTION_DAYS.min, RETENTION_DAYS.max),
   should_follow_transfer: boolean,
+  siprec_server: value => (typeof value === 'string' && value !== '' ? value : undefined),
 }
 export const SETTINGS = Object.keys(READERS) as readonly Setting[]
 
@@ -149,8 +152,8 @@ export const isEnabled = (settings: Effective): boolean => settings.enabled?.val
 export const valuesOf = (settings: Effective): Settings =>
   Object.fromEntries(Object.entries(settings).map(([setting, { value }]) => [setting, value])) as Settings
 
-/** What is in the file, and where it goes; whether it is continued elsewhere is neither. */
-const OF_A_FILE = SETTINGS.filter(setting => setting !== 'should_follow_transfer')
+/** What is in the file, and where it goes; whether it is continued elsewhere is neither, nor who else hears the call. */
+const OF_A_FILE = SETTINGS.filter(setting => setting !== 'should_follow_transfer' && setting !== 'siprec_server')
 
 /** Would they make the same file? Who said it is no part of that. */
 export const sameFile = (one: Effective, other: Effective): boolean => OF_A_FILE.every(setting => one[setting]?.value === other[setting]?.value)

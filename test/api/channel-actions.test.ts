@@ -105,3 +105,20 @@ test('a user ends his own calls, and hides them from the recording only where hi
   t.is((await act(mask, LEG, asAlice)).status, 200)
   t.like(controlled.at(-1), { action: 'mask', by: `api ${alice}` })
 })
+
+test('recording servers are controlled by POST, and a list that is none is refused in its words', async t => {
+  const { act, controlled, id } = await talking(t)
+  const data = { activity: 'start', server: 'sip:srs.example.com', recording_id: 'r7' }
+  t.like(await act({ action: 'siprec_recording', data }), { status: 200, body: { data: { recordings: [{ kind: 'siprec' }] } } })
+  t.deepEqual(controlled, [{ siprec: LEG, accountId: id, data: { ...data, mode: 'separate', required: false }, by: 'api' }])
+  const { status, body } = await act({ action: 'siprec_recording', data: { activity: 'start', server: 'wss://srs.example.com' } })
+  t.is(status, 400)
+  t.deepEqual(body.data, {
+    'data.server': {
+      error: {
+        message: '"wss://srs.example.com" is not a SIP URI: WebSocket URLs are not supported, write sip: or sips:',
+        value: 'wss://srs.example.com',
+      },
+    },
+  } as never)
+})

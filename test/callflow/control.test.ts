@@ -4,7 +4,7 @@ import { AppError } from '../../src/errors.ts'
 import { silent } from '../../src/log.ts'
 import { manualClock } from '../helpers/clock.ts'
 import { fakeSwitch } from '../helpers/switches.ts'
-import { ACCOUNT, ALICE_PHONE, BOB_PHONE, documents, memoryStore, notingRecorder } from './world.ts'
+import { ACCOUNT, ALICE_PHONE, BOB_PHONE, documents, memoryStore, notingRecorder, notingSiprec } from './world.ts'
 
 function setup() {
   const fake = fakeSwitch()
@@ -13,8 +13,17 @@ function setup() {
   docs['bobPhone'] = { ...docs['bobPhone'], _id: BOB_PHONE, call_recording: { inbound: { onnet: { time_limit: 77 } } } }
   docs['alicePhone'] = { ...docs['alicePhone'], _id: ALICE_PHONE, call_recording: { outbound: { onnet: { time_limit: 55 } } } }
   const recording = notingRecorder()
+  const servers = notingSiprec()
   const { store } = memoryStore(docs)
-  const control = createControl({ switches, store, recorder: recording.recorder, clock: manualClock(), log: silent, config: { maxTimeLimit: 60_000 } })
+  const control = createControl({
+    switches,
+    store,
+    recorder: recording.recorder,
+    siprec: servers.siprec,
+    clock: manualClock(),
+    log: silent,
+    config: { maxTimeLimit: 60_000 },
+  })
   const caller = fake.waiting({ variables: { callrec_account_id: ACCOUNT, callrec_device_id: ALICE_PHONE, callrec_number: '1000' } })
   const callee = fake.waiting({
     direction: 'outbound',
@@ -23,7 +32,7 @@ function setup() {
   })
   const ask = (action: 'start' | 'stop' | 'toggle' | 'mask', uuid = caller, settings: object = {}) =>
     control.record({ accountId: ACCOUNT, leg: { node: 'fs1', uuid }, action, settings: { ...settings }, by: 'api' })
-  return { ...recording, control, ask, caller, callee, sent, fail, legs }
+  return { ...recording, control, servers, ask, caller, callee, sent, fail, legs }
 }
 
 test("a start in mid-call has the layers of the leg's own party below it", async t => {
@@ -80,4 +89,15 @@ test('a phone is transferred as if it had dialled, a trunk where trunks are tran
   )
   fail.set('hangup', new AppError('switch_down', 'away'))
   await t.throwsAsync(control.hangup(leg), { message: 'away' })
+})
+
+test("servers record the caller's leg, whichever is named; what is missing is refused, and pause covers the whole call", async t => {
+  const { control, servers, caller, callee } = setup()
+  const ask = (data: object, uuid = caller) => control.siprec({ accountId: ACCOUNT, leg: { node: 'fs1', uuid }, data: { ...data }, by: 'api' })
+  t.like(await ask({ activity: 'start', server: 'sip:srs' }, callee), { action: 'start', recordings: [{ kind: 'siprec', leg: caller, state: 'starting' }] })
+  t.like(servers.started[0], { origin: 'api : 1000', side: 'caller', servers: 'sip:srs' })
+  t.like(await ask({ activity: 'stop' }), { action: 'stop', recordings: [{ kind: 'siprec', state: 'stopped' }] })
+  t.like(await ask({ activity: 'pause' }), { action: 'pause' })
+  servers.refuses.state = 'failed'
+  t.like(await t.throwsAsync<AppError>(ask({ activity: 'start' })), { code: 'validation error', message: 'scripted' })
 })

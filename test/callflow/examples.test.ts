@@ -120,6 +120,7 @@ const CASES: Record<string, Case[]> = {
     { hears: ['answer', bob], bridges: [{ cause: 'USER_BUSY' }], recorded: ['ncco'] },
   ],
   'pay-by-phone': [{ hears: [bob] }],
+  'recording-servers': [{ hears: ['answer', 'playback tone_stream://%(300,0,440)', bob] }],
   stay: [{ hears: ['answer', 'playback tone_stream://%(300,0,440)'], stays: true }],
   nested: [
     { hears: ['answer', 'playback tone_stream://%(300,200,440)', bob] },

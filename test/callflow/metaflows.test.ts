@@ -33,6 +33,7 @@ function setup(t: ExecutionContext, phones: { alice?: object; bob?: object; acco
       if (action === 'unmask') masked.delete('i1')
       return { action: 'start', recordings: [] }
     },
+    siprec: () => Promise.reject(new Error('no key asks for servers')),
     recordings: () => [],
     hangup: async ({ uuid }) => void done.push(`hangup ${uuid}`),
     transfer: async ({ uuid }, target) => void done.push(`transfer ${uuid} ${target}`),

@@ -17,7 +17,7 @@ import { tenantClient } from '../../src/net/client.ts'
 import { eslApi } from '../helpers/esl-client.ts'
 import { notedLog } from '../helpers/log.ts'
 import { PATIENCE } from '../helpers/wait.ts'
-import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notingRecorder, noVoice } from './world.ts'
+import { ACCOUNT, ALICE_PHONE, checkFlow, memoryStore, notingRecorder, notingSiprec, noVoice } from './world.ts'
 
 interface Place {
   port: number
@@ -48,7 +48,7 @@ export async function onSwitch(t: ExecutionContext, { port, password, clock, cal
 
   function start(): Executor {
     const random = (bytes: number): string => randomBytes(bytes).toString('hex')
-    const ports = { store: memoryStore(docs).store, recorder: recording.recorder, clock, wall: systemClock(), http, log, random }
+    const ports = { store: memoryStore(docs).store, recorder: recording.recorder, siprec: notingSiprec().siprec, clock, wall: systemClock(), http, log, random }
     const executor = startExecutor({ ...ports, switches, voice: noVoice, checkFlow, config: { maxTimeLimit: 10_800 } })
     executors.push(executor)
     return executor

@@ -8,7 +8,9 @@ import { createValidator } from '../../src/api/validate.ts'
 import { createEvents } from '../../src/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
 import type { MessageRequest } from '../../src/recording/message.ts'
+import type { State } from '../../src/recording/lifecycle.ts'
 import type { StartRequest } from '../../src/recording/starting.ts'
+import type { Siprec, SiprecRequest } from '../../src/siprec/sessions.ts'
 import { accountDb } from '../../src/store/modb.ts'
 import type { Doc, Row, Store, Stored } from '../../src/store/store.ts'
 import type { Leg } from '../../src/switch/switch.ts'
@@ -168,6 +170,38 @@ export function answering(said: unknown, status = 200): TenantClient & { asked: 
   }
 }
 
+/** Recordings by servers that only note what was asked; `refuses` is thrown at the next start. */
+export function notingSiprec(): { siprec: Siprec; started: SiprecRequest[]; stopped: string[]; refuses: { with?: Error; state?: State } } {
+  const started: SiprecRequest[] = []
+  const stopped: string[] = []
+  const refuses: { with?: Error; state?: State } = {}
+  const state = (): State => refuses.state ?? 'starting'
+  return {
+    started,
+    stopped,
+    refuses,
+    siprec: {
+      async start(request) {
+        if (refuses.with !== undefined) throw refuses.with
+        started.push(request)
+        return {
+          id: `siprec${started.length}`,
+          state: state(),
+          ...(refuses.state === undefined ? {} : { reason: 'scripted' }),
+          begun: Promise.resolve(state()),
+        }
+      },
+      async stop(leg) {
+        stopped.push(leg)
+        return { id: 'siprec1', state: 'stopped', begun: Promise.resolve('stopped') }
+      },
+      running: () => [],
+      legNeverCame: () => {},
+      close: () => Promise.resolve(),
+    },
+  }
+}
+
 /** For executors whose calls meet no voice application. */
 export const noVoice: Pick<Voice, 'run'> = { run: () => Promise.reject(new Error('no voice application is there')) }
 
@@ -196,7 +230,8 @@ export function world(
     counter += 1
     return counter.toString(16).padStart(2 * bytes, '0')
   }
-  const ports = { store, recorder: recording.recorder, clock, wall: clock, http, log, random }
+  const servers = notingSiprec()
+  const ports = { store, recorder: recording.recorder, siprec: servers.siprec, clock, wall: clock, http, log, random }
   const executor = startExecutor({
     ...ports,
     switches: fake.switches,
@@ -229,5 +264,5 @@ export function world(
     await until('no call runs', () => executor.calls() === 0)
   }
 
-  return { fake, clock, lines, events, steps, failing, written, recording, executor, dial, over, idle }
+  return { fake, clock, lines, events, steps, failing, written, recording, servers, executor, dial, over, idle }
 }

@@ -195,6 +195,10 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
       const action = request.action === 'toggle' ? 'start' : request.action
       return { action, recordings: [{ id: 'r1', kind: 'file', leg: leg.uuid, state: 'recording' }] }
     },
+    async siprec({ leg, ...asked }) {
+      await note({ siprec: leg.uuid, ...asked })
+      return { action: 'start', recordings: [{ id: 'r2', kind: 'siprec', leg: leg.uuid, state: 'starting' }] }
+    },
     recordings: uuid => (uuid === '11111111-aaaa' ? [{ id: 'r1', state: 'masked', origins: ['api : x'] }] : []),
     hangup: ({ uuid }) => note({ hangup: uuid }),
     transfer: ({ uuid }, target) => note({ transfer: uuid, target }),

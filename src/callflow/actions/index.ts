@@ -20,6 +20,7 @@ import { resources } from './resources.ts'
 import { response } from './response.ts'
 import { ring_group } from './ring_group.ts'
 import { set_variables } from './set_variables.ts'
+import { siprec_recording } from './siprec_recording.ts'
 import { sleep } from './sleep.ts'
 import { temporal_route } from './temporal_route.ts'
 import { transfer } from './transfer.ts'
@@ -47,6 +48,7 @@ export const actions: ReadonlyMap<string, Action> = new Map(
     response,
     ring_group,
     set_variables,
+    siprec_recording,
     sleep,
     temporal_route,
     transfer,
