@@ -10,6 +10,8 @@ import { patchRows } from './patch.ts'
 import { readsRow } from './reads.ts'
 import type { Row } from './row.ts'
 import { startRows } from './start.ts'
+import { sweepRows } from './sweep.ts'
+import { uploadRows } from './upload.ts'
 import { startEmbeddedSwitch, startRealSwitch, type Switch } from './world.ts'
 
 async function on(starting: Promise<Switch | undefined>, measure: (on: Switch) => Promise<Row[]>): Promise<Row[]> {
@@ -31,6 +33,8 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   patch: patchRows,
   auth: authRows,
   lists: listRows,
+  upload: uploadRows,
+  sweep: sweepRows,
   embedded: () => on(startEmbeddedSwitch(), startRows),
   freeswitch: () => on(startRealSwitch(), startRows),
   load: () => on(startEmbeddedSwitch(), loadRows),
