@@ -273,7 +273,7 @@ class Scene {
   }
 
   /** Does one thing and a second of the call later another; how long it was between them, at least and at most, by the asking and by the answer. */
-  async between(first: () => Promise<void>, second: () => Promise<void>): Promise<{ least: number; most: number }> {
+  async between(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<{ least: number; most: number }> {
     const clock = systemClock(this.world.telephony.speed)
     const asked = clock.elapsed()
     await first()
@@ -722,6 +722,22 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     }
     scene.hearsBoth(wav, 0, 0.9)
     scene.hearsBoth(wav, wav.seconds - 0.9)
+  })
+
+  promise('record_caller takes a message until a key is pressed, the caller’s voice alone, and the call goes on', async scene => {
+    const caller = await scene.phone()
+    const message: Node = { module: 'record_caller', data: { format: 'wav', terminators: ['#'] }, children: { _: { module: 'hangup' } } }
+    const { leg } = await scene.dial(caller, await scene.callflow(message, 'mailbox'))
+    await scene.named('RECORD_START', leg)
+    await scene.pass(1)
+    const { port, password } = scene.world.telephony
+    await eslApi(port, password, `uuid_recv_dtmf ${leg} 5#`)
+    const recording = await scene.one(caller)
+    scene.t.like(recording, { state: 'stopped', origin: 'caller : mailbox', channels: 1, call_id: leg })
+    const wav = await scene.wav(recording)
+    scene.lasts(wav, await scene.recorded(leg))
+    scene.says(wav.samples[0], wav.sampleRate, 440)
+    await scene.hungUp(leg, 'NORMAL_CLEARING')
   })
 
   promise('a callee who hangs up ends his recording and the call', async scene => {
