@@ -5,6 +5,7 @@
 import { authRows } from './auth.ts'
 import { listRows } from './lists.ts'
 import { loadRows } from './load.ts'
+import { maskRows } from './mask.ts'
 import { mergeRow } from './merge.ts'
 import { patchRows } from './patch.ts'
 import { readsRow } from './reads.ts'
@@ -37,6 +38,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   sweep: sweepRows,
   embedded: () => on(startEmbeddedSwitch(), startRows),
   freeswitch: () => on(startRealSwitch(), startRows),
+  mask: async () => [...(await on(startEmbeddedSwitch(), maskRows)), ...(await on(startRealSwitch(), maskRows))],
   load: () => on(startEmbeddedSwitch(), loadRows),
 }
 

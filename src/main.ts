@@ -166,6 +166,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
       tryStorage: (accountId, attachment) =>
         tryOut(attachment, accountId, { http, now: () => wall.now(), directories: config.deliveryDirectories }, AbortSignal.timeout(TRIAL_PATIENCE)),
       control,
+      events,
       modules,
       clock: wall,
       log,

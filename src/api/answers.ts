@@ -49,7 +49,12 @@ const isAnswer = (body: unknown): body is Marked => typeof body === 'object' && 
 function answer(ctx: Context, given: Answer, frame: Frame): void {
   ctx.status = given.status ?? 200
   for (const [name, value] of Object.entries(given.headers ?? {})) ctx.set(name, value)
-  if (given.file !== undefined) {
+  if (given.stream !== undefined) {
+    ctx.body = given.stream.body
+    ctx.type = given.stream.type
+    // nginx would keep events back until there are enough of them.
+    ctx.set('x-accel-buffering', 'no')
+  } else if (given.file !== undefined) {
     ctx.attachment(given.file.name, { type: given.file.inline ? 'inline' : 'attachment' })
     ctx.body = given.file.body
     ctx.type = given.file.type

@@ -21,6 +21,7 @@ import { crossOrigin } from './cors.ts'
 import { deviceRoutes } from './devices.ts'
 import { asAppError } from './envelope.ts'
 import type { Context, State } from './exchange.ts'
+import { eventRoutes } from './events.ts'
 import { freeswitchXml, XML_PATH } from './freeswitch-xml.ts'
 import { groupRoutes } from './groups.ts'
 import { resourceRoutes } from './resources.ts'
@@ -82,6 +83,7 @@ export function routesOf(room: Room): Route[] {
     ...channelRoutes(room),
     ...webhookRoutes(room),
     ...applicationRoutes(room),
+    ...eventRoutes(room),
     ...schemaRoutes(room, { callflows: fields => checkCallflow(room, fields), metaflows: fields => checkMetaflows(room.validator, fields, []) }),
     ...aboutRoutes(room),
     ...openApiRoutes(room, () => routes),

@@ -93,6 +93,7 @@ export const DESCRIBED: Table = {
   ...resource('temporal_rules', 'temporal_rule', 'a temporal rule'),
   'GET /v2/webhooks': { summary: 'Lists what a webhook can be told of', lists: 'all' },
   ...resource('webhooks', 'webhook', 'a webhook'),
+  [`GET ${ACCOUNT}/events`]: { summary: 'Tells what happens to recordings as it happens (`Accept: text/event-stream`), or lists the latest', lists: 'all' },
   [`GET ${ACCOUNT}/webhooks/{webhook}/attempts`]: { summary: 'Lists the attempts to tell a webhook, newest first', lists: 'months' },
 
   ...resource('applications', 'application', 'a voice application'),

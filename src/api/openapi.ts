@@ -86,7 +86,7 @@ function operation(route: Route): Fields {
     ],
     ...(method === 'GET' || method === 'DELETE' ? {} : { requestBody: requestBody(about, body === 'optional') }),
     responses: {
-      [about.status ?? 200]: answer(about, isList(route) ? [...produces, CSV] : produces),
+      [about.status ?? 200]: answer(about, [...produces, ...(isList(route) ? [CSV] : []), ...(route.streams === undefined ? [] : [route.streams])]),
       ...(produces.length === 0 ? {} : { 206: { description: 'The part a Range asks for', content: bytes(produces) } }),
       ...(method === 'GET' && about.revision === true ? { 304: { description: 'The client has it already' } } : {}),
       default: { $ref: '#/components/responses/refusal' },

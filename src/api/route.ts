@@ -14,6 +14,7 @@ import type { Check } from '../recording/integrity.ts'
 import type { Attachment } from '../recording/storage.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import type { Switches } from '../switch/switch.ts'
+import type { Events } from '../events.ts'
 import type { Sessions } from './auth.ts'
 import type { Fields } from './fields.ts'
 import type { Limits } from './limits.ts'
@@ -29,6 +30,8 @@ export interface ApiPorts {
   switches: Switches
   /** What is done to calls that run. */
   control: CallControl
+  /** What happens to recordings. */
+  events: Pick<Events, 'on'>
   /** Told when what a phone registers with has changed. */
   phones: PhoneCache
   audit: Audit
@@ -149,6 +152,8 @@ export interface Answer {
   beside?: Fields
   /** A new token, for whoever just logged in; null for whoever just logged out. */
   token?: string | null
+  /** Bytes in place of an envelope, for as long as they come. */
+  stream?: { body: Readable; type: string }
   /** Bytes in place of an envelope. */
   file?: { body: Readable; length: number; type: string; name: string; inline: boolean }
 }
@@ -161,6 +166,8 @@ interface Common {
   body?: 'optional'
   /** Types an answer may have beside JSON; the route looks at `accept` itself. */
   produces?: readonly string[]
+  /** A type whose answer has no end. */
+  streams?: string
 }
 
 export interface Open extends Common {

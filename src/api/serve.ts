@@ -42,7 +42,8 @@ export async function serve(room: Room, methods: Methods, ctx: Routed): Promise<
   const { run } = entered ?? (await enter(route))
   const accept = typeOf(query.get('accept') ?? textOf(envelope, 'accept') ?? (ctx.get('accept') || '*/*'))
   const inRows = isList(route) && wantsCsv(accept)
-  if (route.produces === undefined && !inRows) requireJson(accept)
+  const inEvents = route.streams !== undefined && accept.includes(route.streams)
+  if (route.produces === undefined && !inRows && !inEvents) requireJson(accept)
   const data = takesBody(route) ? dataOf(envelope, route.body === 'optional') : {}
   const action = textOf(envelope, 'action')
   const answer = await run({ ...unread, accept, data, ...(action === undefined ? {} : { action }) })

@@ -61,6 +61,7 @@ POST /v2/accounts/:account/devices/:device/metaflows                            
 GET /v2/accounts/:account/devices/:device/quickcall/:number                     401 401 403 403 403 403 202 202
 PUT /v2/accounts/:account/devices/:device/quickcall/:number                     401 401 403 403 403 403 202 202
 GET /v2/accounts/:account/devices/:device/recordings                            401 401 403 403 403 200 200 200
+GET /v2/accounts/:account/events                                                401 401 403 403 200 200 200 200
 GET /v2/accounts/:account/groups                                                401 401 403 403 200 200 200 200
 PUT /v2/accounts/:account/groups                                                401 401 403 403 403 403 400 400
 DELETE /v2/accounts/:account/groups/:group                                      401 401 403 403 403 403 412 412

@@ -13,6 +13,7 @@ import type { ApiConfig, ApiPorts, Route } from '../../src/api/route.ts'
 import type { CallControl } from '../../src/callflow/control.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
+import { createEvents, type Events } from '../../src/events.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createAudit } from '../../src/recording/audit.ts'
 import { createCheck } from '../../src/recording/integrity.ts'
@@ -124,6 +125,8 @@ export interface World extends FakeSwitch {
   /** Without the spy. */
   base: Store
   lines: Line[]
+  /** What the API hears of recordings. */
+  events: Events
   /** What was asked of calls; `uncontrollable.with` is thrown instead. */
   controlled: object[]
   uncontrollable: { with: AppError | undefined }
@@ -208,7 +211,9 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const files = new Map<string, Buffer>()
   const inSpool = { size: async (file: string) => files.get(file)?.length, read: (file: string) => Readable.from([files.get(file) ?? Buffer.alloc(0)]) }
   const check = createCheck({ store, spool: inSpool, audit, nodes: () => ['fs1'] })
+  const events = createEvents(log)
   const ports = {
+    events,
     check,
     deliver,
     audit,
@@ -235,6 +240,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const ask: Ask = (method, path, data, asking = {}) => open(method, path, data, { token, ...asking })
   return {
     ...fake,
+    events,
     woken,
     files,
     trials,

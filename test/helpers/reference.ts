@@ -15,7 +15,7 @@ const CONFIG = { version: '', publicUrl: '', maxTimeLimit: 10_800, xmlCurl: { se
 
 /** Routes are made without a look at what they will work with. */
 export const routes = (): readonly Route[] =>
-  createApi({ config: CONFIG, modules: [], random: (bytes: number) => randomBytes(bytes) } as unknown as ApiPorts).routes
+  createApi({ config: CONFIG, modules: [], random: (bytes: number) => randomBytes(bytes), events: { on: () => () => {} } } as unknown as ApiPorts).routes
 
 export const reference = (): string => `# Reference
 
