@@ -5,12 +5,14 @@ import { startExecutor } from '../src/callflow/executor.ts'
 import { systemClock } from '../src/clock.ts'
 import { silent } from '../src/log.ts'
 import { fakeSwitch } from '../test/helpers/switches.ts'
-import { ACCOUNT, ALICE_PHONE, documents, memoryStore, notingRecorder, notingSiprec } from '../test/callflow/world.ts'
+import { ACCOUNT, ALICE, ALICE_PHONE, documents, memoryStore, notingRecorder, notingSiprec } from '../test/callflow/world.ts'
 import type { Row } from './row.ts'
 
 export async function readsRow(): Promise<Row> {
   const fake = fakeSwitch()
-  const { store, steps } = memoryStore(documents({ module: 'play', data: { id: 'tone_stream://%(1,0,440)' } }))
+  // Recorded by policy, so that it is decided and asked for in between.
+  const docs = documents({ module: 'play', data: { id: 'tone_stream://%(1,0,440)' } })
+  const { store, steps } = memoryStore({ ...docs, alice: { ...docs['alice'], _id: ALICE, record_call: true } })
   let before = Number.NaN
   const log = {
     ...silent,

@@ -3,13 +3,14 @@
 
 import { isCode, reasonOf } from '../errors.ts'
 import type { CallFacts } from '../recording/document.ts'
-import { type Decision, decideCallerLeg } from '../recording/policy.ts'
+import { type Decision, decideAction, decideCallerLeg } from '../recording/policy.ts'
 import type { MessageRequest, Spoken } from '../recording/message.ts'
 import type { StartRequest } from '../recording/starting.ts'
 import { sameFile } from '../recording/settings.ts'
 import { type Call, callerDocuments, type Ports, unlessAborted } from './call.ts'
 import { nameOf, sipUsername, text } from './documents.ts'
 import { cdrId } from '../store/modb.ts'
+import type { Fault } from './expressions.ts'
 import type { Fields } from './flow.ts'
 import type { Doc } from '../store/store.ts'
 import type { Leg } from '../switch/switch.ts'
@@ -164,6 +165,21 @@ export async function recordLeaving(call: Call): Promise<void> {
 
 export const recordCaller = (call: Talk, decision: Decision, label: string): Promise<boolean> =>
   start(call, decision, { leg: call.leg, fresh: false, side: 'caller', by: 'action', facts: callerFacts(call, label) })
+
+/** An action was to record, and what it was told cannot be read: its document says so, as the log does. */
+export async function recordingRefused(call: Call, data: Fields, faults: readonly Fault[]): Promise<void> {
+  const broken = new Set(faults.map(({ path }) => path[0]))
+  const readable = Object.fromEntries(Object.entries(data).filter(([name]) => !broken.has(name)))
+  const label = labelOf(call, readable)
+  const { settings, origin } = decideAction(callerDocuments(call), call.way, readable, label)
+  const asked = { leg: call.leg, fresh: false, side: 'caller' as const, by: 'action' as const, facts: callerFacts(call, label) }
+  const warnings = faults.map(({ path, expression, why }) => `data.${path.join('.')}: ${expression} – ${why}`)
+  try {
+    await call.ports.recorder.refuse({ accountId: call.accountId, settings, origin, ...asked }, 'expression_failed', warnings)
+  } catch (error) {
+    call.log.error('recording_not_started', { recorded_leg: call.leg.uuid, origin, reason: reasonOf(error) })
+  }
+}
 
 /** What the caller says alone, until the recorder answers; undefined where it does not. */
 export async function recordSpoken(call: Call, { settings, origin }: Decision, label: string, until: MessageRequest['until']): Promise<Spoken | undefined> {

@@ -8,7 +8,7 @@ import { type Call, callerDocuments } from './call.ts'
 import { fill } from './expressions.ts'
 import { begin, type FlowNode, follow, isEnd, next, type Outcome } from './flow.ts'
 import { startOf } from './lives.ts'
-import { recordNewCaller, recordOn } from './recording.ts'
+import { recordingRefused, recordNewCaller, recordOn } from './recording.ts'
 import { scopeOf } from './scope.ts'
 
 /** Actions that run though an expression yielded nothing: what is missing then stands in a document of theirs. */
@@ -61,6 +61,9 @@ export async function walk(call: Call, left: string | undefined): Promise<string
   return at.cause
 }
 
+/** Modules whose data are settings of a recording. */
+const RECORDING = new Set(['record_call', 'record_caller'])
+
 async function act({ module, data }: FlowNode, call: Call): Promise<Outcome> {
   if (data['skip_module'] === true) return next()
   const action = actions.get(module)
@@ -71,6 +74,7 @@ async function act({ module, data }: FlowNode, call: Call): Promise<Outcome> {
   const { data: filled, faults } = fill(data, scopeOf(call))
   if (faults.length > 0) {
     for (const { path, expression, why } of faults) call.log.error('expression_failed', { module, path: ['data', ...path].join('.'), expression, why })
+    if (RECORDING.has(module) && data['action'] !== 'stop') await recordingRefused(call, data, faults)
     if (!SAYS_WHAT_IS_MISSING.has(module)) return next()
   }
   call.log.debug('action_started', { module })

@@ -46,6 +46,7 @@ export const TABLE: Readonly<Record<State, Readonly<Partial<Record<Input, Row>>>
     pause: ['waiting'],
     resume: ['waiting'],
     stop: ['discarded', 'drop'],
+    start_refused: ['failed', 'drop'],
     leg_gone: ['discarded', 'drop'],
     switch_lost: ['failed', 'drop'],
   },

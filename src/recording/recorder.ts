@@ -13,7 +13,7 @@ import { type MessageRequest, recordMessage, type Spoken } from './message.ts'
 import { goOn } from './next-part.ts'
 import { Roster } from './roster.ts'
 import type { Effective } from './settings.ts'
-import { type Started, type StartRequest, standing, start } from './starting.ts'
+import { type Started, type StartRequest, refused, standing, start } from './starting.ts'
 
 export interface Recorder {
   /**
@@ -21,6 +21,8 @@ export interface Recorder {
    * switch or the store is `state: failed` with the reason, not a throw: a call is never cut off because it cannot be recorded.
    */
   start(request: StartRequest): Promise<Started>
+  /** Writes down that a recording was asked for and cannot be: `failed` with the reason, and `warnings` in its document. */
+  refuse(request: StartRequest, reason: string, warnings: readonly string[]): Promise<Started>
   /** Records what a caller says alone; see recordMessage. */
   message(request: MessageRequest): Promise<Spoken>
   /**
@@ -133,6 +135,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
   return {
     start: request => roster.inTurn(request.leg.uuid, () => start(ports, roster, request)),
 
+    refuse: (request, reason, warnings) => refused(ports, roster, request, reason, warnings),
     message: request => recordMessage(ports, roster, request),
 
     async follow(left, to) {

@@ -68,8 +68,20 @@ export async function start(ports: StartingPorts, roster: Roster, request: Start
   return standing(one, false)
 }
 
+/** What was asked for cannot be done, whatever the switch says: `warnings` say why, and the document is all there is of it. */
+export async function refused(ports: StartingPorts, roster: Roster, request: StartRequest, reason: string, warnings: readonly string[]): Promise<Started> {
+  const one = await entered(ports, roster, { ...request, warnings })
+  if (!('ask' in one)) return one
+  await one.tell('start_refused', { reason })
+  return standing(one, false)
+}
+
 /** A recording of its own, once its documents are written; what is to be told instead when they cannot be. */
-export async function entered(ports: StartingPorts, roster: Roster, request: StartRequest & Pick<NewRecording, 'message'>): Promise<Live | Started> {
+export async function entered(
+  ports: StartingPorts,
+  roster: Roster,
+  request: StartRequest & Partial<Pick<NewRecording, 'message' | 'warnings'>>,
+): Promise<Live | Started> {
   const { switches, clock, log, metrics, random } = ports
   const { accountId, leg, fresh, side, facts, settings, origin, by, groupId, message } = request
   const now = clock.now()
@@ -85,7 +97,7 @@ export async function entered(ports: StartingPorts, roster: Roster, request: Sta
     facts,
     settings,
     format,
-    warnings,
+    warnings: [...warnings, ...(request.warnings ?? [])],
     origins: [{ origin, by, at: now }],
     ...(groupId === undefined ? {} : { groupId }),
     ...(message === undefined ? {} : { message }),

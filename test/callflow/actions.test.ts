@@ -91,6 +91,23 @@ test('an action whose expression yields nothing is left, told with its path, and
   t.is(events('expression_failed').length, 1)
 })
 
+test('a recording whose expression yields nothing is told of by a document of its own, and another one is not started', async t => {
+  const start: Node = { module: 'record_call', data: { action: 'start', url: 'https://{{vars.host}}/', label: 'Sales', format: 'wav' } }
+  const stop: Node = { module: 'record_call', data: { action: 'stop', label: '{{vars.x}}' } }
+  const { recording } = await run(t, then(start, then(stop, then({ module: 'record_caller', data: { label: '{{vars.y}}' } }, play(440)))))
+  t.deepEqual(recording.refused, [
+    { origin: 'callflow : Sales', reason: 'expression_failed', warnings: ['data.url: {{vars.host}} – it yields nothing'] },
+    { origin: 'callflow : Main', reason: 'expression_failed', warnings: ['data.label: {{vars.y}} – it yields nothing'] },
+  ])
+  t.deepEqual([recording.started.length, recording.spoken.length, recording.stopped.length], [0, 0, 0])
+  const failing = world(t, documents(then(start, play(440))))
+  failing.recording.failing.with = new AppError('datastore_unreachable', 'away')
+  failing.dial()
+  await failing.over()
+  t.deepEqual(heard(failing.fake.executed()), ['440'])
+  t.like(failing.events('recording_not_started')[0], { reason: 'away' })
+})
+
 test('a variable that is no text, has no name or would grow for ever is told and not set', async t => {
   const long = 'x'.repeat(4000)
   const twice = then(set({ a: long }), then(set({ a: '{{vars.a}}{{vars.a}}' }), say('{{vars.a}}')))

@@ -48,6 +48,9 @@ export const documents = (flow: Node): Record<string, Doc> => ({
   callflow: { _id: FLOW, pvt_type: 'callflow', name: 'Main', numbers: ['1000'], flow },
 })
 
+/** As a store gives documents back; structuredClone knows only some hundred levels. */
+const copy = <T>(value: T): T => (Array.isArray(value) ? value.map(copy) : value === undefined ? undefined : JSON.parse(JSON.stringify(value))) as T
+
 /** `steps` counts reads that could not be made at the same time as another. */
 export function memoryStore(docs: Record<string, Doc>): { store: Store; steps: () => number; failing: { with?: Error }; written: Doc[] } {
   const failing: { with?: Error } = {}
@@ -59,7 +62,7 @@ export function memoryStore(docs: Record<string, Doc>): { store: Store; steps: (
     await new Promise(resolve => setImmediate(resolve))
     pending -= 1
     if (failing.with !== undefined) throw failing.with
-    return structuredClone(read())
+    return copy(read())
   }
   const all = (): Stored[] => Object.values(docs).map(doc => ({ _rev: '1-0', ...doc }))
   const shared: Record<string, string> = { account: 'accounts', number: 'numbers' }
@@ -106,6 +109,7 @@ export function notingRecorder() {
   const stopped: string[] = []
   const followed: { left: string; leg: string; side: string }[] = []
   const spoken: MessageRequest[] = []
+  const refused: { origin: string; reason: string; warnings: readonly string[] }[] = []
   const neverCame: string[] = []
   const failing: { with?: Error; refuse?: string } = {}
   const recorder: Recorder = {
@@ -122,6 +126,11 @@ export function notingRecorder() {
     async follow(left, { leg, side }) {
       if (failing.with !== undefined) throw failing.with
       followed.push({ left, leg: leg.uuid, side })
+    },
+    async refuse({ origin }, reason, warnings) {
+      if (failing.with !== undefined) throw failing.with
+      refused.push({ origin, reason, warnings })
+      return { id: '', state: 'failed', joined: false, reason }
     },
     async message(request) {
       if (failing.with !== undefined) throw failing.with
@@ -150,7 +159,7 @@ export function notingRecorder() {
     legNeverCame: leg => void neverCame.push(leg),
     close: () => Promise.resolve(),
   }
-  return { recorder, started, spoken, followed, stopped, neverCame, failing }
+  return { recorder, started, spoken, refused, followed, stopped, neverCame, failing }
 }
 
 /** No server of a tenant is there. */

@@ -966,3 +966,17 @@ test('a recording that never began is told of as missing, one that ended as stop
   await until('stopped was told', () => w.told().includes('recording.stopped'))
   t.deepEqual(w.told(), ['recording.missing', 'recording.started', 'recording.stopped'])
 })
+
+test('what was asked for and cannot be is a document that says why, and the switch is not asked', async t => {
+  const w = await setup(t)
+  const request = { accountId: ACCOUNT, leg: aLeg(LEG), fresh: false, side: 'caller' as const, facts: FACTS, settings: effective({}), by: 'action' as const }
+  const refused = await w.recorder().refuse({ ...request, origin: 'callflow : sales' }, 'expression_failed', ['data.url: {{vars.x}} – it yields nothing'])
+  t.like(refused, { state: 'failed', reason: 'expression_failed' })
+  t.like(await w.reaches(refused.id, 'failed'), {
+    reason: 'expression_failed',
+    origin: 'callflow : sales',
+    warnings: ['data.url: {{vars.x}} – it yields nothing'],
+  })
+  t.is(await w.inFlight(refused.id), undefined)
+  t.deepEqual(w.sent, [])
+})
