@@ -58,8 +58,8 @@ interface Around {
   at: number
 }
 
-/** Actions that only take time. */
-const PASSING = new Set(['answer', 'language', 'noop', 'play', 'set_variables', 'sleep', 'tts', 'webhook'])
+/** Actions after which the call goes on as before: no file comes of them. */
+const PASSING = new Set(['answer', 'language', 'noop', 'play', 'set_variables', 'siprec_recording', 'sleep', 'tts', 'webhook'])
 const ENDING = new Set(['dead_air', 'hangup', 'response', 'wait_for_hangup'])
 const RECORDING = new Set(['record_call', 'record_caller'])
 /** Nobody can tell what they come to. */

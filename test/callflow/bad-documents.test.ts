@@ -63,7 +63,7 @@ test('whatever document is deleted in the middle of a call, the call goes on to 
     for (const gone of ['deleted', 'not there']) {
       const docs: Record<string, Doc> = {
         ...given(),
-        callflow: { ...given()['callflow'], _id: FLOW, flow: then({ module: 'sleep', data: { duration: 1 } }, rest) } as Doc,
+        callflow: { ...given()['callflow'], _id: FLOW, flow: then({ module: 'sleep', data: { duration: 1 } }, rest) },
       }
       const { dial, over, fake, clock, lines, recording } = world(t, docs)
       fake.bridges.push({ cause: 'NO_ANSWER' })
