@@ -14,7 +14,7 @@ export interface TestPhone {
 }
 
 /** Numbers of the `loop` profile's dialplan: `sofia/loop/{callee}@127.0.0.1:{port}` reaches them directly too. */
-export type Callee = 'tone1000' | 'brief' | 'echo' | 'early' | 'ringing' | 'busy' | 'declined' | 'unavailable'
+export type Callee = 'tone1000' | 'tone440' | 'brief' | 'echo' | 'early' | 'ringing' | 'busy' | 'declined' | 'unavailable'
 
 /** For `originate … &playback(…)`: what a calling phone says. */
 export const TONE_440 = 'tone_stream://%(10000,0,440);loops=-1'
@@ -25,6 +25,12 @@ const CALLEES = `<include>
       <condition field="destination_number" expression="^tone1000$">
         <action application="answer"/>
         <action application="playback" data="tone_stream://%(10000,0,1000);loops=-1"/>
+      </condition>
+    </extension>
+    <extension name="tone440">
+      <condition field="destination_number" expression="^tone440$">
+        <action application="answer"/>
+        <action application="playback" data="tone_stream://%(10000,0,440);loops=-1"/>
       </condition>
     </extension>
     <extension name="brief">

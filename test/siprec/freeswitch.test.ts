@@ -1,0 +1,59 @@
+// Recording servers on a real FreeSWITCH, where there is one: each party in the right stream, nothing during a pause.
+
+import { setTimeout as after } from 'node:timers/promises'
+import test from 'ava'
+import { tones } from '../helpers/audio.ts'
+import { startFreeSwitch } from '../helpers/operator-freeswitch.ts'
+import { onPath, realRun } from '../helpers/real.ts'
+import { type Recorded, recordingServer } from '../helpers/recording-server.ts'
+import { until } from '../helpers/wait.ts'
+import { siprecWorld } from './world.ts'
+
+const SECOND = 8000
+const real = realRun('recording servers', { FreeSWITCH: onPath('freeswitch') }) ? test : test.skip
+
+const packetsOf = (one: Recorded | undefined): number => (one?.heard ?? []).reduce((sum, { packets }) => sum + packets, 0)
+
+real('a real FreeSWITCH sends each party to two servers, nothing while it is paused, and leaves no leg behind', async t => {
+  const fs = await startFreeSwitch(t)
+  if (fs === undefined) return t.fail()
+  const at = (name: string): string => `sofia/loop/${name}@127.0.0.1:${fs.loop.port}`
+  const world = await siprecWorld(t, { ...fs.esl, speed: 1, caller: at('tone440'), callee: at('tone1000') })
+  const { siprec, node, call, request, document, cover, taps } = world
+  const [first, second] = [await recordingServer(t), await recordingServer(t)]
+  const leg = await call()
+  const began = performance.now()
+  const started = await siprec.start(request(leg, `${first.uri},${second.uri}`))
+  t.is(await started.begun, 'recording')
+  t.log(`server took it ${Math.round(performance.now() - began)} ms after the start`)
+  for (const server of [first, second]) {
+    const heard = await until('three seconds of both', () => {
+      const both = server.calls[0]?.heard
+      return both?.length === 2 && both.every(one => one.packets >= 150) && both
+    })
+    for (const [label, hz, other] of [
+      ['1', 440, 1000],
+      ['2', 1000, 440],
+    ] as const) {
+      const pcm = heard.find(one => one.label === label)?.pcm ?? new Int16Array(0)
+      t.true(tones(pcm, SECOND, hz, 1, 2.5) > 0.8, `label ${label} has ${hz} Hz: ${tones(pcm, SECOND, hz, 1, 2.5)}`)
+      t.true(tones(pcm, SECOND, other, 1, 2.5) < 0.1, `label ${label} has no ${other} Hz: ${tones(pcm, SECOND, other, 1, 2.5)}`)
+    }
+  }
+  t.true((await node.packetsSent((await taps())[0]?.uuid ?? '')) > 50, 'the switch counts what its legs send')
+
+  await cover('pause')
+  await after(100)
+  const before = packetsOf(first.calls[0]) + packetsOf(second.calls[0])
+  await after(2000)
+  t.is(packetsOf(first.calls[0]) + packetsOf(second.calls[0]), before, 'no packet in two seconds')
+  await cover('resume')
+  await until('it is heard again', () => packetsOf(first.calls[0]) + packetsOf(second.calls[0]) > before + 100)
+  t.true(await node.exists(leg.uuid))
+
+  await node.hangup(leg.uuid, 'NORMAL_CLEARING')
+  await until('it is over', async () => (await document(started.id))?.state === 'stopped')
+  t.like(await document(started.id), { segments: [{ kind: 'pause' }], servers: [{ state: 'stopped', media: 'clear' }, { state: 'stopped' }] })
+  await until('no recording leg is left', async () => (await taps()).length === 0)
+  t.deepEqual([...(await first.check()), ...(await second.check())], [])
+})
