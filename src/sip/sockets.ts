@@ -16,7 +16,7 @@ export interface SocketOptions {
   port: number
   clock: Clock
   log: Log
-  /** Certificates of authorities beside those Node knows; PEM. */
+  /** Certificates of authorities in place of those Node knows; PEM. */
   authorities?: string
 }
 

@@ -21,6 +21,8 @@ export interface DoorOptions {
   /** Where calls and audio may go. */
   permits: (address: string) => boolean
   dns?: Dns
+  /** Certificates of authorities in place of those Node knows; PEM. */
+  authorities?: string
 }
 
 export interface Door {
@@ -32,7 +34,7 @@ export interface Door {
   close(): Promise<void>
 }
 
-export function openDoor({ bind, advertise, clock, log, random, permits, dns = systemDns }: DoorOptions): Door {
+export function openDoor({ bind, advertise, clock, log, random, permits, dns = systemDns, authorities }: DoorOptions): Door {
   const expected = new Map<string, (call: IncomingCall | undefined) => void>()
   let at = advertise ?? bind
   let opened: Promise<{ agent: Agent; sockets: Sockets }> | undefined
@@ -48,7 +50,7 @@ export function openDoor({ bind, advertise, clock, log, random, permits, dns = s
   }
 
   async function openNow(): Promise<{ agent: Agent; sockets: Sockets }> {
-    const sockets = await openSockets({ ...bind, clock, log })
+    const sockets = await openSockets({ ...bind, clock, log, ...(authorities === undefined ? {} : { authorities }) })
     at = advertise ?? { host: bind.host, port: sockets.port }
     log.info('sip_listening', { host: bind.host, port: sockets.port, advertised: `${hostText(at.host)}:${at.port}` })
     const agent = createAgent({ transport: sockets, clock, log, random, dns, advertised: at, name: 'callrec', permits, onCall: take })

@@ -1,20 +1,16 @@
 // The user agent over real sockets on loopback.
 
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
 import { systemClock } from '../../src/clock.ts'
 import { silent } from '../../src/log.ts'
-import { packagePath } from '../../src/root.ts'
 import { type Agent, createAgent, type IncomingCall } from '../../src/sip/agent.ts'
 import { createFraming } from '../../src/sip/framing.ts'
 import { openSockets, type Sockets } from '../../src/sip/sockets.ts'
+import { pem, tlsFront } from '../helpers/tls-front.ts'
 import { until } from '../helpers/wait.ts'
 import { events, invitation, NO_DNS } from './network.ts'
-
-const pem = (name: string): string => readFileSync(packagePath(`test/fixtures/tls/${name}.pem`), 'utf8')
 
 async function agent(t: ExecutionContext, onCall: (call: IncomingCall) => void = call => call.refuse(404)): Promise<Agent & { sockets: Sockets }> {
   const clock = systemClock()
@@ -73,19 +69,6 @@ test('a large call reaches a server that only listens for datagrams', async t =>
   const outcome = await caller.invite(invitation(`sip:x@127.0.0.1:${relay}`, { body: Buffer.alloc(5000, 'x') })).outcome
   t.like(outcome, { taken: true, target: { protocol: 'udp' } })
 })
-
-/** TLS to an agent's TCP port. */
-async function tlsFront(t: ExecutionContext, port: number): Promise<number> {
-  const server = createTlsServer({ key: pem('key'), cert: pem('cert') }, socket => {
-    const inner = connect(port, '127.0.0.1')
-    for (const one of [inner, socket]) one.on('error', () => {})
-    socket.pipe(inner).pipe(socket)
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-  const address = server.address()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 test('sips goes by TLS, to a certificate of that name and to no other', async t => {
   const callee = await agent(t, answering([]))

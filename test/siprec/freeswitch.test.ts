@@ -6,6 +6,7 @@ import { tones } from '../helpers/audio.ts'
 import { startFreeSwitch } from '../helpers/operator-freeswitch.ts'
 import { onPath, realRun } from '../helpers/real.ts'
 import { type Recorded, recordingServer } from '../helpers/recording-server.ts'
+import { tlsFront } from '../helpers/tls-front.ts'
 import { until } from '../helpers/wait.ts'
 import { siprecWorld } from './world.ts'
 
@@ -56,4 +57,15 @@ real('a real FreeSWITCH sends each party to two servers, nothing while it is pau
   t.like(await document(started.id), { segments: [{ kind: 'pause' }], servers: [{ state: 'stopped', media: 'clear' }, { state: 'stopped' }] })
   await until('no recording leg is left', async () => (await taps()).length === 0)
   t.deepEqual([...(await first.check()), ...(await second.check())], [])
+
+  // By sips: the switch offers keys, gets the server's, and what comes is longer by its tag.
+  const key = `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${Buffer.alloc(30, 7).toString('base64')}`
+  const third = await recordingServer(t, { spoil: sdp => sdp.replaceAll('RTP/AVP 0', 'RTP/SAVP 0').replaceAll('a=rtpmap', `${key}\r\na=rtpmap`) })
+  const secret = await call()
+  const safe = await siprec.start(request(secret, `sips:localhost:${await tlsFront(t, third.port)}`))
+  t.is(await safe.begun, 'recording')
+  t.like(await document(safe.id), { servers: [{ media: 'srtp' }] })
+  t.regex(third.calls[0]?.request.body.toString() ?? '', /RTP\/SAVP 0[^]*a=crypto:/)
+  await until('encrypted audio', () => packetsOf(third.calls[0]) > 50)
+  await siprec.stop(secret.uuid)
 })

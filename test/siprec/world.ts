@@ -2,6 +2,7 @@
 // that the tests make (test/helpers/recording-server.ts).
 
 import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,7 @@ import type { RecordingEvent } from '../../src/events.ts'
 import type { AlsoCovered } from '../../src/recording/cover-call.ts'
 import type { Wish } from '../../src/recording/covers.ts'
 import { type CallFacts, IN_FLIGHT } from '../../src/recording/document.ts'
+import { packagePath } from '../../src/root.ts'
 import { startSimulator } from '../../src/simulator/simulator.ts'
 import type { SiprecRecording } from '../../src/siprec/document.ts'
 import { openDoor } from '../../src/siprec/door.ts'
@@ -79,8 +81,9 @@ export async function siprecWorld(t: ExecutionContext, given?: Place) {
     clock: wall,
     log,
     random,
+    authorities: readFileSync(packagePath('test/fixtures/tls/cert.pem'), 'utf8'),
     permits: address => address.startsWith('127.'),
-    dns: { ...NO_DNS, addresses: async name => (name === 'srs.test' ? ['127.0.0.1'] : []) },
+    dns: { ...NO_DNS, addresses: async name => (name === 'srs.test' || name === 'localhost' ? ['127.0.0.1'] : []) },
   })
   const siprec = startSiprec({
     switches,
