@@ -10,6 +10,7 @@ import { Agent, buildConnector, type Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
 import { AppError, reasonOf, systemCode } from '../errors.ts'
 import { isAllowed, parseNetworks } from '../addresses.ts'
+import { withoutContinue } from './interim.ts'
 import { redirected, type Target, targetOf } from './target.ts'
 
 /** What is sent; opened anew for every redirect, since a stream cannot be replayed. */
@@ -151,7 +152,7 @@ function guarded(allow: readonly string[], lookup: LookupFunction, timeout: numb
   const connect = buildConnector({ lookup: checked, timeout })
   return (options, callback) => {
     if (isIP(options.hostname) !== 0 && !isAllowed(options.hostname, exempt)) queueMicrotask(() => callback(refusal(options.hostname), null))
-    else connect(options, callback)
+    else connect(options, (...made) => (made[0] === null ? callback(null, withoutContinue(made[1])) : callback(...made)))
   }
 }
 
