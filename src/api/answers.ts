@@ -70,15 +70,17 @@ function answer(ctx: Context, given: Answer, frame: Frame): void {
 /** No dots: a path such as `opener.x.click` would let whoever can put a script's URL into one of our pages press its buttons. */
 const FUNCTION = /^[A-Za-z_$][\w$]{0,127}$/
 
-/** As JSON, readable where that is asked for, or as the script that a page of another origin loads (api_util.erl create_resp_content/2). */
+/** Readable where that is asked for. */
+function writeJson(ctx: Context, envelope: Fields): void {
+  const { pretty_print: pretty = ctx.get('x-pretty-print') } = ctx.query
+  ctx.type = 'application/json'
+  ctx.body = JSON.stringify(envelope, null, pretty === 'true' ? 2 : 0)
+}
+
+/** As JSON, or as the script that a page of another origin loads (api_util.erl create_resp_content/2). */
 function write(ctx: Context, envelope: Fields): void {
-  const { jsonp, pretty_print: pretty = ctx.get('x-pretty-print') } = ctx.query
-  const text = JSON.stringify(envelope, null, pretty === 'true' ? 2 : 0)
-  if (jsonp === undefined || ctx.method !== 'GET') {
-    ctx.type = 'application/json'
-    ctx.body = text
-    return
-  }
+  const { jsonp } = ctx.query
+  if (jsonp === undefined || ctx.method !== 'GET') return writeJson(ctx, envelope)
   const message = 'Value must be the name of a function'
   if (typeof jsonp !== 'string' || !FUNCTION.test(jsonp)) {
     throw new AppError('validation error', message, problem('jsonp', 'pattern', { message, target: FUNCTION.source, value: jsonp }))
@@ -86,7 +88,7 @@ function write(ctx: Context, envelope: Fields): void {
   ctx.type = 'text/javascript'
   ctx.set('cross-origin-resource-policy', 'cross-origin')
   // The comment keeps the answer from beginning with what a stranger chose.
-  ctx.body = `/**/${jsonp}(${text});`
+  ctx.body = `/**/${jsonp}(${JSON.stringify(envelope)});`
 }
 
 /** Koa's types promise a text. */
@@ -106,5 +108,5 @@ function refuse(ctx: Context, error: AppError, frame: Frame): void {
   if (error.code === 'range_not_satisfiable') ctx.set('content-range', `bytes */${length}`)
   // What is left of its body is not read, so nothing else can follow on this connection.
   if (error.code === 'body_too_large') ctx.set('connection', 'close')
-  ctx.body = failure(frame, error)
+  writeJson(ctx, failure(frame, error))
 }

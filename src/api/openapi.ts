@@ -128,6 +128,11 @@ const FRAME = {
   node: { type: 'string' },
   request_id: { type: 'string' },
   timestamp: { type: 'string', format: 'date-time' },
+  tokens: {
+    type: 'object',
+    properties: { consumed: { type: 'integer' }, remaining: { type: 'integer' } },
+    description: 'What the request cost, and what its token has left for now',
+  },
   version: { type: 'string' },
 }
 

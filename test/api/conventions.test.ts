@@ -324,6 +324,7 @@ test('a script of another origin gets the envelope as a call of its function, an
   t.is((await ask('PUT', '/v2/schemas/users/validation?jsonp=f', { first_name: 'A', last_name: 'B' })).body.status, 'success')
   const pretty = await (await fetch(`${url}/v2/schemas?pretty_print=true`)).text()
   t.true(pretty.startsWith('{\n  "data": ['))
+  t.true((await (await fetch(`${url}/v2/nothing`, { headers: { 'x-pretty-print': 'true' } })).text()).startsWith('{\n  "data": {'))
 })
 
 test('the envelope tells what a request cost and what its token has left', async t => {

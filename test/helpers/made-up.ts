@@ -141,16 +141,32 @@ const entriesToObject = (entries: readonly (readonly [string, unknown])[]): unkn
   return object
 }
 
+const made = (key: string): string => Buffer.from(key).toString('base64url')
+
 const QUERY: Readonly<Record<string, readonly string[]>> = {
   page_size: ['1', '2', '0', '-1', '1e9', 'x', '999999999'],
   paginate: ['false', 'true', ''],
-  start_key: ['WzEsMl0', 'W1siYSJdLCJiIl0', 'bnVsbA', 'e30', 'W10', 'W251bGwsIiJd', '%%%', 'WzYzOTQ2MTA4ODAwLCJhIl0'],
+  start_key: [
+    'WzEsMl0',
+    'W1siYSJdLCJiIl0',
+    'bnVsbA',
+    'e30',
+    'W10',
+    'W251bGwsIiJd',
+    '%%%',
+    'WzYzOTQ2MTA4ODAwLCJhIl0',
+    made(`[${'['.repeat(900)}${']'.repeat(900)},"x"]`),
+    made('["\\ud800","x"]'),
+  ],
   ascending: ['true', 'false', 'x'],
   descending: ['true', 'false'],
   created_from: ['0', '63946108800', '99999999999999', '-1', 'x', ''],
   created_to: ['0', '63999999999', '315500000000', 'x'],
   modified_from: ['0', 'x'],
-  accept: ['audio/*', 'audio/mpeg', 'application/json', 'text/csv', '*/*;q=x', ',,,;;'],
+  accept: ['audio/*', 'audio/mpeg', 'application/json', 'text/csv', 'csv', '*/*;q=x', ',,,;;'],
+  jsonp: ['show', 'alert(1)', '__proto__', ''],
+  pretty_print: ['true'],
+  file_name: ['a.csv', '../../x', 'a"\r\nb', ''],
   inline: ['true', 'false'],
   validate_settings: ['false', 'true'],
   day: ['2026-05-16', '', 'x', '2026-13-01'],
@@ -176,6 +192,7 @@ const HEADERS: Readonly<Record<string, readonly string[]>> = {
   accept: ['audio/x-wav', 'application/json', 'text/html', '*/*', 'audio/*;q=2', ';', 'a/b/c'],
   'x-request-id': ['mine', '<x>', ' '],
   'content-type': ['application/json', 'text/plain', 'multipart/form-data', 'application/json; charset=latin1', ';;', 'application/x-www-form-urlencoded'],
+  'x-file-name': ['b.csv', '/'],
   authorization: ['Bearer x', 'Basic eDp5', 'Bearer'],
   origin: ['https://evil.example', 'null'],
   'access-control-request-method': ['DELETE'],
