@@ -159,6 +159,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
       store,
       switches,
       phones,
+      voice,
       audit,
       erasure,
       check: createCheck({ store, spool, audit, nodes: () => driven.inCharge() }),

@@ -31,6 +31,13 @@ export async function readEnvelope(message: IncomingMessage, most = LARGEST_BODY
   return Object.fromEntries(Object.entries(envelope).map(([key, value]) => [key.toLowerCase(), value]))
 }
 
+/** A body without an envelope, which is an object. */
+export async function readJson(message: IncomingMessage): Promise<Fields> {
+  const value = parse(decode(await readAll(message)))
+  if (!isObject(value)) throw new AppError('parse_error', 'the body is not an object', malformed('the body is not an object'))
+  return value
+}
+
 /** A real form, as a web page sends one, holds `data` as JSON (api_util.erl handle_url_encoded_body/5); undefined: it is no form. */
 function formOf(text: string): Fields | undefined {
   const form = new URLSearchParams(text)

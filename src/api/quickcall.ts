@@ -64,7 +64,8 @@ function deviceProblem({ enabled, sip }: Device) {
   return problem('sip.username', 'required', { message: 'The device has no SIP username, so it cannot be rung', value: sip ?? {} })
 }
 
-function upNode({ switches }: Room): SwitchNode {
+/** The first that is up. */
+export function upNode({ switches }: Pick<Room, 'switches'>): SwitchNode {
   const node = switches.nodes.find(one => one.status().state === 'up')
   if (node === undefined) throw new AppError('switch_down', 'no switch is connected')
   return node

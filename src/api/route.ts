@@ -15,6 +15,7 @@ import type { Attachment } from '../recording/storage.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import type { Switches } from '../switch/switch.ts'
 import type { Events } from '../events.ts'
+import type { Voice } from '../voice/voice.ts'
 import type { Sessions } from './auth.ts'
 import type { Fields } from './fields.ts'
 import type { Limits } from './limits.ts'
@@ -28,6 +29,8 @@ import type { Validator } from './validate.ts'
 export interface ApiPorts {
   store: Store
   switches: Switches
+  /** Calls of voice applications. */
+  voice: Pick<Voice, 'place' | 'transfer'>
   /** What is done to calls that run. */
   control: CallControl
   /** What happens to recordings. */

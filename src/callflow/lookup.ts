@@ -5,9 +5,10 @@
 import { isCode } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Network } from '../recording/settings.ts'
-import { accountDb, isId } from '../store/modb.ts'
+import { accountDb, isId, monthDb } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Leg } from '../switch/switch.ts'
+import type { PlacedCall } from '../voice/outgoing.ts'
 import { isDeleted, isDisabled, isObject, live, text } from './documents.ts'
 import { fromTrunk } from './e164.ts'
 import { bestMatch, type Match } from './patterns.ts'
@@ -82,9 +83,10 @@ export async function lookup(store: Store, leg: Dialling, log: Log): Promise<Fou
   const from: Network = leg.variables['callrec_inception'] === 'offnet' ? 'offnet' : 'onnet'
   if (deviceId !== '' && !isId(deviceId)) return rejected('callrec_device_id is not a device id')
 
-  const [account, phone, numbered] = await Promise.all([
+  const [account, phone, placed, numbered] = await Promise.all([
     unlessMissing(store.get('accounts', accountId), undefined),
     deviceId === '' ? undefined : unlessMissing(store.get(db, deviceId), undefined),
+    unlessMissing(placedCall(store, accountId, leg), undefined),
     unlessMissing(callflowsAt(store, db, [...numbers, NO_MATCH]), new Map<string, Doc>()),
   ])
   if (account === undefined || isDeleted(account)) return rejected('there is no such account')
@@ -95,7 +97,7 @@ export async function lookup(store: Store, leg: Dialling, log: Log): Promise<Fou
   if (device !== undefined && isDisabled(device)) return { ...rejected('the device is disabled'), known }
 
   const ownerId = text(device?.['owner_id'])
-  const exact = numbers.map(one => numbered.get(one)).find(callflow => callflow !== undefined)
+  const exact = placed ?? numbers.map(one => numbered.get(one)).find(callflow => callflow !== undefined)
   const preflowId = isObject(account['preflow']) ? text(account['preflow']['always']) : ''
   const [user, patterned, preflow] = await Promise.all([
     isId(ownerId) ? store.get(db, ownerId) : undefined,
@@ -122,6 +124,14 @@ export async function lookup(store: Store, leg: Dialling, log: Log): Promise<Fou
     from,
     to: matched === undefined ? 'offnet' : 'onnet',
   }
+}
+
+/** A call that a voice application has made runs what it asked for, whatever number it reached. */
+async function placedCall(store: Store, accountId: string, { variables }: Dialling): Promise<Doc | undefined> {
+  const id = variables['callrec_voice_call'] ?? ''
+  if (!/^\d{6}-voice-/.test(id)) return undefined
+  const call = await store.get<PlacedCall>(monthDb(accountId, id.slice(0, 6)), id)
+  return call?.pvt_type === 'voice_call' ? { _id: call._id, name: 'voice call', flow: { module: 'ncco', data: call.data } } : undefined
 }
 
 /** Whose number it is; `mayLeave`: else the `no_match` callflow, for a telephone number. */

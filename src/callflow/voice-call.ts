@@ -24,7 +24,7 @@ export function voiceCall(call: Call): VoiceCall {
     accountId: call.accountId,
     from: leg.callerIdNumber,
     to: call.number,
-    direction: leg.variables['callrec_destination'] === undefined ? 'inbound' : 'outbound',
+    placed: leg.variables['callrec_voice_call'] !== undefined,
     node,
     signal,
     log: call.log,

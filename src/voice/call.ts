@@ -55,7 +55,8 @@ export interface VoiceCall {
   accountId: string
   from: string
   to: string
-  direction: 'inbound' | 'outbound'
+  /** The application has made it, and was told that it rings. */
+  placed: boolean
   node: SwitchNode
   answered: () => boolean
   /** Of the leg, as it was last told. */

@@ -164,7 +164,7 @@ export async function interpret(ports: VoicePorts, recordings: Recordings, run: 
 }
 
 /** Hangup cause → what the Voice API calls such an end. */
-const STATUSES: Readonly<Record<string, string>> = {
+export const STATUSES: Readonly<Record<string, string>> = {
   USER_BUSY: 'busy',
   NO_ANSWER: 'unanswered',
   ALLOTTED_TIMEOUT: 'timeout',

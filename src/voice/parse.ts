@@ -156,7 +156,7 @@ const SIP: Readers<{ type: string; uri: string }> = {
 }
 const DOCUMENT: Readers<{ type: string; id: string }> = { type: text(20), id: ID }
 
-function endpointOf(fields: Fields, at: string): { made: Endpoint; faults: Fault[] } | { faults: Fault[] } {
+export function endpointOf(fields: Fields, at: string): { made: Endpoint; faults: Fault[] } | { faults: Fault[] } {
   const one = <T extends Endpoint>(readers: Readers<Omit<T, 'type'> & { type: string }>, needs: string) => {
     const { said, faults } = read(fields, readers, at)
     if (!(needs in fields)) faults.push(required(at, needs))

@@ -3,9 +3,10 @@
 
 import { isCode, reasonOf } from '../errors.ts'
 import type { Signer } from './application.ts'
+import type { Originate, SwitchNode } from '../switch/switch.ts'
 import type { Address } from './ask.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
-import { failureOf, interpret, type Run } from './interpreter.ts'
+import { failureOf, interpret, type Run, STATUSES } from './interpreter.ts'
 import type { Abilities } from './ncco.ts'
 import { startRecordings } from './recording.ts'
 import { type Report, reporter } from './report.ts'
@@ -19,9 +20,18 @@ export interface Application extends Script {
   sign?: Signer
 }
 
+/** A call that is to be made. */
+export interface Placed {
+  node: SwitchNode
+  leg: Originate
+  about: { from: string; to: string }
+}
+
 export interface Voice {
   /** Resolves when the actions are done, `failed` when there were none to do; rejects when the caller is gone. */
   run(call: VoiceCall, application: Application): Promise<'done' | 'failed'>
+  /** Rings somebody; told of to `eventUrl`. Resolves with how it ended where nobody answered, else with undefined. */
+  place(placed: Placed, eventUrl?: Address): Promise<string | undefined>
   /** Other actions take the place of those of a call; false when no application runs it here. Rejects where there are none to do. */
   transfer(uuid: string, script: Script): Promise<boolean>
   /** Resolves when all is told. */
@@ -44,7 +54,7 @@ export function startVoice(ports: VoicePorts): Voice {
   async function run(call: VoiceCall, application: Application): Promise<'done' | 'failed'> {
     const { applicationId, eventUrl, sign } = application
     const about = aboutOf(call)
-    const report = reporter({ ...ports, log: call.log, now: () => wall.now() }, eventUrl, { ...about, direction: call.direction })
+    const report = reporter({ ...ports, log: call.log, now: () => wall.now() }, eventUrl, { ...about, direction: call.placed ? 'outbound' : 'inbound' })
     const one: Run = {
       call,
       can: abilitiesOf(call.node.status().modules),
@@ -88,8 +98,7 @@ export function startVoice(ports: VoicePorts): Voice {
       answered = { at: wall.now(), since: clock.elapsed() }
       void report.tell({ status: 'answered', start_time: new Date(answered.at).toISOString() })
     }
-    void report.tell({ status: 'started' })
-    void report.tell({ status: 'ringing' })
+    if (!call.placed) for (const status of ['started', 'ringing']) void report.tell({ status })
     if (call.answered()) wasAnswered()
     else call.onAnswer(wasAnswered)
     call.signal.addEventListener(
@@ -116,8 +125,28 @@ export function startVoice(ports: VoicePorts): Voice {
     return true
   }
 
+  async function place({ node, leg, about }: Placed, eventUrl?: Address): Promise<string | undefined> {
+    const { uuid } = leg
+    const facts = { ...about, uuid, conversation_uuid: conversationOf(uuid), direction: 'outbound' }
+    const report = reporter({ ...ports, now: () => wall.now() }, eventUrl, facts)
+    for (const status of ['started', 'ringing']) void report.tell({ status })
+    try {
+      await node.originate(leg)
+      return undefined
+    } catch (error) {
+      const cause = isCode(error, 'switch_refused') && typeof error.data['cause'] === 'string' ? error.data['cause'] : ''
+      const status = STATUSES[cause] ?? 'failed'
+      ports.log.info('voice_call_not_answered', { leg: uuid, cause, reason: reasonOf(error) })
+      void report.tell({ status, detail: cause === '' ? reasonOf(error) : cause })
+      return status
+    } finally {
+      keep(report.idle())
+    }
+  }
+
   return {
     run,
+    place,
     transfer,
     async close() {
       recordings.close()

@@ -22,6 +22,9 @@ import type { Attachment } from '../../src/recording/storage.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Leg, NodeState, Originate, Phone, SwitchNode, Switches } from '../../src/switch/switch.ts'
+import type { Address } from '../../src/voice/ask.ts'
+import type { Script } from '../../src/voice/script.ts'
+import type { Placed } from '../../src/voice/voice.ts'
 import { type Line, notedLog } from './log.ts'
 
 export const MODULES = ['answer', 'callflow', 'device', 'hangup', 'play', 'record_call', 'response', 'sleep', 'user']
@@ -138,6 +141,8 @@ export interface World extends FakeSwitch {
   files: Map<string, Buffer>
   /** What was to be tried out as storage, and how that ends. */
   trials: { tried: { accountId: string; attachment: Attachment }[]; answer: string | undefined }
+  /** What voice applications asked for, and what comes of it. */
+  voice: { placed: Placed[]; told: (Address | undefined)[]; transferred: [string, Script][]; ends: string | undefined; runs: boolean }
   /** Files that were taken out of the spool. */
   removed: string[]
   master: { accountId: string; apiKey: string }
@@ -180,6 +185,18 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const removed: string[] = []
   const spool = { remove: async (file: string) => void removed.push(file) }
   const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
+  const voice: World['voice'] = { placed: [], told: [], transferred: [], ends: undefined, runs: true }
+  const applications: ApiPorts['voice'] = {
+    async place(placed, eventUrl) {
+      voice.placed.push(placed)
+      voice.told.push(eventUrl)
+      return voice.ends
+    },
+    async transfer(uuid, script) {
+      voice.transferred.push([uuid, script])
+      return voice.runs
+    },
+  }
   const trials: World['trials'] = { tried: [], answer: undefined }
   const tryStorage: ApiPorts['tryStorage'] = async (accountId, attachment) => {
     trials.tried.push({ accountId, attachment })
@@ -214,6 +231,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const events = createEvents(log)
   const ports = {
     events,
+    voice: applications,
     check,
     deliver,
     audit,
@@ -241,6 +259,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   return {
     ...fake,
     events,
+    voice,
     woken,
     files,
     trials,

@@ -28,16 +28,19 @@ interface Listed extends Id {
 
 const DAY = 86_400
 
+const aPair = () =>
+  generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+
 test('a call is recorded whole by its first action, and in parts by those that time, silence and a key end', async t => {
   const { log, lines } = notedLog()
   const { client, url } = await startEngine(t, {}, log)
   const at = `accounts/${client.accountId}`
   const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice-phone', sip: { username: 'alice', password: 'alice-secret' } })
-  const pair = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  })
+  const pair = aPair()
   const secret = 'a secret of thirty-two characters'
   const application = await client.put<Id & { application_id: string }>(`${at}/applications`, {
     name: 'app',
@@ -128,4 +131,39 @@ test('a call is recorded whole by its first action, and in parts by those that t
   const quiet = silent.samples[0] ?? new Int16Array()
   t.is(loudness(quiet, 16_000, silent.seconds - 2.2, silent.seconds - 0.1), 0, 'it ends with silence')
   for (const one of recordings) t.is(Math.round(((one.retain_until ?? 0) - one.start) / DAY), 30)
+})
+
+test('an application makes a call, is told of its life, and reads how it ended', async t => {
+  const { client, url } = await startEngine(t)
+  const at = `accounts/${client.accountId}`
+  await client.put(`${at}/devices`, { name: 'alice-phone', sip: { username: 'alice', password: 'alice-secret' } })
+  const { realm } = await client.get<{ realm: string }>(at)
+  const { publicKey, privateKey } = aPair()
+  const app = await httpSink(t, [204])
+  const { application_id } = await client.put<{ application_id: string }>(`${at}/applications`, { name: 'app', public_key: publicKey, event_url: app.url })
+  const authorization = `Bearer ${tokenGenerate(application_id, privateKey)}`
+  const calls = async (method: string, path = '', body?: object): Promise<Record<string, unknown>> => {
+    const response = await fetch(`${url}/v1/calls${path}`, {
+      method,
+      headers: { authorization },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    return (await response.json()) as Record<string, unknown>
+  }
+  const { uuid } = await calls('POST', '', { to: [{ type: 'sip', uri: `sip:alice@${realm}` }], ncco: [{ action: 'record', split: 'conversation' }] })
+  const told = await until('the file of the call', () => {
+    const events = app.received.filter(one => one.whole).map(one => JSON.parse(one.body.toString()) as Record<string, unknown>)
+    return events.some(one => 'recording_uuid' in one) && events.some(one => one['status'] === 'completed') && events
+  })
+  t.deepEqual(
+    told.flatMap(one => (one['status'] === undefined ? [] : [one['status']])),
+    ['started', 'ringing', 'answered', 'completed'],
+  )
+  for (const one of told) t.is(one['conversation_uuid'], `CON-${String(uuid)}`)
+  const over = await until('its detail record', async () => {
+    const call = await calls('GET', `/${String(uuid)}`)
+    return call['status'] === 'completed' && call
+  })
+  t.like(over, { direction: 'outbound', to: 'alice' })
+  t.is((await calls('GET', '/nobody'))['error'], '404')
 })

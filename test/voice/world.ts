@@ -134,7 +134,7 @@ export function voiceWorld(t: ExecutionContext, { replies = {}, modules = {}, re
     accountId: ACCOUNT,
     from: '2001',
     to: '1000',
-    direction: 'inbound',
+    placed: false,
     node,
     answered: () => isAnswered,
     variable: name => variables[name],

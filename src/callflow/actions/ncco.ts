@@ -16,7 +16,10 @@ export const ncco: Action = async (data, call) => {
     call.log.error('application_not_found', { application_id: id.slice(0, 100) })
     return next('error')
   }
-  const outcome = await call.ports.voice.run(voiceCall(call), applicationOf(data, document, call))
+  const asCall = voiceCall(call)
+  // The application finds the call by its name on the leg; a placed call that a phone sends on is another call.
+  if (document !== undefined) await call.node.setVariables(call.leg.uuid, { callrec_application_id: document._id, callrec_voice_call: null })
+  const outcome = await call.ports.voice.run(asCall, applicationOf(data, document, call))
   return outcome === 'failed' ? next('error') : next()
 }
 

@@ -1,0 +1,246 @@
+import { generateKeyPairSync } from 'node:crypto'
+import test, { type ExecutionContext } from 'ava'
+import { cdrId, monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
+import type { Leg } from '../../src/switch/switch.ts'
+import { anAccount, tenantWorld, type Wish } from '../helpers/api.ts'
+import { until } from '../helpers/wait.ts'
+import { tokenGenerate } from '../voice/sdk.ts'
+
+const PAIR = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+})
+
+interface Application {
+  id: string
+  application_id: string
+}
+interface Answer {
+  status: number
+  body: Record<string, unknown> & { uuid?: string; data?: Record<string, unknown> }
+}
+
+async function place(t: ExecutionContext, wish: Wish = {}) {
+  const made = await tenantWorld(t, wish)
+  const { ask, at, url } = made
+  const anApplication = async (fields: object = {}, where = at): Promise<Application> =>
+    (await ask<Application>('PUT', `${where}/applications`, { name: 'app', public_key: PAIR.publicKey, ...fields })).body.data
+  const { body: device } = await ask<{ id: string }>('PUT', `${at}/devices`, { name: 'phone', sip: { username: 'alice', password: 'phone-secret' } })
+  const application = await anApplication()
+  const token = (of = application): string => tokenGenerate(of.application_id, PAIR.privateKey)
+  async function send(method: string, path: string, body?: unknown, of = application): Promise<Answer> {
+    const response = await fetch(`${url}/v1/calls${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token(of)}` },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Answer['body']) }
+  }
+  return { ...made, anApplication, application, device: device.data.id, send }
+}
+
+const NCCO = [{ action: 'record', endOnKey: '#' }]
+const ALICE = { type: 'sip', uri: 'sip:alice@acme.example' }
+
+test('a call to a phone of the account is placed with what it is to do, and told where its application says', async t => {
+  const { account, application, device, send, store, voice } = await place(t)
+  for (const to of [ALICE, { type: 'device', id: device }]) {
+    const { status, body } = await send('POST', '', { to: [to], ncco: NCCO, event_url: ['https://app.example.com/events'], ringing_timer: '20' })
+    t.is(status, 201)
+    t.like(body, { status: 'started', direction: 'outbound', conversation_uuid: `CON-${body.uuid}` })
+    const placed = voice.placed.at(-1)
+    t.like(placed?.leg, { uuid: body.uuid, endpoint: 'user/alice@acme.example', timeoutSeconds: 20 })
+    t.like(placed?.leg.variables, { callrec_account_id: account, callrec_application_id: application.id, callrec_device_id: device })
+    t.like(voice.told.at(-1), { url: 'https://app.example.com/events', method: 'POST' })
+    const id = placed?.leg.variables['callrec_voice_call'] ?? ''
+    t.like(await store.get(monthDb(account, id.slice(0, 6)), id), {
+      pvt_type: 'voice_call',
+      application_id: application.id,
+      data: { ncco: NCCO, application_id: application.id },
+    })
+  }
+})
+
+test('a call to a number leaves by the account’s trunk, as a stranger, and shows a claimed number', async t => {
+  const { ask, at, send, voice } = await place(t)
+  const number = { type: 'phone', number: '+4930999' }
+  const from = { type: 'phone', number: '+4930111111' }
+  t.is((await send('POST', '', { to: [number], ncco: NCCO })).status, 400)
+  const { body } = await ask<{ id: string }>('PUT', `${at}/resources`, { name: 'trunk', gateways: [{ gateway: 'carrier' }] })
+  t.truthy(body.data.id)
+  const refused = await send('POST', '', { to: [number], from, ncco: NCCO })
+  t.is(refused.status, 400)
+  t.regex(JSON.stringify(refused.body), /the account has not claimed this number/)
+  await ask('PUT', `${at}/phone_numbers/${encodeURIComponent(from.number)}`, {})
+  t.is((await send('POST', '', { to: [number], from, ncco: NCCO })).status, 201)
+  t.like(voice.placed[0]?.leg, { endpoint: 'sofia/gateway/carrier/+4930999' })
+  t.like(voice.placed[0]?.leg.variables, { callrec_inception: 'offnet', origination_caller_id_number: '+4930111111', callrec_destination: '+4930999' })
+})
+
+for (const [what, body, path] of [
+  ['no body', '', 'json'],
+  ['an array', '[]', 'json'],
+  ['nobody to call', { ncco: NCCO }, 'to'],
+  ['two to call', { to: [ALICE, ALICE], ncco: NCCO }, 'to'],
+  ['a user to call', { to: [{ type: 'user', id: 'a'.repeat(32) }], ncco: NCCO }, 'to'],
+  ['a phone elsewhere', { to: [{ type: 'sip', uri: 'sip:alice@10.0.0.1' }], ncco: NCCO }, 'to'],
+  ['a name nobody has', { to: [{ type: 'sip', uri: 'sip:bob@acme.example' }], ncco: NCCO }, 'to'],
+  ['nothing to do', { to: [ALICE] }, 'ncco'],
+  ['an NCCO that is none', { to: [ALICE], ncco: [{ action: 'pay' }] }, 'ncco[0].action'],
+  ['both ncco and answer_url', { to: [ALICE], ncco: NCCO, answer_url: ['https://app.example.com/a'] }, 'ncco'],
+  ['a from that is no number', { to: [ALICE], ncco: NCCO, from: { type: 'phone', number: 'bank' } }, 'from'],
+  ['a ringing_timer of 121', { to: [ALICE], ncco: NCCO, ringing_timer: 121 }, 'ringing_timer'],
+  ['machine_detection', { to: [ALICE], ncco: NCCO, machine_detection: 'hangup' }, 'machine_detection'],
+  ['an option nobody knows', { to: [ALICE], ncco: NCCO, colour: 'red' }, 'colour'],
+] as const) {
+  test(`a call with ${what} is refused`, async t => {
+    const { send, voice } = await place(t)
+    const { status, body: answer } = await send('POST', '', body)
+    t.is(status, 400)
+    t.deepEqual(Object.keys(answer.data ?? {}), [path])
+    t.deepEqual(voice.placed, [])
+  })
+}
+
+test('an application with an answer_url needs no NCCO', async t => {
+  const { anApplication, send, voice } = await place(t)
+  const other = await anApplication({ answer_url: 'https://app.example.com/answer', event_url: 'https://app.example.com/own' })
+  t.is((await send('POST', '', { to: [ALICE] }, other)).status, 201)
+  t.like(voice.told[0], { url: 'https://app.example.com/own' })
+})
+
+test('a call that nobody answers is read as what it was', async t => {
+  const { send, voice } = await place(t)
+  voice.ends = 'busy'
+  const { body } = await send('POST', '', { to: [ALICE], ncco: NCCO })
+  const read = await until('the end', async () => {
+    const { body: now } = await send('GET', `/${body.uuid}`)
+    return now['status'] === 'busy' && now
+  })
+  t.like(read, { uuid: body.uuid, status: 'busy', direction: 'outbound', to: 'alice' })
+})
+
+const leg = (uuid: string, account: string, application: string, more: Partial<Leg> = {}): Leg =>
+  ({
+    uuid,
+    node: 'fs1',
+    direction: 'inbound',
+    answered: true,
+    destination: '1000',
+    callerIdNumber: '2001',
+    createdAt: Date.UTC(2026, 0, 1),
+    variables: { callrec_account_id: account, callrec_application_id: application },
+    ...more,
+  }) as unknown as Leg
+
+test('a call is read while it is up, and by its application alone', async t => {
+  const { account, anApplication, application, legs, send } = await place(t)
+  legs.push(leg('call-1', account, application.id))
+  const { status, body } = await send('GET', '/call-1')
+  t.is(status, 200)
+  t.like(body, {
+    uuid: 'call-1',
+    conversation_uuid: 'CON-call-1',
+    status: 'answered',
+    direction: 'inbound',
+    from: '2001',
+    to: '1000',
+    start_time: '2026-01-01T00:00:00.000Z',
+  })
+  const other = await anApplication()
+  for (const [method, change] of [
+    ['GET', undefined],
+    ['PUT', { action: 'hangup' }],
+  ] as const)
+    t.is((await send(method, '/call-1', change, other)).status, 404)
+})
+
+test('a call of another account is not there', async t => {
+  const made = await place(t)
+  const { account, anApplication, application, legs, send } = made
+  const foreign = await anApplication({}, `/v2/accounts/${await anAccount(made, { name: 'foreign' })}`)
+  legs.push(leg('call-1', account, application.id))
+  t.is((await send('GET', '/call-1', undefined, foreign)).status, 404)
+  t.is((await send('PUT', '/call-1', { action: 'transfer', destination: { type: 'ncco', ncco: NCCO } }, foreign)).status, 404)
+})
+
+test('a call that is over is read from its detail record', async t => {
+  const { account, send, store } = await place(t)
+  const { body } = await send('POST', '', { to: [ALICE], ncco: NCCO })
+  t.like((await send('GET', `/${body.uuid}`)).body, { status: 'started' })
+  const now = Date.now()
+  const at = toGregorian(now)
+  await store.put(monthDb(account, monthOf(now)), {
+    _id: cdrId(now, body.uuid ?? ''),
+    pvt_type: 'cdr',
+    pvt_created: at,
+    timestamp: at,
+    ended_at: at + 12,
+    billing_seconds: 10,
+  })
+  t.like((await send('GET', `/${body.uuid}`)).body, { status: 'completed', duration: '10' })
+})
+
+test('a call is ended, or given other actions', async t => {
+  const { account, application, legs, send, switches, voice } = await place(t)
+  legs.push(leg('call-1', account, application.id))
+  const ended: unknown[] = []
+  Object.assign(switches.nodes[0] ?? {}, { hangup: async (...given: unknown[]) => void ended.push(given) })
+  t.is((await send('PUT', '/call-1', { action: 'hangup' })).status, 204)
+  t.deepEqual(ended, [['call-1', 'NORMAL_CLEARING']])
+  t.is((await send('PUT', '/call-1', { action: 'transfer', destination: { type: 'ncco', ncco: NCCO } })).status, 204)
+  t.is((await send('PUT', '/call-1', { action: 'transfer', destination: { type: 'ncco', url: ['https://app.example.com/next'] } })).status, 204)
+  t.deepEqual(voice.transferred, [
+    ['call-1', { ncco: NCCO }],
+    ['call-1', { answer: { url: 'https://app.example.com/next', method: 'GET' } }],
+  ])
+  voice.runs = false
+  t.is((await send('PUT', '/call-1', { action: 'transfer', destination: { type: 'ncco', ncco: NCCO } })).status, 409)
+})
+
+for (const [what, body, path] of [
+  ['an action that is not there', { action: 'mute' }, 'action'],
+  ['a transfer to nowhere', { action: 'transfer' }, 'destination.type'],
+  [
+    'a transfer to what is no NCCO',
+    { action: 'transfer', destination: { type: 'ncco', ncco: [{ action: 'record', timeOut: 1 }] } },
+    'destination.ncco[0].timeOut',
+  ],
+  ['a transfer to an empty NCCO', { action: 'transfer', destination: { type: 'ncco', ncco: [] } }, 'destination.ncco'],
+  ['a transfer to what is no URL', { action: 'transfer', destination: { type: 'ncco', url: ['x'] } }, 'destination.url'],
+] as const) {
+  test(`${what} is refused`, async t => {
+    const { send } = await place(t)
+    const { status, body: answer } = await send('PUT', '/call-1', body)
+    t.is(status, 400)
+    t.deepEqual(Object.keys(answer.data ?? {}), [path])
+  })
+}
+
+test('what is no call is not there, and other methods are refused', async t => {
+  const { send } = await place(t)
+  for (const id of ['x', '..%2f', `0${'0'.repeat(7)}-0000-7000-8000-${'0'.repeat(12)}`]) t.is((await send('GET', `/${id}`)).status, 404, id)
+  t.is((await send('DELETE', '/x')).status, 405)
+  t.is((await send('GET', '')).status, 405)
+})
+
+test('nobody but an application gets here', async t => {
+  const { url, token } = await place(t)
+  for (const headers of [{}, { authorization: `Bearer ${token}` }, { 'x-auth-token': token }]) {
+    for (const [method, path] of [
+      ['POST', ''],
+      ['GET', '/x'],
+      ['PUT', '/x'],
+    ] as const) {
+      t.is((await fetch(`${url}/v1/calls${path}`, { method, headers })).status, 401)
+    }
+  }
+})
+
+test('a call needs a switch', async t => {
+  const { send, state } = await place(t)
+  state.now = 'down'
+  t.is((await send('POST', '', { to: [ALICE], ncco: NCCO })).status, 503)
+})
