@@ -26,7 +26,7 @@ export interface Config {
   password: string
   /** The SIPREC client's socket, and how others reach it. */
   sip: { bind: HostPort; advertise?: HostPort }
-  spool: { here: string; onSwitch: string; minFree: number }
+  spool: { here: string; onSwitch: string; minFree: number; quota: number }
   uploadAllowNetworks: readonly string[]
   /** Where files may be delivered to on this machine: absolute paths by name. */
   deliveryDirectories: Readonly<Record<string, string>>
@@ -167,6 +167,7 @@ export const NAMES = {
   XML_CURL_ALLOW_NETWORKS: 'networks from which it may ask',
   SIP_BIND: 'address and port of the SIPREC client, UDP and TCP; port 0 takes a free one',
   SIP_ADVERTISE: 'how switches and recording servers reach it, where that is not SIP_BIND',
+  SPOOL_QUOTA: 'bytes of undelivered files an account may have in the spool; 0 is no limit',
   SPOOL_MIN_FREE: 'below this much free disk no new recording starts',
   DELIVERY_DIRECTORIES: 'comma list `name=/path` of directories that accounts may name as storage',
   RETENTION_SWEEP: 'seconds between two looks for recordings whose time is over',
@@ -235,6 +236,7 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
       here,
       onSwitch: read('SWITCH_RECORDING_DIR', switchPath, here),
       minFree: read('SPOOL_MIN_FREE', bytes, 1024 ** 3),
+      quota: read('SPOOL_QUOTA', bytes, 0),
     },
     uploadAllowNetworks: read('UPLOAD_ALLOW_NETWORKS', networks, embedded ? [...LOOPBACK] : []),
     maxTimeLimit: read('MAX_TIME_LIMIT', integer(5), 10_800),

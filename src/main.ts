@@ -27,6 +27,7 @@ import { createAudit } from './recording/audit.ts'
 import { startDelivery } from './recording/delivery.ts'
 import { tryOut } from './recording/destinations.ts'
 import { createErasure } from './recording/erasure.ts'
+import { limitedSpool } from './recording/quota.ts'
 import { startRecorder } from './recording/recorder.ts'
 import { createCheck } from './recording/integrity.ts'
 import { startRetention } from './recording/retention.ts'
@@ -86,7 +87,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     // An embedded store that fails will not get better by waiting.
     if (store.kind === 'embedded') await preparation.ready
     const metrics = createMetrics(wall)
-    const spool = openSpool(config.spool)
+    const spool = limitedSpool(openSpool(config.spool), { store, clock: wall, log, quota: config.spool.quota })
     await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))
     const switches = own(connectSwitches({ nodes: await addresses(config), clock: callClock, log }))
     const ownership = { engine: await engineId(config), epoch: hex(4), clock: wall, log }

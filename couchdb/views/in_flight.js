@@ -8,6 +8,13 @@ export default {
         emit([doc.node, doc.state], { account_id: doc.account_id, leg: doc.leg })
       },
     },
+    bytes_by_account: {
+      map: function (doc) {
+        if (doc.pvt_deleted || !doc.delivery || !doc.size) return
+        emit(doc.account_id, doc.size)
+      },
+      reduce: '_sum',
+    },
     waiting_since: {
       map: function (doc) {
         const delivery = doc.delivery

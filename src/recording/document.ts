@@ -146,6 +146,8 @@ export interface InFlight extends Doc {
   /** Unix milliseconds when the switch confirmed the start. */
   started_at?: number
   gaps?: Gaps
+  /** Bytes of the file, once it has ended. */
+  size?: number
   delivery?: Delivery
 }
 

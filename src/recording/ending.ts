@@ -69,7 +69,7 @@ export class Ending {
       await this.#tell('recording.unverified')
     }
     // From here on the document is delivery's.
-    papers.due(destinationOf(settings.url?.value))
+    papers.due(destinationOf(settings.url?.value), size)
     await papers.saveInFlight()
     metrics.count('callrec_recordings_total', { outcome: 'stopped', reason: '' })
     log.info('recording_stopped', { ...papers.ids, duration_ms: durationMs, size_bytes: size })

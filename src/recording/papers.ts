@@ -79,9 +79,9 @@ export class Papers {
     this.#recording = { ...this.#recording, ...audioFields(audio) }
   }
 
-  due(destination: string): void {
+  due(destination: string, size: number): void {
     const delivery: Delivery = { state: 'due', destination, attempts: 0, next_at: this.#clock.now() }
-    this.#inFlight = { ...this.#inFlight, delivery }
+    this.#inFlight = { ...this.#inFlight, size, delivery }
   }
 
   /** They are another engine's to write. */

@@ -28,8 +28,8 @@ export interface Spool {
   onSwitch(file: string): string
   /** Makes the file's directories ahead of the switch, which would close them to us. Throws `spool_unwritable`. */
   makeReady(file: string): Promise<void>
-  /** Throws `spool_unwritable` when no new recording should start: not writable, or too little room left. */
-  check(): Promise<void>
+  /** Throws `spool_unwritable` when no new recording should start: not writable, or too little room left, be it for one account. */
+  check(accountId?: string): Promise<void>
   /** Bytes this user may still write. */
   free(): Promise<number>
   /** Mends the header of a WAV whose switch was killed, then reads all of the file. Undefined when there is none. */

@@ -25,7 +25,7 @@ export function limitOf({ settings: { time_limit }, message }: Pick<InFlight, 's
 }
 
 /** What of a recording never changes. */
-export type Label = Pick<InFlight, '_id' | 'node' | 'leg' | 'side' | 'file' | 'settings' | 'message'>
+export type Label = Pick<InFlight, '_id' | 'account_id' | 'node' | 'leg' | 'side' | 'file' | 'settings' | 'message'>
 
 export interface TapePorts {
   spool: Spool
@@ -53,11 +53,11 @@ export class Tape {
 
   /** Throws what the spool and the switch throw. A message is begun by whoever waits for its end. */
   async start(): Promise<void> {
-    const { _id, leg, side, file, settings, message } = this.#label
+    const { _id, account_id, leg, side, file, settings, message } = this.#label
     const stereo = settings.stereo?.value === true
     const minimum = settings.record_min_sec?.value ?? 0
     const rate = settings.record_sample_rate?.value
-    await this.#ports.spool.check()
+    await this.#ports.spool.check(account_id)
     await this.#ports.spool.makeReady(file)
     if (message) return
     await this.#node.record(leg, this.path, {

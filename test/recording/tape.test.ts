@@ -19,7 +19,7 @@ function tape(application: string | undefined) {
   const spool = { onSwitch: (file: string) => `/spool/${file}`, check: async () => {}, makeReady: async () => {} } as Partial<
     TapePorts['spool']
   > as TapePorts['spool']
-  const label = { _id: 'r1', node: 'fs1', leg: 'a', side: 'caller' as const, file: 'm.wav', settings, message: true as const }
+  const label = { account_id: 'a'.repeat(32), _id: 'r1', node: 'fs1', leg: 'a', side: 'caller' as const, file: 'm.wav', settings, message: true as const }
   return { asked, tape: new Tape({ spool, node: () => node }, label, limitOf(label, 10_800)) }
 }
 
