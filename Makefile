@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test dev docs bench build
+.PHONY: help run test dev docs bench soak build
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ docs: build ## writes couchdb/reference.md from the routes and schemas
 
 bench: build ## the measurements of bench/README.md, as a table
 	@node build/bench/run.js
+
+soak: build ## kills the engine at random over calls at random for SOAK_MINUTES (10)
+	@node build/test/crashes/soak.js
 
 build: node_modules ## compiles src, test and bench to build/
 	@npx tsc

@@ -54,10 +54,11 @@ export function startExecutor(ports: Ports): Executor {
     isRun: uuid => running.has(uuid),
     isOwnBridge: (caller, callee) => watched.get(callee)?.caller === caller,
   })
-  const orphans = watchOrphans(ports)
+  const orphans = watchOrphans({ ...ports, anew: leg => take(leg, true) })
   let closing = false
 
-  function take(leg: Leg): void {
+  /** `anew`: an engine that is gone had it, and it did not get far. */
+  function take(leg: Leg, anew = false): void {
     if (closing) return
     const already = running.get(leg.uuid)
     if (already !== undefined) return back(already, leg)
@@ -67,7 +68,7 @@ export function startExecutor(ports: Ports): Executor {
     if (leg.variables['callrec_account_id'] === undefined && leg.variables['callrec_inception'] !== 'offnet')
       return log.debug('park_ignored', { leg: leg.uuid, why: 'it has no callrec_account_id and comes from no trunk' })
     // It is back from a bridge, or an engine that is gone had it.
-    if (leg.variables['callrec_node'] !== undefined) return log.debug('park_ignored', { leg: leg.uuid, why: 'it is in a callflow already' })
+    if (!anew && leg.variables['callrec_node'] !== undefined) return log.debug('park_ignored', { leg: leg.uuid, why: 'it is in a callflow already' })
     const gone = new AbortController()
     const transfer = leg.variables['transfer_source']
     const one: Running = { leg, cameAt: lives.came(leg), transfer, again: undefined, call: undefined, gone, done: Promise.resolve() }

@@ -1,6 +1,7 @@
 // Calls that are in a flow which nobody runs: the engine that ran it was restarted, or lost sight of the switch. The
 // switch goes on with what it was told last, and then the caller would wait in silence for ever. Where in its flow such
-// a call is is not known, so it is only seen to its end: after a good bridge nothing is left of a flow but the hangup.
+// a call is is not known. One that never came to a bridge begins its flow anew: better a greeting twice than silence. Any other is
+// only seen to its end: after a good bridge nothing is left of a flow but the hangup.
 
 import type { Clock } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
@@ -22,16 +23,18 @@ export interface Orphans {
 /** Milliseconds of call time a call may stay that neither talks nor rings: what it is hearing may have an end. */
 const PATIENCE = 60_000
 
-export type Standing = 'talks' | 'rings' | 'over' | 'unknown'
+export type Standing = 'talks' | 'rings' | 'over' | 'waits' | 'unknown'
 
 /** `originate_disposition` is `failure` while a bridge rings, SUCCESS from its answer on, else the cause it failed with (seen on 1.11). */
-export function standingOf({ otherLeg, variables: { current_application, originate_disposition = 'failure' } }: Pick<Leg, 'otherLeg' | 'variables'>): Standing {
+export function standingOf({ otherLeg, variables: { current_application, originate_disposition } }: Pick<Leg, 'otherLeg' | 'variables'>): Standing {
   if (otherLeg !== undefined) return 'talks'
+  if (current_application === 'park' && originate_disposition === undefined) return 'waits'
   if (current_application !== 'bridge') return 'unknown'
-  return originate_disposition === 'failure' ? 'rings' : 'over'
+  return (originate_disposition ?? 'failure') === 'failure' ? 'rings' : 'over'
 }
 
-export function watchOrphans({ switches, clock, log }: { switches: Switches; clock: Clock; log: Log }): Orphans {
+/** `anew` lets a call begin its flow from the start. */
+export function watchOrphans({ switches, clock, log, anew }: { switches: Switches; clock: Clock; log: Log; anew: (leg: Leg) => void }): Orphans {
   /** By leg; where it is and how to stop its patience. */
   const known = new Map<string, { node: string; stop: () => void }>()
 
@@ -40,6 +43,7 @@ export function watchOrphans({ switches, clock, log }: { switches: Switches; clo
     if (!known.has(leg.uuid)) about(leg).warn('call_without_flow', { standing })
     forget(leg.uuid)
     if (standing === 'over') return hangup(leg)
+    if (standing === 'waits') return anew(leg)
     known.set(leg.uuid, { node: leg.node, stop: standing === 'talks' ? () => {} : clock.after(PATIENCE, () => void again(leg, standing)) })
   }
 

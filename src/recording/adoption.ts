@@ -53,6 +53,11 @@ export class Adoption {
     this.#turns.set(node, settled)
   }
 
+  /** Settles when what was found on a switch so far is known. */
+  async done(node: string): Promise<void> {
+    await this.#turns.get(node)
+  }
+
   close(): void {
     this.#closed = true
     for (const cancel of this.#again.values()) cancel()

@@ -190,11 +190,12 @@ export class Live {
   async reconcile(): Promise<void> {
     const node = this.#ports.node(this.node)
     const leg = await node.leg(this.leg)
+    // It began, and nobody could write that down any more: `begin` would record over it.
+    if (this.state === 'waiting' && ((leg !== undefined && (await this.#tape.runs())) || (await this.#tape.hasAudio())))
+      await this.#next(async () => this.#papers.become('starting'))
     if (leg === undefined) return this.tell('switch_lost', this.state === 'waiting' ? { reason: 'leg_lost' } : { cause: UNHEARD })
     if (await this.#tape.runs()) {
-      // Begun before the gap: `begin` would send it again, so a waiting one is brought to `starting` by hand.
-      if (this.state === 'waiting') await this.#next(async () => this.#papers.become('starting'))
-      if (this.state === 'stopping') return this.#next(() => this.#perform('send_stop'))
+      if (this.state === 'stopping') return this.#next(() => this.#stopAgain())
       if (this.state === 'starting') return this.tell('RECORD_START', { at: this.#ports.clock.now() })
       return this.#next(async () => {
         await this.#perform('start_timers')
@@ -310,6 +311,11 @@ export class Live {
       const next = step(this.state, 'start_refused')
       if (next !== undefined) await this.#go(next, error instanceof AppError ? error.code : 'unspecified_fault')
     }
+  }
+
+  async #stopAgain(): Promise<void> {
+    await this.#perform('send_stop')
+    await this.#perform('await_stop')
   }
 
   async #sendStop(): Promise<void> {

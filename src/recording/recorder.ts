@@ -133,7 +133,12 @@ export function startRecorder(ports: RecorderPorts): Recorder {
   const unsubscribe = switches.on(heard)
 
   return {
-    start: request => roster.inTurn(request.leg.uuid, () => start(ports, roster, request)),
+    start: request =>
+      roster.inTurn(request.leg.uuid, async () => {
+        // What runs already is to be joined, not recorded twice.
+        if (!request.fresh) await adoption.done(request.leg.node)
+        return start(ports, roster, request)
+      }),
 
     refuse: (request, reason, warnings) => refused(ports, roster, request, reason, warnings),
     message: request => recordMessage(ports, roster, request),

@@ -177,6 +177,21 @@ test('a call whose engine is gone is seen to its end: not cut off while it talks
   t.is(clock.waits().length, 0)
 })
 
+test('a call whose flow was lost before it reached anybody begins anew', async t => {
+  const variables = { callrec_account_id: ACCOUNT, callrec_device_id: ALICE_PHONE, callrec_node: '/', callrec_call_id: 'x' }
+  const { fake, over } = world(t, documents(play(440)))
+  const waits = fake.waiting({ destination: '1000', variables })
+  const tried = fake.waiting({ destination: '1000', variables: { ...variables, originate_disposition: 'USER_BUSY' } })
+  fake.emit({ name: 'node_up', node: 'fs1' })
+  await over()
+  t.deepEqual(played(fake.executed()), ['440'])
+  t.deepEqual(
+    fake.sent.filter(({ what }) => what === 'playback').map(({ uuid }) => uuid),
+    [waits],
+  )
+  t.true(fake.legs.has(tried), 'one that came to a bridge is seen to its end')
+})
+
 test('a call without a flow that hangs up, or parks anew, is nobody’s any more', async t => {
   const leg = {
     destination: '1000',

@@ -682,6 +682,42 @@ test('after a restart one that waited begins if its leg was answered meanwhile, 
   t.like(await w.reaches(gone.id, 'failed'), { reason: 'leg_lost' })
 })
 
+test('after a restart one that had begun, and of which nobody could write that down, is finished from its file', async t => {
+  const w = await setup(t)
+  const gone = await w.start()
+  w.files.set(w.file(gone.id), WHOLE)
+  w.recorded.clear()
+  await w.recorder().close()
+  w.legs.delete(LEG)
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  t.like(await w.reaches(gone.id, 'stopped'), { duration_ms: 10_000 })
+
+  w.legs.set(LEG, aLeg(LEG))
+  const ended = await w.start()
+  w.files.set(w.file(ended.id), WHOLE)
+  w.recorded.clear()
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  t.like(await w.reaches(ended.id, 'stopped'), { duration_ms: 10_000 })
+  t.is(w.sent.filter(what => what.startsWith('record ')).length, 2, 'and nothing is recorded over it')
+})
+
+test('after a restart a stop that the switch does not tell of is sent again, and in the end taken from the file', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  w.started(id)
+  await w.reaches(id, 'recording')
+  await w.real.put(IN_FLIGHT, { ...(await w.inFlight(id)), state: 'stopping' } as Doc)
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('the stop', () => w.sent.includes(`stop ${w.path(id)}`))
+  w.files.set(w.file(id), WHOLE)
+  await until('its patience is set', () => w.clock.waits().length > 0)
+  w.clock.advance(30_000)
+  t.like(await w.reaches(id, 'stopped'), { duration_ms: 10_000 })
+})
+
 test('after a restart one that was cut off before the switch was asked is begun', async t => {
   const w = await setup(t)
   w.fails.set('record', 'switch_down')

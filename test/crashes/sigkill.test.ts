@@ -1,0 +1,110 @@
+// Kills of a real process: SIGKILL while a call is recorded, and again while its file is on the way.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { type Client, signIn } from '../../src/client.ts'
+import { readCredentials } from '../../src/credentials.ts'
+import { packagePath } from '../../src/root.ts'
+import { type RunningSimulator, stateFile } from '../../src/simulator/launch.ts'
+import { SPEED } from '../helpers/engine.ts'
+import { hang, httpSink } from '../helpers/http-sink.ts'
+import { until } from '../helpers/wait.ts'
+
+interface Id {
+  id: string
+}
+
+interface Listed extends Id {
+  state: string
+  reason?: string
+  duration_ms: number
+  delivery?: { state: string; attempts: number }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+interface Installation {
+  start: () => Promise<Client>
+  kill: () => Promise<void>
+}
+
+async function installation(t: ExecutionContext): Promise<Installation> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'callrec-sigkill-'))
+  const port = await freePort()
+  let child: ChildProcess | undefined
+  t.teardown(async () => {
+    child?.kill('SIGKILL')
+    const { pid } = JSON.parse(await readFile(stateFile(dataDir), 'utf8').catch(() => '{}')) as Partial<RunningSimulator>
+    if (pid !== undefined) process.kill(pid)
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  return {
+    async start(): Promise<Client> {
+      const env = { ...process.env, DATA_DIR: dataDir, API_PORT: String(port), SIMULATOR_SPEED: String(SPEED), SPOOL_MIN_FREE: '0', LOG_LEVEL: 'error' }
+      const started = spawn(process.execPath, [packagePath('build/src/cli.js'), 'start'], { env, stdio: 'ignore' })
+      child = started
+      return until('the engine', async () => {
+        if (started.exitCode !== null) throw new Error(`the engine ended with ${started.exitCode}`)
+        const { MASTER_API_KEY } = await readCredentials(dataDir)
+        return MASTER_API_KEY === undefined ? undefined : signIn(`http://127.0.0.1:${port}`, MASTER_API_KEY).catch(() => undefined)
+      })
+    },
+    async kill(): Promise<void> {
+      const killed = child
+      if (killed === undefined) throw new Error('nothing runs')
+      killed.kill('SIGKILL')
+      await once(killed, 'exit')
+    },
+  }
+}
+
+test('a process that is killed while it records, and again while it delivers, delivers the whole call to the same place with the same key', async t => {
+  const { start, kill } = await installation(t)
+  const sink = await httpSink(t, [hang, 201])
+  let client = await start()
+  const { id: account } = await client.put<Id>(`accounts/${client.accountId}`, { name: 'killed' })
+  const at = `accounts/${account}`
+  const { id: bob } = await client.put<Id>(`${at}/users`, { first_name: 'Bob', last_name: 'B', record_call: { url: sink.url } })
+  const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice', sip: { username: 'alice', password: 'alice-secret' } })
+  await client.put(`${at}/devices`, { name: 'bob', owner_id: bob, sip: { username: 'bob', password: 'bob-secret' } })
+  await client.put(`${at}/callflows`, { numbers: ['2002'], flow: { module: 'user', data: { id: bob } } })
+  // Long enough that the next process is there before it ends, on a busy machine too.
+  await client.put(`${at}/devices/${phone}/quickcall/2002`, { seconds: 60 })
+
+  const list = (): Promise<Listed[]> => client.get<Listed[]>(`${at}/recordings`)
+  await until('a recording that runs', async () => (await list()).some(({ state }) => state === 'recording'))
+  await kill()
+  client = await start()
+  await sink.arrived(1)
+  await kill()
+  client = await start()
+  const [recording, ...others] = await until('the delivery', async () => {
+    const found = await list()
+    return found.some(({ delivery }) => delivery?.state === 'stored') && found
+  })
+  t.deepEqual(others, [])
+  t.like(recording, { state: 'stopped', delivery: { state: 'stored' } })
+  t.is(new Set(sink.received.map(({ url }) => url)).size, 1)
+  t.deepEqual(new Set(sink.received.map(({ headers }) => headers['idempotency-key'])), new Set([recording?.id]))
+  t.true(sink.received.some(({ whole, body }) => whole && body.length > 44))
+  // The call went on as if nothing had happened.
+  const [cdr] = await until('the detail record', async () => {
+    const found = await client.get<{ hangup_cause: string }[]>(`${at}/cdrs`)
+    return found.length > 0 && found
+  })
+  t.is(cdr?.hangup_cause, 'NORMAL_CLEARING')
+  t.true((recording?.duration_ms ?? 0) > 30_000, `${recording?.duration_ms} ms`)
+})
