@@ -99,7 +99,8 @@ async function unlessDown<T>(asked: Promise<T>, nothing: T): Promise<T> {
 
 /** Those of the account, with what the documents know of them (cb_channels.erl). */
 async function rowsOf({ store, control }: Room, { account }: Request, legs: readonly Leg[]): Promise<Fields[]> {
-  const own = legs.filter(({ variables }) => variables['callrec_account_id'] === account._id)
+  // A leg to a recording server is a part of a recording, not of a call.
+  const own = legs.filter(({ variables }) => variables['callrec_account_id'] === account._id && variables['callrec_recording_leg'] !== 'true')
   const ids = [...new Set(own.map(deviceOf).filter(isId))]
   const devices = await store.getMany<Device>(accountDb(account._id), ids)
   const byId = new Map(ids.map((id, at) => [id, devices[at]]))

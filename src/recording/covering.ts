@@ -1,42 +1,105 @@
-// What of one recording is masked or paused: the gap map of its documents, by the clock of its switch.
+// What of one recording is masked, paused or on hold: asked of the switch, and kept as the gap map of its documents by
+// the clock of its switch. Rather no recording than one of what was to be hidden.
 
 import type { Clock } from '../clock.ts'
-import { hides, partOf } from './covers.ts'
-import type { Cover } from './lifecycle.ts'
+import { isCode, reasonOf } from '../errors.ts'
+import type { RecordingEventName } from '../events.ts'
+import type { Log } from '../log.ts'
+import { hides, partOf, type Wish } from './covers.ts'
+import { type Cover, command, runs, type Step, step } from './lifecycle.ts'
 import type { Papers } from './papers.ts'
 import { close, closeAll, type Gap, type Moment, open } from './segments.ts'
 import type { Tape } from './tape.ts'
 
+export interface CoveringPorts {
+  clock: Clock
+  log: Log
+}
+
+/** The recording that is covered. */
+export interface Coverable {
+  /** Does what the table says; its effects ask `send`. */
+  go(next: Step, by: string): Promise<void>
+  /** What its call is to be covered with now. */
+  wish(): Wish
+  told(event: RecordingEventName): void
+}
+
+const TOLD: Readonly<Record<Cover, RecordingEventName>> = {
+  mask: 'recording.masked',
+  unmask: 'recording.unmasked',
+  pause: 'recording.paused',
+  resume: 'recording.resumed',
+}
+
 export class Covering {
   readonly #clock: Clock
+  readonly #log: Log
   readonly #papers: Papers
   readonly #tape: Tape
+  readonly #one: Coverable
 
-  constructor(clock: Clock, papers: Papers, tape: Tape) {
+  constructor({ clock, log }: CoveringPorts, papers: Papers, tape: Tape, one: Coverable) {
     this.#clock = clock
+    this.#log = log
     this.#papers = papers
     this.#tape = tape
+    this.#one = one
+  }
+
+  /** See Live.cover. */
+  async ask(what: Cover, by: string): Promise<void> {
+    const before = this.#papers.inFlight.state
+    const next = command(before, what)
+    try {
+      await this.#one.go(next, by)
+    } catch (error) {
+      this.#papers.become(before)
+      // Then nothing is recorded any more.
+      if (isCode(error, 'leg_gone')) return
+      if (!hides(what) || isCode(error, 'switch_down')) throw error
+      return this.#uncovered(what, error)
+    }
+    if (next.state !== before) this.#one.told(TOLD[what])
+  }
+
+  async #uncovered(what: Cover, error: unknown): Promise<void> {
+    this.#log.error('recording_not_covered', { ...this.#papers.ids, cover: what, reason: reasonOf(error) })
+    this.#papers.warn(`${what} could not be confirmed at the switch, so it was ended there`)
+    const next = step(this.#papers.inFlight.state, 'unconfirmed')
+    if (next !== undefined) await this.#one.go(next, '')
+  }
+
+  async asWished(): Promise<void> {
+    const { mask, pause } = this.#one.wish()
+    if (mask !== undefined && runs(this.#papers.inFlight.state)) await this.ask('mask', mask.by)
+    if (pause !== undefined && runs(this.#papers.inFlight.state)) await this.ask('pause', pause.by)
   }
 
   /** Asks the switch; rejects where it does not confirm. */
   async send(what: Cover, by: string): Promise<void> {
     const at = await this.#tape.cover(what)
-    if (hides(what)) this.open(partOf(what), at, by)
-    else this.close(partOf(what), at)
+    if (hides(what)) this.#open(partOf(what), at, by)
+    else this.#close(partOf(what), at)
   }
 
-  /** `at`: unix milliseconds by the switch's clock. */
-  open(gap: Gap, at: number, by: string): void {
-    this.#papers.gapsBecome(open(this.#papers.gaps, gap, this.#moment(at), by))
-  }
-
-  close(gap: Gap, at: number): void {
-    this.#papers.gapsBecome(close(this.#papers.gaps, gap, this.#moment(at)))
+  /** Its leg has no media while it is on hold, so the time is not in the file. `at`: unix milliseconds by the switch's clock. */
+  held(on: boolean, at: number): void {
+    if (on) this.#open('hold', at, 'hold')
+    else this.#close('hold', at)
   }
 
   /** It is over. */
   end(at: number): void {
     if (this.#papers.gaps.length > 0) this.#papers.gapsBecome(closeAll(this.#papers.gaps, this.#moment(at)))
+  }
+
+  #open(gap: Gap, at: number, by: string): void {
+    this.#papers.gapsBecome(open(this.#papers.gaps, gap, this.#moment(at), by))
+  }
+
+  #close(gap: Gap, at: number): void {
+    this.#papers.gapsBecome(close(this.#papers.gaps, gap, this.#moment(at)))
   }
 
   #moment(at: number): Moment {

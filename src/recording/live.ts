@@ -79,7 +79,11 @@ export class Live {
     this.#papers = new Papers(ports.store, ports.clock, inFlight, recording)
     this.#tape = new Tape(ports, inFlight, this.#limit)
     this.#ending = new Ending(ports, this.#papers)
-    this.#covering = new Covering(ports.clock, this.#papers, this.#tape)
+    this.#covering = new Covering(ports, this.#papers, this.#tape, {
+      go: (next, by) => this.#go(next, undefined, by),
+      wish: on.wish,
+      told: event => this.#told(event),
+    })
     this.#watchdog = new Watchdog(ports, this.#limit, this.#tape, {
       ids: this.#papers.ids,
       tell: (fact, told) => this.tell(fact, told),
@@ -145,7 +149,7 @@ export class Live {
       if (told.cause !== undefined) this.#cause = told.cause
       const neverAnswered = fact === 'leg_gone' && next.state === 'discarded'
       await this.#go(next, neverAnswered ? 'never_answered' : told.reason)
-      if (begins) await this.#coverAsWished()
+      if (begins) await this.#covering.asWished()
     })
   }
 
@@ -154,7 +158,16 @@ export class Live {
    * with `wrong_state`, `switch_down` (the wish is sent again when it is back), or where what was hidden stays hidden.
    */
   cover(what: Cover, by: string): Promise<void> {
-    return this.#next(() => this.#cover(what, by))
+    return this.#next(() => this.#covering.ask(what, by))
+  }
+
+  /** Its leg was put on hold, or is heard again: unix milliseconds by the switch's clock. */
+  held(on: boolean, at: number): Promise<void> {
+    return this.#next(async () => {
+      if (!runs(this.state)) return
+      this.#covering.held(on, at)
+      await this.#perform('save')
+    })
   }
 
   /** Throws `wrong_state` when it is not possible now. */
@@ -199,7 +212,7 @@ export class Live {
       if (this.state === 'starting') return this.tell('RECORD_START', { at: this.#ports.clock.now() })
       return this.#next(async () => {
         await this.#perform('start_timers')
-        await this.#coverAsWished()
+        await this.#covering.asWished()
       })
     }
     if (this.state !== 'waiting') return this.tell('RECORD_STOP')
@@ -228,35 +241,6 @@ export class Live {
   async #command(what: Command): Promise<void> {
     const next = command(this.state, what)
     await this.#go(next, next.state === 'discarded' ? 'never_answered' : undefined)
-  }
-
-  async #cover(what: Cover, by: string): Promise<void> {
-    const before = this.state
-    const next = command(before, what)
-    try {
-      await this.#go(next, undefined, by)
-    } catch (error) {
-      this.#papers.become(before)
-      // Then nothing is recorded any more.
-      if (isCode(error, 'leg_gone')) return
-      if (!hides(what) || isCode(error, 'switch_down')) throw error
-      return this.#uncovered(what, error)
-    }
-    if (next.state !== before) this.#told(TOLD[what])
-  }
-
-  /** Rather no recording than one of what was to be hidden. */
-  async #uncovered(what: Cover, error: unknown): Promise<void> {
-    this.#ports.log.error('recording_not_covered', { ...this.#papers.ids, cover: what, reason: reasonOf(error) })
-    this.#papers.warn(`${what} could not be confirmed at the switch, so it was ended there`)
-    const next = step(this.state, 'unconfirmed')
-    if (next !== undefined) await this.#go(next)
-  }
-
-  async #coverAsWished(): Promise<void> {
-    const { mask, pause } = this.#on.wish()
-    if (mask !== undefined && runs(this.state)) await this.#cover('mask', mask.by)
-    if (pause !== undefined && runs(this.state)) await this.#cover('pause', pause.by)
   }
 
   #told(event: RecordingEventName): void {
@@ -367,11 +351,4 @@ export class Live {
     this.#settled()
     this.#on.end()
   }
-}
-
-const TOLD: Readonly<Record<Cover, RecordingEventName>> = {
-  mask: 'recording.masked',
-  unmask: 'recording.unmasked',
-  pause: 'recording.paused',
-  resume: 'recording.resumed',
 }

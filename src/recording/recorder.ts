@@ -105,6 +105,9 @@ export function startRecorder(ports: RecorderPorts): Recorder {
         return event.leg.otherLeg === undefined ? undefined : bridged(event.leg, event.leg.otherLeg)
       case 'CHANNEL_BRIDGE':
         return bridged(event.leg, event.otherLeg)
+      case 'CHANNEL_HOLD':
+      case 'CHANNEL_UNHOLD':
+        return told(event.leg.uuid, one => one.held(event.name === 'CHANNEL_HOLD', event.at))
       case 'RECORD_START':
         return meant(event, one => one.tell('RECORD_START', { at: event.at }))
       case 'RECORD_STOP':

@@ -182,6 +182,8 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       case 'CHANNEL_BRIDGE':
         return quietly(talksTo(one, event.leg.node, event.otherLeg), one.leg)
       case 'CHANNEL_UNBRIDGE':
+      case 'CHANNEL_HOLD':
+      case 'CHANNEL_UNHOLD':
         return quietly(one.talksTo(undefined), one.leg)
       case 'CHANNEL_HANGUP_COMPLETE':
       case 'CHANNEL_DESTROY':

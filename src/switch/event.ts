@@ -13,6 +13,8 @@ export const SUBSCRIPTION = [
   'CHANNEL_ANSWER',
   'CHANNEL_BRIDGE',
   'CHANNEL_UNBRIDGE',
+  'CHANNEL_HOLD',
+  'CHANNEL_UNHOLD',
   'CHANNEL_HANGUP_COMPLETE',
   'CHANNEL_DESTROY',
   'RECORD_START',
@@ -106,6 +108,8 @@ export function eventOf(node: string, headers: EventHeaders, received: number): 
     case 'CHANNEL_PARK':
     case 'CHANNEL_ANSWER':
     case 'CHANNEL_UNBRIDGE':
+    case 'CHANNEL_HOLD':
+    case 'CHANNEL_UNHOLD':
     case 'CHANNEL_DESTROY':
       return { name, ...about }
     case 'CHANNEL_BRIDGE':

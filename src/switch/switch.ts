@@ -64,6 +64,8 @@ export type SwitchEvent =
   | (About & { name: 'CHANNEL_ANSWER' })
   | (About & { name: 'CHANNEL_BRIDGE'; otherLeg: string })
   | (About & { name: 'CHANNEL_UNBRIDGE' })
+  | (About & { name: 'CHANNEL_HOLD' })
+  | (About & { name: 'CHANNEL_UNHOLD' })
   | (About & { name: 'CHANNEL_HANGUP_COMPLETE'; cause: string })
   | (About & { name: 'CHANNEL_DESTROY' })
   /** A key was pressed by whoever is at the far end of the leg. While a recording is masked it may be part of a card's number: never log it. */

@@ -125,6 +125,7 @@ test('channels are what runs now, of the account, of a user and of a device', as
     leg('33333333-cccc', {}, { callrec_account_id: id, callrec_inception: 'offnet' }),
     leg('44444444-dddd', {}, { callrec_account_id: 'f'.repeat(32) }),
     leg('55555555-eeee'),
+    leg('77777777-abcd', {}, { callrec_account_id: id, callrec_recording_leg: 'true' }),
   )
   const row = {
     uuid: '11111111-aaaa',
@@ -154,7 +155,7 @@ test('channels are what runs now, of the account, of a user and of a device', as
   t.is((await ask('GET', `${at}/users/${alice.id}/channels/11111111-aaaa`)).status, 200)
   t.is((await ask('GET', `${at}/users/${alice.id}/channels/22222222-bbbb`)).status, 404)
   t.is((await ask('GET', `${at}/devices/${other.body.data.id}/channels/22222222-bbbb`)).status, 200)
-  for (const uuid of ['44444444-dddd', '55555555-eeee', '66666666-ffff', '%20', 'a%0ab', '_x']) {
+  for (const uuid of ['44444444-dddd', '55555555-eeee', '66666666-ffff', '77777777-abcd', '%20', 'a%0ab', '_x']) {
     t.is((await ask('GET', `${at}/channels/${uuid}`)).status, 404, uuid)
   }
   t.is((await ask('GET', `${at}/users/${device.body.data.id}/channels`)).status, 404)

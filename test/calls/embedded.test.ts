@@ -102,7 +102,7 @@ callsContract({
   open,
   cannot: {
     'a call whose media goes past the switch is a recording that failed, not one that is missing': 'all media is its own',
-    'what is missing from a recording because the call was on hold is told': 'nobody can be put on hold there',
+    'what is missing from a recording because the call was on hold is in the gap map': 'nobody can be put on hold there',
     'a recording whose format nobody names is an mp3 as long as the call': 'it writes WAV alone, like a switch without mod_shout',
   },
 })

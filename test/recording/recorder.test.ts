@@ -1016,3 +1016,21 @@ test('what was asked for and cannot be is a document that says why, and the swit
   t.is(await w.inFlight(refused.id), undefined)
   t.deepEqual(w.sent, [])
 })
+
+test('a leg on hold leaves its time out of the file, and the gap map says so', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  w.tell({ name: 'CHANNEL_HOLD', leg: aLeg(LEG), at: w.clock.now() })
+  w.started(id)
+  await w.reaches(id, 'recording')
+  t.is((await w.recording(id)).segments, undefined, 'nothing runs yet that could miss anything')
+  w.clock.advance(1000)
+  w.tell({ name: 'CHANNEL_HOLD', leg: aLeg(LEG), at: w.clock.now() })
+  w.clock.advance(4000)
+  w.tell({ name: 'CHANNEL_UNHOLD', leg: aLeg(LEG), at: w.clock.now() })
+  const segments = await until('the gap', async () => {
+    const found = (await w.recording(id)).segments
+    return found?.[0]?.until !== undefined && found
+  })
+  t.like(segments, [{ kind: 'hold', from_ms: 1000, to_ms: 1000, missing_ms: 4000, by: 'hold' }])
+})
