@@ -182,13 +182,13 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       case 'CHANNEL_BRIDGE':
         return quietly(talksTo(one, event.leg.node, event.otherLeg), one.leg)
       case 'CHANNEL_UNBRIDGE':
-      case 'CHANNEL_HOLD':
-      case 'CHANNEL_UNHOLD':
         return quietly(one.talksTo(undefined), one.leg)
       case 'CHANNEL_HANGUP_COMPLETE':
       case 'CHANNEL_DESTROY':
         return quietly(one.state === 'waiting' ? one.end('discarded', 'never_answered') : one.end('stopped'), one.leg)
       case 'CHANNEL_PARK':
+      case 'CHANNEL_HOLD':
+      case 'CHANNEL_UNHOLD':
       case 'DTMF':
       case 'RECORD_START':
       case 'RECORD_STOP':
