@@ -17,14 +17,14 @@ export default {
     listing_by_descendants: {
       map: function (doc) {
         if (doc.pvt_deleted || doc.pvt_type !== 'account') return
-        for (const ancestor of doc.pvt_tree || []) emit([ancestor, doc.name], { id: doc._id, name: doc.name, realm: doc.realm })
+        for (const ancestor of doc.pvt_tree || []) emit([ancestor, doc.name], { id: doc._id, name: doc.name, realm: doc.realm, flags: doc.flags || [] })
       },
       reduce: '_count',
     },
     listing_by_children: {
       map: function (doc) {
         if (doc.pvt_deleted || doc.pvt_type !== 'account' || !doc.pvt_tree || !doc.pvt_tree.length) return
-        emit([doc.pvt_tree[doc.pvt_tree.length - 1], doc.name], { id: doc._id, name: doc.name, realm: doc.realm })
+        emit([doc.pvt_tree[doc.pvt_tree.length - 1], doc.name], { id: doc._id, name: doc.name, realm: doc.realm, flags: doc.flags || [] })
       },
     },
     listing_by_api_key: {

@@ -23,9 +23,10 @@ export function accountTreeRoutes({ store }: Room): Route[] {
 /** By name. */
 async function list(store: Store, view: string, of: string, { query }: Request): Promise<Answer> {
   const answer = await listPage(store, query, { db: ACCOUNTS, view: `accounts/${view}`, whose: [of] })
-  const rows = answer.data as Fields[]
-  return { ...answer, data: await Promise.all(rows.map(async row => ({ ...row, descendants_count: await countBelow(store, String(row['id'])), flags: [] }))) }
+  return { ...answer, data: await Promise.all((answer.data as Fields[]).map(row => counted(store, row))) }
 }
+
+const counted = async (store: Store, row: Fields): Promise<Fields> => ({ ...row, descendants_count: await countBelow(store, String(row['id'])) })
 
 const countBelow = (store: Store, id: string): Promise<number> =>
   store.reduce(ACCOUNTS, 'accounts/listing_by_descendants', { startKey: [id], endKey: [id, {}] })
@@ -34,7 +35,8 @@ const countBelow = (store: Store, id: string): Promise<number> =>
 async function ancestors(store: Store, { who, account }: Request): Promise<Fields[]> {
   const from = account.pvt_tree.indexOf(who.accountId)
   const found = await store.getMany<Account>(ACCOUNTS, from < 0 ? [] : account.pvt_tree.slice(from))
-  return found.flatMap(one => (one === undefined ? [] : [{ id: one._id, name: one.name, realm: one.realm }]))
+  const rows = found.flatMap(one => (one === undefined ? [] : [{ id: one._id, name: one.name, realm: one.realm, flags: one['flags'] ?? [] }]))
+  return Promise.all(rows.map(row => counted(store, row)))
 }
 
 export async function refuseWithDescendants(store: Store, id: string): Promise<void> {

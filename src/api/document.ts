@@ -152,7 +152,7 @@ export function verbs(room: Room, resource: Resource) {
 }
 
 /** Bytes of JSON. A list holds thousands of documents at once, and a merge adds to what is there. */
-const LARGEST_DOCUMENT = 1_000_000
+const LARGEST_DOCUMENT = 256_000
 
 export function refuseLarge(path: string, value: unknown, most: number): void {
   if (Buffer.byteLength(JSON.stringify(value)) <= most) return

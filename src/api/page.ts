@@ -14,6 +14,9 @@ export const LARGEST_PAGE = 1000
 /** Rows that one request looks at, whatever it filters for or wants at once; then it says where to go on. */
 export const MOST_ROWS = 10_000
 
+/** Characters of JSON that `paginate=false` answers with, whatever the rows hold. */
+const MOST_TEXT = 64_000_000
+
 /** Rows that are read at once; in between other requests have their turn. */
 const BATCH = 500
 
@@ -46,15 +49,21 @@ export async function pageOf<P extends Key>(source: Source<P>, query: URLSearchP
   const wanted = ({ doc }: Row): boolean => matches === undefined || (doc !== undefined && matches(source.visible(doc), doc))
   let from = startKey(query, source)
   let seen = 0
+  let text = 0
+  const isFull = (): boolean => page.length === size || text > MOST_TEXT
   for (let limit = Math.min(size, BATCH); ; limit = Math.min(matches === undefined ? size - page.length : limit * 2, BATCH, MOST_ROWS - seen)) {
     const rows = await source.read(from, limit + 1, matches !== undefined)
     for (const row of rows.slice(0, limit)) {
-      if (page.length === size) return answer(row)
+      if (isFull()) return answer(row)
       seen += 1
-      if (wanted(row)) page.push(source.summary(row))
+      if (!wanted(row)) continue
+      const summary = source.summary(row)
+      page.push(summary)
+      // Of a thousand rows it is no matter, and costs as much as they do.
+      if (size > LARGEST_PAGE) text += JSON.stringify(summary).length
     }
     const next = rows[limit]
-    if (next === undefined || page.length === size || seen === MOST_ROWS) return answer(next)
+    if (next === undefined || isFull() || seen === MOST_ROWS) return answer(next)
     from = source.placeOf(next)
     await setImmediate()
   }

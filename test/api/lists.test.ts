@@ -150,6 +150,14 @@ test('paginate=false is everything up to the documented number of rows', async t
   t.is((large.data as object[]).length, 1000)
 })
 
+test('everything at once ends where it would be too much to hold, and says where to go on', async t => {
+  const { source } = counted(5000)
+  const large = { ...source, summary: (row: Row) => ({ id: row.id, text: 'x'.repeat(100_000) }) }
+  const { data, beside } = await pageOf(large, new URLSearchParams('paginate=false'), undefined)
+  t.is((data as object[]).length, 640)
+  t.is(decoded(beside?.['next_start_key']), 640)
+})
+
 test('every list of the account takes filters, turns around, and pages on while documents are added', async t => {
   const { ask, at, store, id } = await tenant(t)
   for (const name of ['b', 'd', 'f']) await ask('PUT', `${at}/devices`, { name, enabled: name !== 'd', sip: { username: `${name}-phone` } })

@@ -331,8 +331,11 @@ test('an account sees what is below it, and above it only as far as its token re
   t.deepEqual(await names(`${at}/parents`, 'parent'), ['parent'])
   t.deepEqual(await names(`/v2/accounts/${ids['child']}/tree`, 'parent'), ['parent', 'acme'])
   t.like((await ask<object[]>('GET', `/v2/accounts/${ids['child']}/tree`)).body.data[0], { id: master.accountId, name: 'master' })
+  await ask('PATCH', at, { flags: ['gold'] })
   const page = await ask<{ name: string; descendants_count: number }[]>('GET', `${top}/children?page_size=1`, undefined, await as('parent'))
-  t.like(page.body.data[0], { name: 'acme', realm: 'acme.example', descendants_count: 1 })
+  const acme = { name: 'acme', realm: 'acme.example', descendants_count: 1, flags: ['gold'] }
+  t.like(page.body.data[0], acme)
+  t.like((await ask<object[]>('GET', `/v2/accounts/${ids['child']}/parents`, undefined, await as('admin'))).body.data[0], acme)
   const next = await ask<{ name: string }[]>('GET', `${top}/children?start_key=${page.body.next_start_key}`, undefined, await as('parent'))
   t.deepEqual(
     next.body.data.map(({ name }) => name),

@@ -113,8 +113,8 @@ test('an account is found by name, realm and key, and below each of its ancestor
   t.deepEqual(mapOf('accounts/listing_by_realm')(account), [{ key: 'pizza.example.com', value }])
   t.deepEqual(mapOf('accounts/listing_by_api_key')(account), [{ key: 'd1', value }])
   t.deepEqual(mapOf('accounts/listing_by_descendants')(account), [
-    { key: ['a1', 'Pizza & Co'], value },
-    { key: ['a2', 'Pizza & Co'], value },
+    { key: ['a1', 'Pizza & Co'], value: { ...value, flags: [] } },
+    { key: ['a2', 'Pizza & Co'], value: { ...value, flags: [] } },
   ])
 })
 
