@@ -103,7 +103,7 @@ function serve({ exchange, password }: EslServerOptions, socket: Socket, authent
       const command = waiting.shift()
       if (!command) return
       held = []
-      const answer = perform(command)
+      const answer = exchange.timeline.atOnce(() => perform(command))
       if (typeof answer === 'string') finish(answer)
       else void answer.then(finish)
     }
@@ -179,7 +179,7 @@ function serve({ exchange, password }: EslServerOptions, socket: Socket, authent
     // After the reply, as the thread of the real one.
     queueMicrotask(() => {
       const done = (out: string): void => exchange.fire('BACKGROUND_JOB', () => jobHeaders(line, job), out)
-      const out = run(line)
+      const out = exchange.timeline.atOnce(() => run(line))
       if (typeof out === 'string') done(out)
       else void out.then(done)
     })
@@ -188,7 +188,6 @@ function serve({ exchange, password }: EslServerOptions, socket: Socket, authent
 
   socket.on('data', chunk => {
     if (!open) return
-    exchange.timeline.catchUp()
     try {
       waiting.push(...read(chunk))
     } catch (error) {

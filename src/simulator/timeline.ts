@@ -11,8 +11,10 @@ export interface Timeline {
   after(ms: number, run: () => void): () => void
   /** When FreeSWITCH's scheduler would fire: it counts whole seconds of the clock, so up to a second early. */
   wholeSeconds(seconds: number): number
-  /** Runs what is due. Called before anything that comes from outside is looked at. */
+  /** Runs what is due. */
   catchUp(): void
+  /** Runs what comes from outside, after all that is due before it; time stands still for it, however long the machine takes. */
+  atOnce<T>(run: () => T): T
   close(): void
 }
 
@@ -57,6 +59,18 @@ export function createTimeline(clock: Clock): Timeline {
     arm()
   }
 
+  function atOnce<T>(run: () => T): T {
+    catchUp()
+    if (current !== undefined) return run()
+    current = now()
+    try {
+      return run()
+    } finally {
+      current = undefined
+      arm()
+    }
+  }
+
   function arm(): void {
     while (heap[0] && !heap[0].run) pop(heap)
     const next = heap[0]?.time
@@ -86,6 +100,7 @@ export function createTimeline(clock: Clock): Timeline {
     after: (ms, run) => at(now() + Math.max(0, ms), run),
     wholeSeconds: seconds => (Math.floor(now() / 1000) + seconds) * 1000,
     catchUp,
+    atOnce,
     close() {
       closed = true
       wake?.cancel()

@@ -218,6 +218,36 @@ test('an event carries the time it was due at by the wall, however late it is se
   t.is(exchange.micros(), 5_000_000_000)
 })
 
+test('a command is carried out at one moment of the call, after all that was due before it, however long it takes', t => {
+  let elapsed = 0
+  const timeline = createTimeline({ now: () => 0, elapsed: () => elapsed, after: () => () => {} })
+  const seen: [string, number][] = []
+  timeline.after(40, () => seen.push(['due', timeline.now()]))
+  elapsed = 100
+  const answer = timeline.atOnce(() => {
+    elapsed = 250
+    timeline.atOnce(() => seen.push(['within', timeline.now()]))
+    timeline.after(50, () => seen.push(['later', timeline.now()]))
+    return timeline.now()
+  })
+  t.is(answer, 100)
+  timeline.catchUp()
+  t.throws(
+    () =>
+      timeline.atOnce(() => {
+        throw new Error('broken')
+      }),
+    { message: 'broken' },
+  )
+  elapsed = 300
+  t.is(timeline.now(), 300)
+  t.deepEqual(seen, [
+    ['due', 40],
+    ['within', 100],
+    ['later', 150],
+  ])
+})
+
 test('a port in use is an error, not silence', async t => {
   const harness = await simulate(t)
   await t.throwsAsync(simulate(t, { port: harness.port }), { code: 'EADDRINUSE' })
