@@ -20,6 +20,28 @@ async function run(t: ExecutionContext, flow: Node, change: (docs: Record<string
   return { ...made, cause, heard: heard(made.fake.executed()) }
 }
 
+test('a text is said where the switch can speak, without what could mean anything to it', async t => {
+  const { fake, dial, over } = world(t, documents(then({ module: 'tts', data: { text: 'You are ${system(x)}, "{{call.caller_id_name}}".' } }, play(440))))
+  fake.modules['mod_flite'] = true
+  dial('1000', { callerIdName: "Al|ice' <b>" })
+  await over()
+  t.deepEqual(fake.executed(), ['answer', 'speak flite|slt|You are system x , Al ice .', 'playback tone_stream://%(500,0,440)'])
+})
+
+test('a switch without a speech engine, another engine and a text without words go to error, and say why', async t => {
+  const said = async (data: object, modules: Record<string, boolean>): Promise<unknown> => {
+    const { fake, dial, over, events } = world(t, documents({ module: 'tts', data: { ...data }, children: { error: play(300), _: play(440) } }))
+    Object.assign(fake.modules, modules)
+    dial()
+    await over()
+    t.deepEqual(heard(fake.executed()), ['300'])
+    return events('speech_not_possible')[0]?.['why']
+  }
+  t.is(await said({ text: 'Hello' }, {}), 'the switch has no speech engine: load mod_flite')
+  t.is(await said({ text: '☎' }, { mod_flite: true }), 'data.text has nothing that can be said')
+  t.is(await said({ text: 'Hello', engine: 'google' }, { mod_flite: true }), 'flite is the only speech engine that is driven')
+})
+
 test('noop goes on', async t => {
   t.deepEqual((await run(t, then({ module: 'noop' }, play(440)))).heard, ['440'])
 })

@@ -110,6 +110,7 @@ const CASES: Record<string, Case[]> = {
     },
   ],
   transfer: [{ hears: ['answer', 'playback tone_stream://%(100,0,880)', bob] }],
+  say: [{ hears: ['answer', 'playback tone_stream://%(200,100,300);loops=3'], fails: true }],
   message: [{ hears: ['answer', 'playback tone_stream://%(500,250,880)', 'playback tone_stream://%(200,100,660);loops=2'], spoken: ['caller : Message'] }],
   pivot: [
     { hears: ['answer', 'playback tone_stream://%(100,0,300)'], answers: { module: 'play', data: { id: 'tone_stream://%(100,0,300)' } } },

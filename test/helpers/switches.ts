@@ -33,6 +33,8 @@ export interface FakeSwitch {
   pressed: string[]
   /** Set to make a command fail: by its name or by the application's. */
   fail: Map<string, AppError>
+  /** Modules that are loaded. */
+  modules: Record<string, boolean>
   /** A leg comes and is parked; answers its uuid. */
   park(leg?: Partial<Leg>): string
   /** As `park`, but nobody is told. */
@@ -52,6 +54,7 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
   const bridges: BridgeScript[] = []
   const pressed: string[] = []
   const fail = new Map<string, AppError>()
+  const modules: Record<string, boolean> = {}
   const pending = new Map<string, (error: AppError) => void>()
   const waiters = new Set<() => void>()
   let counter = 0
@@ -148,7 +151,7 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
   const node: SwitchNode = {
     name,
     table: aTable(),
-    status: () => ({ name, state: 'up', address: '127.0.0.1:0', modules: {} }),
+    status: () => ({ name, state: 'up', address: '127.0.0.1:0', modules }),
     clock: () => Promise.resolve(0),
     expandsCommands: () => Promise.resolve(false),
     exists: uuid => Promise.resolve(legs.has(uuid)),
@@ -215,6 +218,7 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
     bridges,
     pressed,
     fail,
+    modules,
     park(partial = {}) {
       const leg = add(partial)
       emit({ name: 'CHANNEL_PARK', leg, at: 0 })

@@ -24,6 +24,7 @@ import { siprec_recording } from './siprec_recording.ts'
 import { sleep } from './sleep.ts'
 import { temporal_route } from './temporal_route.ts'
 import { transfer } from './transfer.ts'
+import { tts } from './tts.ts'
 import { user } from './user.ts'
 import { wait_for_hangup } from './wait_for_hangup.ts'
 import { webhook } from './webhook.ts'
@@ -52,6 +53,7 @@ export const actions: ReadonlyMap<string, Action> = new Map(
     sleep,
     temporal_route,
     transfer,
+    tts,
     user,
     wait_for_hangup,
     webhook,
