@@ -32,7 +32,7 @@ const extension = (pattern: string, ...actions: (readonly [application: string, 
     .map(([application, data]) => `<action application="${application}"${data === undefined ? '' : ` data="${data}"`}/>`)
     .join('')}</condition></extension>`
 
-const MODULES = ['console', 'commands', 'dptools', 'hash', 'dialplan_xml', 'sndfile', 'shout', 'tone_stream', 'loopback', 'sofia', 'event_socket']
+const MODULES = ['console', 'commands', 'dptools', 'hash', 'dialplan_xml', 'sndfile', 'shout', 'tone_stream', 'loopback', 'sofia', 'flite', 'event_socket']
 
 /** Number → what the phone does. */
 const PHONES = [
