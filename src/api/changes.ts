@@ -46,7 +46,8 @@ function notHis(resource: string, before: Fields | undefined, after: Fields, tou
   const opened = above && after['allow_parent_audio'] === true ? ['allow_parent_audio'] : []
   // Not saying it is saying yes, and is answered as that.
   const switched = !above && (before['enabled'] !== false) !== (after['enabled'] !== false) ? ['enabled'] : []
-  return [...opened.filter(key => touched.includes(key)), ...switched]
+  const quota = above ? [] : ['max_calls'].filter(key => touched.includes(key))
+  return [...opened.filter(key => touched.includes(key)), ...switched, ...quota]
 }
 
 /** Nobody hands out, or resets the password of, what has more rights than he has. */

@@ -8,7 +8,7 @@ import type { Leg, SwitchEvent, SwitchNode } from '../switch/switch.ts'
 import { modules } from './actions/index.ts'
 import { bound, type Call, type LegEvent, type Ports } from './call.ts'
 import { watchLives } from './lives.ts'
-import { dialledNumber, type Found, lookup } from './lookup.ts'
+import { dialledNumber, type Found, lookup, type Refused } from './lookup.ts'
 import { watchOrphans } from './orphans.ts'
 import { watchPairs } from './pairs.ts'
 import { startRecords } from './records.ts'
@@ -97,7 +97,8 @@ export function startExecutor(ports: Ports): Executor {
     try {
       const node = switches.node(leg.node)
       await keep(node, leg.uuid, legLog)
-      const found = await lookup(ports.store, leg, legLog)
+      const looked = await lookup(ports.store, leg, legLog)
+      const found = 'refused' in looked ? looked : unlessFull(looked)
       if ('refused' in found) {
         const { refused, cause, known } = found
         legLog.warn('call_refused', { number: dialledNumber(leg), why: refused, cause })
@@ -130,6 +131,14 @@ export function startExecutor(ports: Ports): Executor {
         legLog.error('hangup_failed', { reason: reasonOf(failed) }),
       )
     }
+  }
+
+  /** Calls, not legs: what is rung, and what records, is part of one. */
+  function unlessFull(found: Found): Found | Refused {
+    const most = found.account['max_calls']
+    const calls = [...running.values()].filter(({ call }) => call?.accountId === found.accountId).length
+    if (typeof most !== 'number' || calls < most) return found
+    return { refused: `the account has as many calls as it may: ${most}`, cause: 'NORMAL_CIRCUIT_CONGESTION', known: found }
   }
 
   /** Until the switch has told of the end that was asked of it, or has had the time to. */

@@ -31,7 +31,7 @@ export interface Found {
 /** The call cannot be served: why, what the caller is told, and what was known of it by then. */
 export interface Refused {
   refused: string
-  cause: 'CALL_REJECTED' | 'UNALLOCATED_NUMBER'
+  cause: 'CALL_REJECTED' | 'UNALLOCATED_NUMBER' | 'NORMAL_CIRCUIT_CONGESTION'
   known?: Pick<Found, 'accountId' | 'account' | 'device' | 'number' | 'from'>
 }
 

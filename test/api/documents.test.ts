@@ -316,6 +316,7 @@ test('an account tells what Kazoo’s clients look for, and what they send back 
     [],
   )
   t.is((await ask('PATCH', at, { enabled: false }, { token })).status, 403)
+  t.is((await ask('PATCH', at, { max_calls: 5 }, { token })).status, 403)
 })
 
 test('an account with descendants stays, and nobody deletes his own', async t => {

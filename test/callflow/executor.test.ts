@@ -97,6 +97,21 @@ for (const [what, changes, variables, why] of refusals) {
   })
 }
 
+test('an account has as many calls at one time as it may, and one more when one of them is over', async t => {
+  const { fake, dial, events, idle } = world(t, changed(documents({ module: 'wait_for_hangup' }), { account: { max_calls: 1 } }))
+  const first = dial()
+  await until('the first runs', () => events('call_started').length === 1)
+  const second = dial()
+  const { uuid, detail } = await fake.until('hangup')
+  t.deepEqual([uuid, detail], [second, 'NORMAL_CIRCUIT_CONGESTION'])
+  t.regex(String(events('call_refused')[0]?.['why']), /as many calls as it may: 1/)
+  fake.hangup(first)
+  await idle()
+  const third = dial()
+  await until('the third runs', () => events('call_started').length === 2)
+  fake.hangup(third)
+})
+
 test('a call while the store is away is told to come back later', async t => {
   const { dial, over, failing, events } = world(t, documents(play(440)))
   failing.with = new AppError('datastore_unreachable', 'no store')
