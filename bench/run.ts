@@ -10,6 +10,7 @@ import { mergeRow } from './merge.ts'
 import { patchRows } from './patch.ts'
 import { readsRow } from './reads.ts'
 import type { Row } from './row.ts'
+import { siprecRows } from './siprec.ts'
 import { startRows } from './start.ts'
 import { sweepRows } from './sweep.ts'
 import { uploadRows } from './upload.ts'
@@ -39,6 +40,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   embedded: () => on(startEmbeddedSwitch(), startRows),
   freeswitch: () => on(startRealSwitch(), startRows),
   mask: async () => [...(await on(startEmbeddedSwitch(), maskRows)), ...(await on(startRealSwitch(), maskRows))],
+  siprec: siprecRows,
   load: () => on(startEmbeddedSwitch(), loadRows),
 }
 

@@ -308,6 +308,8 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       await Promise.all([one?.bye(), ...taps.splice(0).map(tap => tap.end())])
     },
     async sent() {
+      // Who does not listen is sent nothing, and that is no fault.
+      if (!places.some(({ listens }) => listens)) return undefined
       try {
         const counts = await Promise.all(taps.map(tap => ports.node.packetsSent(tap.uuid)))
         return counts.reduce((sum, count) => sum + count, 0)

@@ -34,7 +34,7 @@ export interface Tap {
 }
 
 // Milliseconds.
-const COMES_WITHIN = 5000
+const COMES_WITHIN = 15_000
 const CONFIRMS_WITHIN = 3000
 
 /** `ended`: the leg is gone though nobody here ended it. Throws in words when there is no such leg to be had. */

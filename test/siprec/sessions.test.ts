@@ -325,6 +325,40 @@ test('started before the answer it is remembered, and discarded when the answer 
   t.true(await node.exists(leg.uuid))
 })
 
+test('the troubleshooting table: no audio that leaves the switch within 10 s is told in log and document, and the recording goes on', async t => {
+  const { siprec, call, request, document, node, lines } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  // As of a switch that has nothing to send, or may not.
+  Object.assign(node, { packetsSent: async () => 0 })
+  const leg = await call()
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  await until('it is told', async () => (await document(started.id))?.reason !== undefined)
+  t.is((await document(started.id))?.reason, 'no audio has left the switch for this server in 10 s; RTP from the switch to the server may be blocked')
+  t.is(lines.filter(({ event }) => event === 'siprec_without_audio').length, 1)
+  t.is(siprec.running(leg.uuid)[0]?.state, 'recording')
+})
+
+test('a switch that cannot make the recording leg fails this server with its cause, and one that does not confirm a pause has its legs ended', async t => {
+  const { siprec, call, request, document, node, cover, taps } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call({ talks: false })
+  const tap = node.tap.bind(node)
+  Object.assign(node, { tap: () => Promise.reject(new Error('-ERR NO_ROUTE')) })
+  const failed = await siprec.start(request(leg, server.uri))
+  t.is(await failed.begun, 'failed')
+  t.like(await document(failed.id), { servers: [{ state: 'failed', code: 500, reason: '-ERR NO_ROUTE' }] })
+  t.is(server.calls.length, 0)
+  Object.assign(node, { tap })
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  // The legs of the switch vanish at the moment they are to fall silent.
+  const gone = Promise.all((await taps()).map(one => node.hangup(one.uuid, 'NORMAL_CLEARING')))
+  await Promise.all([gone, cover('pause')])
+  await until('no leg may speak', async () => (await taps()).length === 0 || (await document(started.id))?.servers[0]?.state !== 'recording')
+  t.not((await document(started.id))?.servers[0]?.state, 'recording')
+})
+
 test('a name that the resolver knows reaches the server; one that leads nowhere is told with 503', async t => {
   const { siprec, call, request, document } = await siprecWorld(t)
   const server = await recordingServer(t)

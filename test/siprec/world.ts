@@ -57,10 +57,10 @@ export interface Place {
 }
 
 /** An embedded switch of its own, unless told another one. */
-export async function siprecWorld(t: ExecutionContext, given?: Place) {
+export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?: Place, embeddedSpeed = SPEED) {
   const dir = await mkdtemp(join(tmpdir(), 'callrec-siprec-'))
   const { log, lines } = notedLog()
-  const speed = given?.speed ?? SPEED
+  const speed = given?.speed ?? embeddedSpeed
   const place = given ?? (await embeddedPlace())
   const [clock, wall] = [systemClock(speed), systemClock()]
   const switches = connectSwitches({ nodes: [{ name: 'fs1', ...place }], clock, log })
