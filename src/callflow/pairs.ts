@@ -29,11 +29,13 @@ interface PairPorts extends Pick<Ports, 'switches' | 'store' | 'recorder' | 'sip
   isOwnBridge: (caller: string, callee: string) => boolean
 }
 
+const serves = ({ variables }: Leg): boolean => variables['callrec_recording_leg'] === 'true'
+
 /** Not of callrec's making and not in its hands: nobody has parked it for us. */
-const isForeign = ({ variables }: Leg): boolean =>
-  variables['callrec_account_id'] !== undefined &&
-  variables['callrec_recording_leg'] !== 'true' &&
-  ['callrec_node', 'callrec_call_id', 'callrec_destination'].every(name => variables[name] === undefined)
+const isForeign = (leg: Leg): boolean =>
+  leg.variables['callrec_account_id'] !== undefined &&
+  !serves(leg) &&
+  ['callrec_node', 'callrec_call_id', 'callrec_destination'].every(name => leg.variables[name] === undefined)
 
 export function watchPairs({ switches, store, recorder, siprec, log, config, lives, isRun, isOwnBridge }: PairPorts): Pairs {
   const partners = new Map<string, { node: string; other: string }>()
@@ -98,7 +100,8 @@ export function watchPairs({ switches, store, recorder, siprec, log, config, liv
     const before = left.map((uuid, at) => (uuid === [otherUuid, leg.uuid][at] ? undefined : uuid))
     work(leg, async () => {
       const other = await switches.node(leg.node).leg(otherUuid)
-      if (other === undefined) return
+      // A leg that serves a recording is no party to anything.
+      if (other === undefined || serves(leg) || serves(other)) return
       // The bridge of a flow that ran in an engine which is gone.
       if (other.variables['callrec_call_id'] === leg.uuid && before[0] === undefined) return
       await together(leg, other, [before[0], before[1]])

@@ -81,6 +81,18 @@ test('legs that are callrec’s own, serve a recording or name no account are no
   t.is(lines.filter(({ event }) => event === 'policy_decided').length, 1)
 })
 
+test('a bridge with a leg that serves a recording decides nothing', async t => {
+  const { fake, recording, lines } = world(t, recorded(everything))
+  const own = { callrec_account_id: ACCOUNT, callrec_device_id: ALICE_PHONE, current_application: 'playback' }
+  const talks = fake.leg(fake.waiting({ uuid: 'talks', answered: true, variables: own }))
+  fake.waiting({ uuid: 'listens', direction: 'outbound', answered: true, variables: { ...own, callrec_recording_leg: 'true' } })
+  fake.emit({ name: 'CHANNEL_BRIDGE', leg: talks, otherLeg: 'listens', at: 0 })
+  fake.emit({ name: 'CHANNEL_ANSWER', leg: talks, at: 0 })
+  await eventually('the answer', () => recording.started.length === 1)
+  t.is(recording.started[0]?.leg.uuid, 'talks')
+  t.is(lines.filter(({ event }) => event === 'policy_decided').length, 1)
+})
+
 test('foreign calls that are up when an engine starts are recorded from then on, alone or in a bridge', async t => {
   const own = { callrec_account_id: ACCOUNT, callrec_device_id: ALICE_PHONE, callrec_callflow_id: FLOW }
   const { fake, recording } = world(t, recorded(everything))
