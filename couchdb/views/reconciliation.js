@@ -12,7 +12,8 @@ export default {
         else if (doc.state === 'discarded') lists.push('discarded')
         else if (doc.state === 'failed') lists.push('missing')
         else lists.push('running')
-        if (delivery === 'stored') lists.push('delivered')
+        // Recording servers have theirs when it ends.
+        if (delivery === 'stored' || (doc.kind === 'siprec' && doc.state === 'stopped')) lists.push('delivered')
         else if (delivery === 'failed') lists.push('undelivered')
         else if (doc.state === 'stopped') lists.push('waiting')
         for (const list of lists) emit([day, list, doc.pvt_created, doc._id], null)

@@ -74,6 +74,8 @@ export type Tombstone = Pick<Recording, (typeof KEPT)[number]> & {
     reason: string
     /** A copy that is not callrec's to destroy. */
     delivered?: { to: string; at: string }
+    /** Recording servers (SIPREC) that heard it. */
+    servers?: string[]
   }
 }
 
@@ -82,12 +84,13 @@ export function tombstoneOf(recording: Recording, { who, reason }: Wish, now: nu
   const kept = Object.fromEntries(KEPT.flatMap(field => (recording[field] === undefined ? [] : [[field, recording[field]]])))
   const elsewhere = delivery?.state === 'stored' && delivery.destination !== STORE
   const delivered = elsewhere ? { delivered: { to: delivery.location ?? delivery.destination, at: delivery.stored_at ?? '' } } : {}
+  const heardBy = serversOf(recording['servers'])
   return {
     ...(kept as Pick<Recording, (typeof KEPT)[number]>),
     ...(pvt_voice === undefined ? {} : { pvt_voice: knownBy(pvt_voice) }),
     pvt_deleted: true,
     pvt_modified: toGregorian(now),
-    deleted: { at: new Date(now).toISOString(), who, reason, ...delivered },
+    deleted: { at: new Date(now).toISOString(), who, reason, ...delivered, ...(heardBy.length === 0 ? {} : { servers: heardBy }) },
   }
 }
 
@@ -95,6 +98,8 @@ const knownBy = ({ file_uuid, application_id }: VoiceFacts): Tombstone['pvt_voic
   file_uuid,
   ...(application_id === undefined ? {} : { application_id }),
 })
+
+const serversOf = (servers: unknown): string[] => (Array.isArray(servers) ? servers.map(({ uri }: { uri: string }) => uri) : [])
 
 export function createErasure({ store, spool, audit, clock, metrics, nodes, deliver }: ErasurePorts): Erasure {
   async function erase(recording: Stored<Recording>, wish: Wish): Promise<Stored<Tombstone>> {

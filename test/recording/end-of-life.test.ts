@@ -119,6 +119,7 @@ test('a tombstone names the copy that is not callrec’s to destroy', t => {
   t.deepEqual(deleted({ delivery }).delivered, { to: 'https://a.example/r/x.wav', at: '2026-05-16T00:00:01.000Z' })
   t.is(deleted({ delivery: { ...delivery, destination: 'store' } }).delivered, undefined)
   t.is(deleted({ delivery: { ...delivery, state: 'failed' } }).delivered, undefined)
+  t.deepEqual(deleted({ servers: [{ uri: 'sip:srs@a.example', state: 'stopped' }] }).servers, ['sip:srs@a.example'])
 })
 
 for (const state of ['failed', 'due'] as const) {
