@@ -12,6 +12,7 @@ import { firstStart } from '../src/api/first-start.ts'
 import { listen } from '../src/api/listen.ts'
 import type { ApiPorts } from '../src/api/route.ts'
 import { systemClock } from '../src/clock.ts'
+import { createEvents } from '../src/events.ts'
 import { audioFields, recordingOf } from '../src/recording/document.ts'
 import { type Effective, layer, merge } from '../src/recording/settings.ts'
 import { embeddedStore } from '../src/store/embedded.ts'
@@ -87,7 +88,17 @@ function portsOf(store: Store): ApiPorts {
     xmlCurl: { secret: '', networks: [] },
   }
   const random = (bytes: number): Buffer => randomBytes(bytes)
-  return { store, clock: systemClock(), log, random, modules: [], metrics: { count: quiet }, phones: { forget: async () => {} }, config } as unknown as ApiPorts
+  const ports = {
+    store,
+    clock: systemClock(),
+    log,
+    random,
+    modules: [],
+    metrics: { count: quiet },
+    phones: { forget: async () => {} },
+    events: createEvents(log),
+  }
+  return { ...ports, config } as unknown as ApiPorts
 }
 
 /** A server that does one thing. */

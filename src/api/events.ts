@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { RecordingEvent } from '../events.ts'
+import { tokenOf } from './auth.ts'
 import type { Fields } from './fields.ts'
 import type { Answer, Request, Room, Route } from './route.ts'
 
@@ -20,6 +21,8 @@ const MOST_BEHIND = 1_000_000
 /** Milliseconds: a proxy ends what is silent for a minute, and a token does not live for ever. */
 const HEARTBEAT = 15_000
 const LONGEST = 3_600_000
+/** Between two looks at whether the token is still what it was: a stream hears no more than a request would be told. */
+const LOOK = 2_500
 
 interface Kept {
   /** Grows by one; a restart begins anew. */
@@ -32,7 +35,7 @@ interface Account {
   streams: Set<(one: Kept) => void>
 }
 
-export function eventRoutes({ events, clock }: Room): Route[] {
+export function eventRoutes({ events, clock, sessions }: Room): Route[] {
   const accounts = new Map<string, Account>()
   let last = 0
 
@@ -62,13 +65,21 @@ export function eventRoutes({ events, clock }: Room): Route[] {
     if (!request.accept.includes(EVENT_STREAM)) return { data: account.kept.filter(mine).map(shown) }
     if (account.streams.size >= MOST_STREAMS) throw new AppError('too_many_requests', `the account has ${MOST_STREAMS} streams open`, { retry_after: 60 })
     const seen = Number(request.headers['last-event-id'] ?? 0)
-    return { stream: { type: EVENT_STREAM, body: open(account, clock, mine, Number.isFinite(seen) && seen <= last ? seen : 0) } }
+    const token = tokenOf(request.headers, request.query)
+    const holds = async (): Promise<boolean> => {
+      try {
+        return (await sessions.of(token)).who.level === request.who.level
+      } catch {
+        return false
+      }
+    }
+    return { stream: { type: EVENT_STREAM, body: open(account, clock, mine, holds, Number.isFinite(seen) && seen <= last ? seen : 0) } }
   }
 
   return [{ method: 'GET', path: '/v2/accounts/:account/events', access: 'user', streams: EVENT_STREAM, run: read }]
 }
 
-function open(account: Account, clock: Clock, mine: (one: Kept) => boolean, seen: number): PassThrough {
+function open(account: Account, clock: Clock, mine: (one: Kept) => boolean, holds: () => Promise<boolean>, seen: number): PassThrough {
   const body = new PassThrough()
   const write = (text: string): void => {
     if (body.writableLength > MOST_BEHIND) body.destroy()
@@ -84,16 +95,26 @@ function open(account: Account, clock: Clock, mine: (one: Kept) => boolean, seen
       beat()
     })
   }
+  let unlook = (): void => {}
+  const look = (): void => {
+    const then = (still: boolean): void => {
+      if (!still) body.end()
+      else if (!body.destroyed) look()
+    }
+    unlook = clock.after(LOOK, () => void holds().then(then))
+  }
   const end = clock.after(LONGEST, () => body.end())
   body.on('close', () => {
     account.streams.delete(tell)
     cancel()
+    unlook()
     end()
   })
   account.streams.add(tell)
   write(': events of recordings\n\n')
   for (const one of account.kept) if (one.id > seen) tell(one)
   beat()
+  look()
   return body
 }
 

@@ -63,6 +63,17 @@ test('whoever comes back says what he saw last and hears the rest', async t => {
   t.regex(await (await listen(undefined, { 'last-event-id': 'x' })).until('recording.resumed'), /recording\.started/)
 })
 
+test('a stream ends with the token it was asked for with, and when that means something else', async t => {
+  const { listen, ask, url, asAlice, id } = await setup(t)
+  const admin = await ask('PUT', `/v2/accounts/${id}/users`, { first_name: 'B', last_name: 'Oss', username: 'boss', password: 'p', priv_level: 'admin' })
+  const { body } = await asker(url)('PUT', '/v2/user_auth', { credentials: digest('md5', 'boss', 'p'), account_name: 'acme' })
+  const [out, demoted, stays] = [await listen(asAlice), await listen(body.auth_token), await listen(undefined)]
+  await asker(url)('DELETE', '/v2/token_auth', undefined, { token: asAlice })
+  await ask('PATCH', `/v2/accounts/${id}/users/${String(admin.body.data['id'])}`, { priv_level: 'user' })
+  for (const stream of [out, demoted]) await t.throwsAsync(stream.until('what never comes'), { message: /^it ended with/ })
+  t.regex(await stays.until(': events'), /events/)
+})
+
 test('without asking for a stream the latest are a list', async t => {
   const { tell, ask, id, asAlice, url } = await setup(t)
   for (let i = 0; i < 105; i++) await tell('recording.started')
