@@ -4,7 +4,7 @@
 
 import { within } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
-import type { RecordingEvent } from '../events.ts'
+import type { RecordingEvent, RecordingEventName } from '../events.ts'
 import type { Recording, VoiceFacts } from '../recording/document.ts'
 import type { Effective } from '../recording/settings.ts'
 import { IN_STORE } from '../recording/storage.ts'
@@ -25,6 +25,8 @@ const KEPT_DAYS = 30
 const SILENCE = 200
 /** Milliseconds of the wall until a blocking recording is no longer waited for: its file is still on its way. */
 const PATIENCE = 60_000
+/** After these there is a file to fetch, or never will be. */
+const ENDS: ReadonlySet<string> = new Set<RecordingEventName>(['recording.stored', 'recording.failed', 'recording.discarded', 'recording.missing'])
 const BEEP = 'tone_stream://%(500,0,1000)'
 
 export function settingsOf({ format, channels }: RecordAction): Effective {
@@ -89,7 +91,7 @@ export function startRecordings(ports: VoicePorts): Recordings {
 
   /** Not waited for by whoever tells: a slow application must not hold up the files of others. */
   function heard({ event, accountId, recordingId }: RecordingEvent): void {
-    if (event !== 'recording.stored' && event !== 'recording.failed') return
+    if (!ENDS.has(event)) return
     const work = tell(accountId, recordingId)
       .catch((error: unknown) => log.warn('voice_recording_untold', { account_id: accountId, recording_id: recordingId, why: reasonOf(error) }))
       .finally(() => {

@@ -129,7 +129,7 @@ calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in t
     )
   ) {
     const both = await files(speaks, 2)
-    t.deepEqual(new Set(both.map(kindOf)), new Set(['mp3', 'wav']))
+    for (const kind of ['mp3', 'wav']) t.is(both.filter(bytes => kindOf(bytes) === kind).length, 1, kind)
     const spoken = wavFrom(both.find(bytes => kindOf(bytes) === 'wav') ?? Buffer.alloc(0))
     const [said = new Int16Array(), heard = new Int16Array()] = spoken.samples
     t.true(spoken.seconds > 1, `${spoken.seconds} s`)

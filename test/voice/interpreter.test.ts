@@ -153,9 +153,10 @@ test('a recording whose file is lost is told as failed', async t => {
   t.like(told(HOOK)[0], { status: 'failed' })
 })
 
-test('a recording without a file is not waited for', async t => {
-  const { did, play } = voiceWorld(t, { ends: 'discarded' })
+test('a recording without a file is told as that, and not waited for', async t => {
+  const { did, told, play } = voiceWorld(t, { ends: 'discarded' })
   await play([TO_BE_TOLD, NEXT])
+  t.like(told(HOOK)[0], { status: 'failed', reason: 'empty' })
   t.true(dialled(did))
 })
 

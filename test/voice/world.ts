@@ -110,9 +110,9 @@ export function voiceWorld(t: ExecutionContext, { replies = {}, modules = {}, re
       did.push(`stop ${id}`)
       const recording = docs.get(id)
       if (recording === undefined) return
-      if (ends === 'discarded') return void docs.set(id, { ...recording, state: 'discarded' })
-      const stored = { ...recording, state: 'stopped', duration_ms: 3000, size: 96_044, delivery: { state: ends } } as unknown as Recording
-      docs.set(id, stored)
+      const ended =
+        ends === 'discarded' ? { state: 'discarded', reason: 'empty' } : { state: 'stopped', duration_ms: 3000, size: 96_044, delivery: { state: ends } }
+      docs.set(id, { ...recording, ...ended } as unknown as Recording)
       void events.tell({ event: `recording.${ends}`, accountId: ACCOUNT, recordingId: id, at: 0, recording: {} })
     },
     ended: () => Promise.resolve(),
