@@ -11,6 +11,7 @@ import test, { type ExecutionContext } from 'ava'
 import { readCredentials } from '../src/credentials.ts'
 import { packagePath } from '../src/root.ts'
 import { type RunningSimulator, stateFile } from '../src/simulator/launch.ts'
+import { embeddedStore } from '../src/store/embedded.ts'
 import { SPEED } from './helpers/engine.ts'
 import { until } from './helpers/wait.ts'
 
@@ -142,4 +143,24 @@ test('the simulator alone is reached as a switch on the event socket', async t =
   simulator.child.kill('SIGTERM')
   t.is(await simulator.ended, 0)
   t.is(await until('it to be missed', async () => (await fetch(`${url}/readyz`)).status === 503 && 503), 503)
+})
+
+test('alerts prints rules, verify wants days, and backup copies a store once and says why not twice', async t => {
+  const dir = await dataDirectory(t)
+  const alerts = callrec(t, ['alerts'], { SPOOL_MIN_FREE: '1MiB' })
+  t.is(await alerts.ended, 0, alerts.err())
+  t.true(alerts.out().startsWith('groups:\n  - name: callrec\n') && alerts.out().includes('callrec_spool_free_bytes < 2097152'))
+  const verify = callrec(t, ['verify', '--from', 'yesterday', '--to', '2026-05-16', '--data-dir', dir])
+  t.is(await verify.ended, 1)
+  t.regex(verify.err(), /must be a day such as 2026-05-16/)
+  const none = callrec(t, ['backup', '--data-dir', dir, '--to', join(dir, 'copy')])
+  t.is(await none.ended, 1)
+  t.regex(none.err(), /there is no embedded store in DATA_DIR/)
+  await (await embeddedStore({ dir })).close()
+  const copied = callrec(t, ['backup', '--data-dir', dir, '--to', join(dir, 'copy')])
+  t.is(await copied.ended, 0, copied.err())
+  t.regex(copied.out(), /^copied the documents and 0 attachments to /)
+  const again = callrec(t, ['backup', '--data-dir', dir, '--to', join(dir, 'copy')])
+  t.is(await again.ended, 1)
+  t.regex(again.err(), /already: name an empty directory/)
 })
