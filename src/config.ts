@@ -212,6 +212,9 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
   function sipAddress(): Config['sip'] {
     const bind = read('SIP_BIND', hostPort, { host: '127.0.0.1', port: list.length === 0 ? 0 : 5070 })
     const advertise = read('SIP_ADVERTISE', hostPort, undefined)
+    if (advertise === undefined && (bind.host === '0.0.0.0' || bind.host === '::')) {
+      problems.push(`SIP_ADVERTISE          missing – SIP_BIND is every address, so what others reach it at must be said`)
+    }
     return { bind, ...(advertise === undefined ? {} : { advertise }) }
   }
   const config: Config = {

@@ -51,6 +51,16 @@ test('every problem is named in one message', t => {
   t.is(message.split('\n').length, 7)
 })
 
+test('the SIP socket takes a free port beside the embedded switch, its own beside others, and must say where it is reached when it is everywhere', t => {
+  t.deepEqual(readConfig({}, {}).sip, { bind: { host: '127.0.0.1', port: 0 } })
+  t.deepEqual(readConfig({ FREESWITCH_ESL: ':x@127.0.0.1:8021' }, {}).sip, { bind: { host: '127.0.0.1', port: 5070 } })
+  const everywhere = { SIP_BIND: '0.0.0.0:5070', SIP_ADVERTISE: 'pbx.example.com:5071' }
+  t.deepEqual(readConfig(everywhere, {}).sip, { bind: { host: '0.0.0.0', port: 5070 }, advertise: { host: 'pbx.example.com', port: 5071 } })
+  t.deepEqual(readConfig({ SIP_BIND: '[::1]:5070' }, {}).sip.bind, { host: '::1', port: 5070 })
+  t.regex(refusal({ SIP_BIND: '0.0.0.0:5070' }), /SIP_ADVERTISE .*missing/)
+  t.regex(refusal({ SIP_BIND: 'everywhere' }), /SIP_BIND .*host:port/)
+})
+
 test('a misspelt name is hinted at, a foreign one is not', t => {
   t.regex(refusal({ COUCH_DB_URL: 'http://x' }), /COUCH_DB_URL .*did you mean COUCHDB_URL\?/)
   t.regex(refusal({ MAX_TIMELIMIT: '60' }), /did you mean MAX_TIME_LIMIT\?/)

@@ -22,8 +22,8 @@ test('a user with siprec_server is heard by that server, with no node in any flo
   const engine = await startEngine(t)
   const server = await recordingServer(t)
   const { client } = engine
-  const { id: account } = await client.put<Id>(`accounts/${client.accountId}`, { name: 'siprec' })
-  const at = `accounts/${account}`
+  // The account itself: no parent of it may end its recordings.
+  const at = `accounts/${client.accountId}`
   const { id: alice } = await client.put<Id>(`${at}/users`, { first_name: 'Alice', last_name: 'Heard' })
   const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice-phone', owner_id: alice, sip: { username: 'alice', password: 'alice-secret' } })
   const { id: bob } = await client.put<Id>(`${at}/users`, { first_name: 'Bob', last_name: 'Other' })
@@ -55,6 +55,11 @@ test('a user with siprec_server is heard by that server, with no node in any flo
     (await engine.client.get<Listed[]>(`${at}/recordings`)).find(({ kind, state }) => kind === 'siprec' && state === 'stopped'),
   )
   t.like(ended, { servers: [{ uri: server.uri, state: 'stopped' }] })
+  const headers = { 'X-Auth-Token': engine.client.token }
+  const audio = await fetch(`${engine.url}/v2/${at}/recordings/${ended.id}?accept=audio/mpeg`, { headers })
+  t.is(audio.status, 404, 'its audio is at the servers')
+  t.is((await fetch(`${engine.url}/v2/${at}/recordings/${ended.id}`, { method: 'DELETE', headers })).status, 200)
+  t.false((await engine.client.get<Listed[]>(`${at}/recordings`)).some(({ id }) => id === ended.id))
   // The file of the same call runs beside it.
   t.true((await engine.client.get<Listed[]>(`${at}/recordings`)).some(({ kind }) => kind === 'file'))
   await engine.client.post(`${at}/channels/${call}`, { action: 'siprec_recording', data: { activity: 'start', server: server.uri, required: true } })
