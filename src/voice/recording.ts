@@ -135,7 +135,9 @@ export function startRecordings(ports: VoicePorts): Recordings {
     }
     const { id, state, reason } = await call.startRecording(settingsOf(action), voice)
     if (state === 'failed') {
-      void report.tell({ ...failure(voice), reason: reason ?? 'it could not be started' }, to)
+      // One that has a document is told of as any other that came to nothing.
+      const known = await store.get(recordingDb(call.accountId, id), id).catch(() => undefined)
+      if (known === undefined) void report.tell({ ...failure(voice), reason: reason ?? 'it could not be started' }, to)
       return
     }
     if (!isBlocking(action)) return

@@ -2,7 +2,7 @@ import test from 'ava'
 import { existsSync, readdirSync } from 'node:fs'
 import { AppError } from '../../src/errors.ts'
 import { speakable } from '../../src/voice/sound.ts'
-import { EVENTS, LEG, voiceWorld } from './world.ts'
+import { ACCOUNT, EVENTS, LEG, voiceWorld } from './world.ts'
 
 const HOOK = 'https://app.example.com/recorded'
 const NEXT = { action: 'connect', endpoint: [{ type: 'phone', number: '+4930' }] }
@@ -145,6 +145,23 @@ test('a recording that cannot begin is told, and the call goes on', async t => {
   t.like(told(HOOK)[0], { status: 'failed', reason: 'the disk is full', conversation_uuid: `CON-${LEG}` })
   t.false(did.includes('listen'))
   t.true(dialled(did))
+})
+
+test('a recording that cannot begin and has a document is told of once', async t => {
+  const { call, docs, events, told, play } = voiceWorld(t)
+  const { startRecording } = call
+  call.startRecording = async (settings, facts) => {
+    const started = await startRecording(settings, facts)
+    const recording = docs.get(started.id)
+    if (recording !== undefined) docs.set(started.id, { ...recording, state: 'failed', reason: 'spool_unwritable' })
+    await events.tell({ event: 'recording.missing', accountId: ACCOUNT, recordingId: started.id, at: 0, recording: {} })
+    return { ...started, state: 'failed', reason: 'spool_unwritable' }
+  }
+  await play([TO_BE_TOLD])
+  t.deepEqual(
+    told(HOOK).map(({ reason }) => reason),
+    ['spool_unwritable'],
+  )
 })
 
 test('a recording whose file is lost is told as failed', async t => {
