@@ -93,8 +93,9 @@ export function watchOrphans({ switches, clock, log, anew }: { switches: Switche
       if (!known.has(leg.uuid)) return
       if (name === 'CHANNEL_BRIDGE') adopt(leg)
       else if (name === 'CHANNEL_UNBRIDGE') hangup(leg)
-      // In park again it is a new call (REFER), or gone.
-      else if (name === 'CHANNEL_PARK' || name === 'CHANNEL_HANGUP_COMPLETE' || name === 'CHANNEL_DESTROY') forget(leg.uuid)
+      // A new call (REFER). With its place still on it, it only waits: a bridge has failed, or a phone has put it aside.
+      else if (name === 'CHANNEL_PARK' && leg.variables['callrec_node'] === undefined) forget(leg.uuid)
+      else if (name === 'CHANNEL_HANGUP_COMPLETE' || name === 'CHANNEL_DESTROY') forget(leg.uuid)
     },
     leave(name) {
       for (const [uuid, { node }] of known) if (node === name) forget(uuid)

@@ -225,6 +225,22 @@ test('a call without a flow that hangs up, or parks anew, is nobody’s any more
   t.deepEqual(played(fake.executed()), ['440'])
 })
 
+test('a call without a flow whose bridge fails is not left in silence for ever', async t => {
+  const { fake, clock } = world(t, documents(play(440)))
+  const variables = { callrec_account_id: ACCOUNT, callrec_device_id: ALICE_PHONE, callrec_node: '/', current_application: 'bridge' }
+  const leg = fake.waiting({ destination: '1000', variables })
+  fake.emit({ name: 'node_up', node: 'fs1' })
+  await until('it is known', () => clock.waits().length === 1)
+  const parked = { ...fake.leg(leg), variables: { ...variables, current_application: 'park', originate_disposition: 'USER_BUSY' } }
+  fake.legs.set(leg, parked)
+  fake.emit({ name: 'CHANNEL_PARK', leg: parked, at: 0 })
+  t.is(clock.waits().length, 1)
+  clock.advance(60_000)
+  await until('it is looked at again', () => clock.waits().length === 1)
+  clock.advance(60_000)
+  t.is((await fake.until('hangup')).detail, 'NORMAL_TEMPORARY_FAILURE')
+})
+
 test('a switch that cannot be asked about a call without a flow brings it back when it can', async t => {
   const { fake, clock, events } = world(t, documents(play(440)))
   fake.waiting({ variables: { callrec_account_id: ACCOUNT, callrec_node: '/', current_application: 'playback' } })
