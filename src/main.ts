@@ -28,6 +28,7 @@ import { startDelivery } from './recording/delivery.ts'
 import { tryOut } from './recording/destinations.ts'
 import { createErasure } from './recording/erasure.ts'
 import { limitedSpool } from './recording/quota.ts'
+import { openJournal } from './recording/journal.ts'
 import { startRecorder } from './recording/recorder.ts'
 import { createCheck } from './recording/integrity.ts'
 import { startRetention } from './recording/retention.ts'
@@ -88,6 +89,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     if (store.kind === 'embedded') await preparation.ready
     const metrics = createMetrics(wall)
     const spool = limitedSpool(openSpool(config.spool), { store, clock: wall, log, quota: config.spool.quota })
+    const journal = openJournal(spool)
     await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))
     const switches = own(connectSwitches({ nodes: await addresses(config), clock: callClock, log }))
     const ownership = { engine: await engineId(config), epoch: hex(4), clock: wall, log }
@@ -118,6 +120,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         store,
         switches: driven,
         spool,
+        journal,
         clock: callClock,
         log,
         metrics,

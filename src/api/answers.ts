@@ -100,10 +100,14 @@ function notModified(ctx: Context, { file }: Answer): void {
   ctx.body = null
 }
 
+/** Seconds after which a neighbour that is away is worth asking again. */
+const AWAY = 5
+
 function refuse(ctx: Context, error: AppError, frame: Frame): void {
   ctx.status = error.status
   const { retry_after, length, allow } = error.data as { retry_after?: number; length?: number; allow?: string }
-  if (retry_after !== undefined) ctx.set('retry-after', String(retry_after))
+  const seconds = retry_after ?? (error.status === 503 && error.retry ? AWAY : undefined)
+  if (seconds !== undefined) ctx.set('retry-after', String(seconds))
   if (allow !== undefined) ctx.set('allow', allow)
   if (error.code === 'range_not_satisfiable') ctx.set('content-range', `bytes */${length}`)
   // What is left of its body is not read, so nothing else can follow on this connection.

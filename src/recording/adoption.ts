@@ -6,15 +6,18 @@ import type { Clock } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
-import { IN_FLIGHT, type InFlight, type Recording, recordingDbOf } from './document.ts'
+import { IN_FLIGHT, type InFlight, inFlightOf, type NewRecording, type Recording, recordingDbOf, recordingOf } from './document.ts'
 import type { CallCovers } from './cover-call.ts'
+import type { Journal } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
+import { Papers } from './papers.ts'
 import type { Roster } from './roster.ts'
 import type { Spool } from './spool.ts'
 
 export interface AdoptionPorts {
   store: Store
   spool: Spool
+  journal: Journal
   clock: Clock
   log: Log
 }
@@ -67,6 +70,7 @@ export class Adoption {
     const { store, log } = this.#ports
     const roster = this.#roster
     if (this.#closed) return
+    for (const made of await this.#ports.journal.read(node)) if (roster.get(made.id) === undefined) await this.#replay(made)
     const covered = await this.#covers.load(node)
     const rows = await store.query(IN_FLIGHT, 'in_flight/by_node', { startKey: [node], endKey: [node, {}], includeDocs: true })
     for (const { doc } of rows) {
@@ -82,6 +86,20 @@ export class Adoption {
     await Promise.all(found.map(one => one.reconcile()))
     await Promise.all(covered.map(interactionId => this.#covers.forgetIfOver(node, interactionId)))
     log.info('recordings_adopted', { node, recordings: found.length })
+  }
+
+  /** The store was away when it began, and the engine that had it is gone. */
+  async #replay(made: NewRecording): Promise<void> {
+    const { store, clock, journal, log } = this.#ports
+    const [inFlight, recording] = [inFlightOf(made), recordingOf(made)]
+    const known = await store.get<Recording>(recordingDbOf(inFlight), made.id).catch((error: unknown) => {
+      if (isCode(error, 'datastore_missing')) return undefined
+      throw error
+    })
+    if (known === undefined) await new Papers(store, clock, inFlight, recording).save()
+    else if (!isEnd(known.state) && (await store.get(IN_FLIGHT, made.id)) === undefined) await store.put(IN_FLIGHT, inFlight)
+    await journal.remove(made)
+    log.info('journal_replayed', { account_id: made.accountId, recording_id: made.id, node: made.node })
   }
 
   /** Cut off between its last two writes, or before the second of its first two: then the switch was never asked. */

@@ -16,6 +16,7 @@ import type { InFlight, Origin, Recording } from './document.ts'
 import { Ending } from './ending.ts'
 import { UNHEARD } from './finish.ts'
 import { type Command, type Cover, command, type Effect, type Fact, type State, runs, type Step, step } from './lifecycle.ts'
+import type { Journal } from './journal.ts'
 import { Papers } from './papers.ts'
 import type { Spool } from './spool.ts'
 import { type Limit, limitOf, Tape } from './tape.ts'
@@ -26,6 +27,7 @@ export interface LivePorts {
   store: Store
   node: (name: string) => SwitchNode
   spool: Spool
+  journal: Journal
   clock: Clock
   log: Log
   metrics: Metrics
@@ -65,6 +67,7 @@ export class Live {
   readonly #covering: Covering
   #inputs: Promise<unknown> = Promise.resolve()
   #cause: string | undefined
+  #journaled = false
   #settled: () => void = () => {}
   /** Audio runs, or never will. */
   readonly begun = new Promise<void>(resolve => {
@@ -271,9 +274,7 @@ export class Live {
       case 'await_stop':
         return this.#watchdog.ends()
       case 'save':
-        return this.#papers
-          .save()
-          .catch((error: unknown) => this.#ports.log.warn('recording_state_not_saved', { ...this.#papers.ids, state: this.state, reason: reasonOf(error) }))
+        return this.#save()
       case 'finish':
         return this.#untilSaved(() => this.#ending.finish(this.#ended()))
       case 'drop':
@@ -339,6 +340,35 @@ export class Live {
     return { cause: this.#cause, ranMs: this.#endedAt === undefined ? undefined : this.#ran(this.#endedAt), sinceMs: this.#ran() }
   }
 
+  /** The store was away for its first documents, and the journal has them. */
+  saveLater(error: unknown): void {
+    this.#journaled = true
+    this.#saveAgain(error)
+  }
+
+  #saveAgain(error: unknown): void {
+    const again = this.#watchdog.saveAgain(() => this.#next(() => this.#save()))
+    this.#ports.log.warn('recording_state_not_saved', { ...this.#papers.ids, state: this.state, reason: reasonOf(error), again_in_ms: again })
+  }
+
+  async #save(): Promise<void> {
+    try {
+      await this.#papers.save()
+      await this.#unjournal()
+    } catch (error) {
+      this.#saveAgain(error)
+    }
+  }
+
+  /** What stays there is found to be done at the next start. */
+  async #unjournal(): Promise<void> {
+    if (!this.#journaled) return
+    this.#journaled = false
+    await this.#ports.journal
+      .remove(this)
+      .catch((error: unknown) => this.#ports.log.warn('journal_not_removed', { ...this.#papers.ids, reason: reasonOf(error) }))
+  }
+
   /** The end of a recording is not given up because the store is away. */
   async #untilSaved(run: () => Promise<void>): Promise<void> {
     this.#watchdog.clear()
@@ -348,6 +378,7 @@ export class Live {
       const again = this.#watchdog.saveAgain(() => this.#next(() => this.#untilSaved(run)))
       return this.#ports.log.error('recording_end_not_saved', { ...this.#papers.ids, reason: reasonOf(error), again_in_ms: again })
     }
+    await this.#unjournal()
     this.#settled()
     this.#on.end()
   }

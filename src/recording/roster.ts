@@ -2,6 +2,7 @@
 
 import type { Wish } from './covers.ts'
 import { type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
+import { isStoreAway } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
 import { Live, type LivePorts } from './live.ts'
 
@@ -60,14 +61,20 @@ export class Roster {
     return one
   }
 
-  /** A new recording, once both its documents are written; when they cannot be there is none, and this rejects. */
+  /** A new recording, once both its documents are written, or the journal while the store is away; else there is none, and this rejects. */
   async enter(made: NewRecording): Promise<Live> {
     const one = this.watch(inFlightOf(made), recordingOf(made))
     try {
       await one.write()
     } catch (error) {
-      this.#forget(one)
-      throw error
+      try {
+        if (!isStoreAway(error)) throw error
+        await this.#ports.journal.write(made)
+      } catch (cause) {
+        this.#forget(one)
+        throw cause
+      }
+      one.saveLater(error)
     }
     return one
   }

@@ -48,10 +48,12 @@ test('what fails inside is a 500 that tells the log everything and the client no
   t.is(line?.['request_id'], body['request_id'])
 })
 
-test('a store that is away is a 503 without its address', async t => {
+test('a store that is away is a 503 without its address, and says when to come back', async t => {
   const { ask, at, store } = await tenantWorld(t)
   Object.assign(store, { query: () => Promise.reject(new AppError('datastore_unreachable', 'http://user:pass@couch:5984 did not answer')) })
-  t.like(await ask('GET', `${at}/users`), {
+  const answer = await ask('GET', `${at}/users`)
+  t.is(answer.headers.get('retry-after'), '5')
+  t.like(answer, {
     status: 503,
     body: { message: 'datastore_unreachable', data: { message: 'datastore timeout: the embedded store does not answer; try again' } },
   })

@@ -18,6 +18,7 @@ import { tenantClient } from '../../src/net/client.ts'
 import { createAudit } from '../../src/recording/audit.ts'
 import { startDelivery } from '../../src/recording/delivery.ts'
 import { IN_FLIGHT, type InFlight, type Recording } from '../../src/recording/document.ts'
+import { openJournal } from '../../src/recording/journal.ts'
 import { startRecorder } from '../../src/recording/recorder.ts'
 import { openSpool } from '../../src/recording/spool.ts'
 import { startSimulator } from '../../src/simulator/simulator.ts'
@@ -159,7 +160,14 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
     const client = tenantClient({ allow: ['127.0.0.0/8'], clock: wall })
     const sockets = (): void => void Promise.all([pool.close(), client.close()])
     const it = mortal(diesAt, sockets)
-    const ports = { store: it.store(store), spool: it.spool(spool), log: silent, metrics: unmeasured, events: createEvents(silent) }
+    const ports = {
+      store: it.store(store),
+      spool: it.spool(spool),
+      journal: openJournal(spool),
+      log: silent,
+      metrics: unmeasured,
+      events: createEvents(silent),
+    }
     const clock = it.clock(systemClock(SPEED))
     const own = it.clock(wall)
     const http = it.http(client)
@@ -233,7 +241,8 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
         const mine = sent.filter(({ key }) => key === id)
         if (state === 'failed' || state === 'discarded') {
           if ((reason ?? '') === '') found.push(`${id} is ${state} without a reason`)
-          if (begun.has(id) && state === 'failed') found.push(`${id} began and is failed: ${reason}`)
+          const audio = mine.length > 0 || (await spool.size(`${name}/${id.slice(0, 6)}/${id}.wav`)) !== undefined
+          if (begun.has(id) && state === 'failed' && audio) found.push(`${id} began and is failed: ${reason}`)
         } else if (state !== 'stopped' || delivery?.state !== 'stored')
           found.push(`${id} is left ${state}, ${delivery?.state ?? 'with nothing about its delivery'}`)
         else if (!mine.some(({ whole }) => whole)) found.push(`${id} says stored and never arrived`)

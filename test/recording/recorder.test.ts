@@ -9,7 +9,7 @@ import type { RecordingEvent } from '../../src/events.ts'
 import { silent } from '../../src/log.ts'
 import type { Covered } from '../../src/recording/cover-call.ts'
 import { CALLS, type Wish } from '../../src/recording/covers.ts'
-import { type CallFacts, IN_FLIGHT, type InFlight, type Recording } from '../../src/recording/document.ts'
+import { type CallFacts, IN_FLIGHT, type InFlight, type NewRecording, type Recording } from '../../src/recording/document.ts'
 import type { Cover } from '../../src/recording/lifecycle.ts'
 import { type Recorder, startRecorder } from '../../src/recording/recorder.ts'
 import type { StartRequest } from '../../src/recording/starting.ts'
@@ -129,6 +129,8 @@ async function setup(t: ExecutionContext) {
       value: (...args: Parameters<Store['query']>) => (storeFails.reading === undefined ? real.query(...args) : Promise.reject(storeFails.reading)),
     },
   }) as Store
+  const journal = new Map<string, NewRecording>()
+  const journalFails: { with?: AppError } = {}
   let delivered = 0
   const told: RecordingEvent[] = []
   const { metrics, counts } = tally()
@@ -137,6 +139,14 @@ async function setup(t: ExecutionContext) {
       switches,
       store,
       spool,
+      journal: {
+        async write(made) {
+          if (journalFails.with !== undefined) throw journalFails.with
+          journal.set(made.id, made)
+        },
+        read: async () => [...journal.values()],
+        remove: async ({ id }) => void journal.delete(id),
+      },
       clock,
       log: silent,
       metrics,
@@ -165,6 +175,8 @@ async function setup(t: ExecutionContext) {
     removed,
     spoolFails,
     storeFails,
+    journal,
+    journalFails,
     real,
     tell,
     standby: () => {
@@ -202,7 +214,7 @@ async function setup(t: ExecutionContext) {
     /** The state the store holds. */
     reaches: (id: string, state: string) =>
       until(`${id} is ${state}`, async () => {
-        const found = await real.get<Recording>(recordingDb(ACCOUNT, id), id)
+        const found = await real.get<Recording>(recordingDb(ACCOUNT, id), id).catch(() => undefined)
         return found?.state === state && found
       }),
     running: (id: string, state: string) => until(`${id} runs as ${state}`, () => recorder.running(LEG).some(one => one.id === id && one.state === state)),
@@ -494,10 +506,67 @@ test('mp3 asked of a switch that cannot write it becomes wav, and the document s
   t.is((await w.recording((await w.start()).id)).warnings, undefined)
 })
 
-test('a store that is away when a recording is asked for fails it and leaves the call alone', async t => {
+test('a store that is away when a recording is asked for costs nothing: the journal has it until the store is back', async t => {
   const w = await setup(t)
   w.storeFails.with = new AppError('datastore_unreachable', 'away')
-  t.like(await w.start(), { state: 'failed', joined: false, reason: 'away' })
+  const { id, state } = await w.start()
+  t.is(state, 'starting')
+  t.deepEqual([...w.journal.keys()], [id])
+  t.deepEqual(w.sent, [`record ${LEG} ${w.path(id)}`])
+  w.started(id)
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.clock.advance(5_000)
+  t.deepEqual([...w.journal.keys()], [id], 'as long as the store is away')
+  delete w.storeFails.with
+  await until('its patience is set', () => w.clock.waits().includes(5_000))
+  w.clock.advance(5_000)
+  await w.reaches(id, 'recording')
+  await until('the journal is empty', () => w.journal.size === 0)
+  w.stopped(id)
+  t.like(await w.reaches(id, 'stopped'), { duration_ms: 10_000 })
+})
+
+test('what only the journal knew when the engine was killed is replayed once, and finished from its file', async t => {
+  const w = await setup(t)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  const { id } = await w.start()
+  await w.restart()
+  delete w.storeFails.with
+  w.recorded.clear()
+  w.legs.delete(LEG)
+  w.files.set(w.file(id), WHOLE)
+  w.tell({ name: 'node_up', node: 'fs1' })
+  t.like(await w.reaches(id, 'stopped'), { duration_ms: 10_000 })
+  t.is(w.journal.size, 0)
+  await until('it is due', async () => (await w.inFlight(id))?.delivery?.state === 'due')
+})
+
+test('what the journal still has of a recording that is over is thrown away', async t => {
+  const w = await setup(t)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  const { id } = await w.start()
+  const [made] = w.journal.values()
+  delete w.storeFails.with
+  w.started(id)
+  w.files.set(w.file(id), WHOLE)
+  w.stopped(id)
+  await w.reaches(id, 'stopped')
+  await until('it is over', () => w.recorder().running(LEG).length === 0)
+  await w.real.purge(IN_FLIGHT, id)
+  if (made !== undefined) w.journal.set(id, made)
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('the journal is empty', () => w.journal.size === 0)
+  t.is(await w.inFlight(id), undefined)
+  t.like(await w.recording(id), { state: 'stopped' })
+})
+
+test('a store that is away, and a spool that cannot be written either, fail a recording and leave the call alone', async t => {
+  const w = await setup(t)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  w.journalFails.with = new AppError('spool_unwritable', 'full')
+  t.like(await w.start(), { state: 'failed', joined: false, reason: 'full' })
   t.deepEqual(w.recorder().running(LEG), [])
   t.deepEqual(w.sent, [])
 })
@@ -790,13 +859,14 @@ test('what became of each recording is counted once, and so is a fact told twice
   w.fails.set('record', 'switch_refused')
   await w.start({ format: 'wav' })
   w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  w.journalFails.with = new AppError('spool_unwritable', 'full')
   await w.start({ format: 'wav' })
   t.deepEqual(w.counts, {
     'callrec_recordings_total started': 1,
     'callrec_recording_facts_repeated_total RECORD_START': 1,
     'callrec_recordings_total stopped': 1,
     'callrec_recordings_total failed switch_refused': 1,
-    'callrec_recordings_total failed datastore_unreachable': 1,
+    'callrec_recordings_total failed spool_unwritable': 1,
   })
 })
 
