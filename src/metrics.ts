@@ -12,6 +12,10 @@ export const COUNTED = {
     labels: ['outcome', 'reason'],
   },
   callrec_recording_facts_repeated_total: { help: 'What a switch told of a recording again, or too late to change anything', labels: ['fact'] },
+  callrec_recordings_stalled_total: {
+    help: 'Times that the file of a running recording stopped growing: for want of room on the disk, or of media (hold, too)',
+    labels: ['reason'],
+  },
   callrec_delivery_attempts_total: { help: 'Attempts to take a file to where it was to go', labels: [] },
   callrec_deliveries_total: {
     help: 'Attempts by what became of them: stored, postponed (there will be another), failed (given up, the file is kept) or dropped (the recording was deleted)',

@@ -92,6 +92,8 @@ export class Live {
       tell: (fact, told) => this.tell(fact, told),
       reconcile: () => this.reconcile(),
       stopAgain: () => this.#next(() => this.#perform('send_stop')),
+      paused: () => this.state === 'paused' || this.state === 'masked_paused',
+      warn: text => this.#papers.warn(text),
       full: on.full,
     })
   }

@@ -33,7 +33,7 @@ export interface TapePorts {
 }
 
 /** Bytes of a WAV header with no audio behind it. */
-const EMPTY_FILE = 44
+export const EMPTY_FILE = 44
 
 export class Tape {
   readonly #ports: TapePorts
@@ -103,7 +103,17 @@ export class Tape {
   }
 
   async hasAudio(): Promise<boolean> {
-    return ((await this.#ports.spool.size(this.#label.file)) ?? 0) > EMPTY_FILE
+    return (await this.size()) > EMPTY_FILE
+  }
+
+  /** Bytes; 0 where there is no file. */
+  async size(): Promise<number> {
+    return (await this.#ports.spool.size(this.#label.file)) ?? 0
+  }
+
+  /** Throws `spool_unwritable` where the disk is full. */
+  room(): Promise<void> {
+    return this.#ports.spool.check()
   }
 
   get #node(): SwitchNode {

@@ -3,8 +3,9 @@
 import type { Clock } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
 import type { Facts, Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 import type { Fact } from './lifecycle.ts'
-import type { Limit, Tape } from './tape.ts'
+import { EMPTY_FILE, type Limit, type Tape } from './tape.ts'
 import { createTimers, type Timers } from './timers.ts'
 
 // Milliseconds of call time.
@@ -13,6 +14,8 @@ const STOP_GRACE = 30_000
 const START_GRACE = 10_000
 /** FreeSWITCH writes in blocks of 64 KB, which at 8 kHz mono is some 4 seconds. */
 const MEDIA_GRACE = 10_000
+/** Between two looks at a file that should grow. */
+const GROWTH = 30_000
 /** Until a next part that did not begin is tried again. */
 const NEXT_PART_AGAIN = 60_000
 /** Until a write that the store refused is tried again. */
@@ -23,6 +26,10 @@ export interface Watched {
   tell(fact: Fact, told?: { reason: string }): Promise<void>
   reconcile(): Promise<void>
   stopAgain(): Promise<void>
+  /** Its file is not to grow now. */
+  paused(): boolean
+  /** Something to be read in its document. */
+  warn(text: string): void
   /** The longest file there may be is full, and nobody asked for the recording to end there. */
   full(): Promise<void>
 }
@@ -30,17 +37,20 @@ export interface Watched {
 export interface WatchdogPorts {
   clock: Clock
   log: Log
+  metrics: Metrics
 }
 
 export class Watchdog {
   readonly #log: Log
+  readonly #metrics: Metrics
   readonly #timers: Timers
   readonly #limit: Limit
   readonly #tape: Tape
   readonly #watched: Watched
 
-  constructor({ clock, log }: WatchdogPorts, limit: Limit, tape: Tape, watched: Watched) {
+  constructor({ clock, log, metrics }: WatchdogPorts, limit: Limit, tape: Tape, watched: Watched) {
     this.#log = log
+    this.#metrics = metrics
     this.#limit = limit
     this.#tape = tape
     this.#watched = watched
@@ -85,9 +95,27 @@ export class Watchdog {
 
   // RECORD_START is no proof of audio: with bypassed media it comes and no file does (reference: seen on 1.11).
   async #checkMedia(): Promise<void> {
-    if (await this.#tape.hasAudio()) return
+    const size = await this.#tape.size()
+    if (size > EMPTY_FILE) return this.#lookAgain(size, false)
     this.#log.error('recording_without_media', { ...this.#watched.ids, path: this.#tape.path })
     await this.#watched.tell('no_media', { reason: 'no_media' })
+  }
+
+  /** Hold stops a file as a full disk does, and neither ends the recording: it goes on when it can, and is told of once each time. */
+  async #grew(before: number, stood: boolean): Promise<void> {
+    const size = await this.#tape.size()
+    const stands = !this.#watched.paused() && size <= before
+    if (stands && !stood) {
+      const disk = await this.#tape.room().then(() => undefined, reasonOf)
+      this.#log.error('recording_not_growing', { ...this.#watched.ids, path: this.#tape.path, disk })
+      this.#metrics.count('callrec_recordings_stalled_total', { reason: disk === undefined ? 'media' : 'disk' })
+      this.#watched.warn(`its file stopped growing for a while: ${disk ?? 'it was on hold, or its media did not pass the switch'}`)
+    }
+    this.#lookAgain(size, stands)
+  }
+
+  #lookAgain(size: number, stood: boolean): void {
+    this.#timers.set('growth', GROWTH, () => this.#grew(size, stood))
   }
 
   /** RECORD_STOP did not come in time: stopped again if it still runs, else finished from the file. */

@@ -624,6 +624,35 @@ test('audio that is missing from the file by more than two seconds is told in th
   t.is((await ran(20_000, false)).warnings, undefined)
 })
 
+test('a disk that is full while a recording runs is told once, in the document, the log and a figure, and the recording goes on', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  w.started(id)
+  await w.running(id, 'recording')
+  const look = async (ms: number): Promise<void> => {
+    const next = w.clock.waits().length
+    w.clock.advance(ms)
+    await until('the next look', () => w.clock.waits().length === next)
+  }
+  w.files.set(w.file(id), { ...WHOLE, size: 100_000 })
+  await look(10_000)
+  w.files.set(w.file(id), { ...WHOLE, size: 130_000 })
+  await look(30_000)
+  t.is(w.counts['callrec_recordings_stalled_total disk'], undefined)
+  w.spoolFails.set('check', new AppError('spool_unwritable', 'the disk is full'))
+  await look(30_000)
+  await look(30_000)
+  t.is(w.counts['callrec_recordings_stalled_total disk'], 1)
+  w.spoolFails.clear()
+  w.files.set(w.file(id), WHOLE)
+  await look(30_000)
+  await look(30_000)
+  t.is(w.counts['callrec_recordings_stalled_total media'], 1, 'it grew again, and stopped again')
+  w.stopped(id)
+  const { warnings = [] } = await w.reaches(id, 'stopped')
+  t.true(warnings.some(text => text === 'its file stopped growing for a while: the disk is full'))
+})
+
 test('a file that does not grow is a failure for want of media', async t => {
   const w = await setup(t)
   const { id } = await w.start()
