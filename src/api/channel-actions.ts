@@ -80,6 +80,8 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
       switch (step.module) {
         case 'record_call':
           return record(request, channel, step.data)
+        case 'siprec_recording':
+          return siprec(request, channel, step.data)
         case 'transfer':
           return transfer(channel, step.data['target'])
         default:
@@ -91,7 +93,7 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
 }
 
 /** What the data of an action is checked by. */
-const SCHEMAS: Readonly<Record<string, string>> = { record: 'metaflows.record_call', siprec_recording: 'callflows.siprec_recording' }
+const SCHEMAS: Readonly<Record<string, string>> = { record: 'metaflows.record_call', siprec_recording: 'metaflows.siprec_recording' }
 
 const byWhom = ({ who }: Request): string => (who.ownerId === undefined ? 'api' : `api ${who.ownerId}`)
 

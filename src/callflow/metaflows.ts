@@ -125,6 +125,9 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
         await control.record({ accountId, leg, action: RECORD_ACTIONS.find(one => one === action) ?? 'toggle', settings, by })
         return
       }
+      case 'siprec_recording':
+        await control.siprec({ accountId: leg.variables['callrec_account_id'] ?? '', leg, data, by })
+        return
       case 'hangup':
         return control.hangup(leg)
       case 'transfer': {

@@ -111,6 +111,7 @@ test('recording servers are controlled by POST, and a list that is none is refus
   const data = { activity: 'start', server: 'sip:srs.example.com', recording_id: 'r7' }
   t.like(await act({ action: 'siprec_recording', data }), { status: 200, body: { data: { recordings: [{ kind: 'siprec' }] } } })
   t.deepEqual(controlled, [{ siprec: LEG, accountId: id, data: { ...data, mode: 'separate', required: false }, by: 'api' }])
+  t.like(await act({ action: 'siprec_recording', data: { activity: 'explode' } }), { status: 400 })
   const { status, body } = await act({ action: 'siprec_recording', data: { activity: 'start', server: 'wss://srs.example.com' } })
   t.is(status, 400)
   t.deepEqual(body.data, {

@@ -33,7 +33,10 @@ function setup(t: ExecutionContext, phones: { alice?: object; bob?: object; acco
       if (action === 'unmask') masked.delete('i1')
       return { action: 'start', recordings: [] }
     },
-    siprec: () => Promise.reject(new Error('no key asks for servers')),
+    async siprec({ leg, data, by }) {
+      done.push(`${String(data['activity'])} at ${String(data['server'])} ${leg.uuid} ${by}`)
+      return { action: 'start', recordings: [] }
+    },
     recordings: () => [],
     hangup: async ({ uuid }) => void done.push(`hangup ${uuid}`),
     transfer: async ({ uuid }, target) => void done.push(`transfer ${uuid} ${target}`),
@@ -66,6 +69,14 @@ test("a phone's keys do what its document says, and nobody else's do", async t =
   await w.comes(1)
   await w.idle()
   t.deepEqual(w.done, [`mask ${w.caller} key *1`])
+})
+
+test('a key sends the call to recording servers', async t => {
+  const step = { module: 'siprec_recording', data: { activity: 'start', server: 'sip:srs.example.com' } }
+  const w = setup(t, { alice: { numbers: { '4': step } } })
+  w.presses(w.caller, '*4')
+  await w.comes(1)
+  t.deepEqual(w.done, [`start at sip:srs.example.com ${w.caller} key *4`])
 })
 
 test('listen_on peer hears the other side, both hears either', async t => {
