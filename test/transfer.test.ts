@@ -27,16 +27,24 @@ test('a call that is sent on twice is recorded to its end, each part of it on a 
   const { client, dataDir } = await startEngine(t)
   const { id: account } = await client.put<Id>(`accounts/${client.accountId}`, { name: 'transfer' })
   const at = `accounts/${account}`
-  const phone = async (name: string, number: string, settings: object): Promise<{ user: string; device: string }> => {
+  const phone = async (
+    name: string,
+    number: string,
+    settings: object,
+    variables: object = { custom_application_vars: {} },
+  ): Promise<{ user: string; device: string }> => {
     const { id: user } = await client.put<Id>(`${at}/users`, { first_name: name, last_name: 'T', ...settings })
     const { id: device } = await client.put<Id>(`${at}/devices`, { name, owner_id: user, sip: { username: name, password: `${name}-secret` } })
-    await client.put(`${at}/callflows`, { numbers: [number], flow: { module: 'user', data: { id: user } } })
+    await client.put(`${at}/callflows`, {
+      numbers: [number],
+      flow: { module: 'set_variables', data: variables, children: { _: { module: 'user', data: { id: user } } } },
+    })
     return { user, device }
   }
   const alice = await phone('alice', '2001', {})
   // Bob is recorded whoever calls him; Carol is not.
   const bob = await phone('bob', '2002', { record_call: { format: 'wav' } })
-  await phone('carol', '2003', {})
+  await phone('carol', '2003', {}, { custom_application_vars: { team: 'Sales & more' }, export: true })
   await phone('dave', '2004', {})
   const { port, password } = JSON.parse(await readFile(stateFile(dataDir), 'utf8')) as RunningSimulator
   const api = (command: string): Promise<string> => eslApi(port, password, command)
@@ -60,6 +68,7 @@ test('a call that is sent on twice is recorded to its end, each part of it on a 
   t.is(await api(`uuid_transfer ${caller} 2003`), '+OK\n')
   const second = await running(caller)
   const carolsLeg = await talksTo(caller, [bobsLeg])
+  t.is(await api(`uuid_getvar ${carolsLeg} callrec_var_team`), 'Sales & more')
   t.is(await api(`uuid_transfer ${caller} -bleg 2004`), '+OK\n')
   const third = await running(carolsLeg)
   await talksTo(carolsLeg, [caller])

@@ -66,6 +66,8 @@ export interface Call {
   captures: readonly string[]
   /** Set by the callflow; only expressions ask for them. */
   vars: Map<string, string>
+  /** Names of variables of the leg that legs it rings get as well. */
+  exported: Set<string>
   language: string | undefined
   /** What the caller pressed last when he was asked. */
   digits: string | undefined

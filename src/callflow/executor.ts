@@ -12,7 +12,7 @@ import { dialledNumber, type Found, lookup, type Refused } from './lookup.ts'
 import { watchOrphans } from './orphans.ts'
 import { watchPairs } from './pairs.ts'
 import { startRecords } from './records.ts'
-import { variablesOn } from './scope.ts'
+import { exportedBy, variablesOn } from './scope.ts'
 import { walk } from './walk.ts'
 
 export { modules }
@@ -178,6 +178,7 @@ export function startExecutor(ports: Ports): Executor {
       way: { from, to, maxTimeLimit: ports.config.maxTimeLimit },
       captures,
       vars: variablesOn(leg),
+      exported: exportedBy(leg),
       language: undefined,
       digits: undefined,
       last: undefined,

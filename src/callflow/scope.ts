@@ -15,8 +15,12 @@ const MOST = 100
 export const variablesOn = (leg: Leg): Map<string, string> =>
   new Map(Object.entries(leg.variables).flatMap(([name, value]) => (name.startsWith(ON_LEG) ? [[name.slice(ON_LEG.length), value]] : [])))
 
-/** Sets what can be set, on the call and on its leg, and says in the log what cannot. */
-export async function setVariables(call: Call, wanted: Readonly<Record<string, unknown>>): Promise<void> {
+/** FreeSWITCH copies the variables that this one names to every leg that its leg rings (switch_channel.c, switch_channel_process_export). */
+const EXPORTS = 'export_vars'
+export const exportedBy = (leg: Leg): Set<string> => new Set((leg.variables[EXPORTS] ?? '').split(',').filter(name => /^[A-Za-z0-9_.:-]+$/.test(name)))
+
+/** Sets what can be set, on the call and on its leg, and says in the log what cannot. `exported`: legs rung from now on get them as well. */
+export async function setVariables(call: Call, wanted: Readonly<Record<string, unknown>>, exported: boolean): Promise<void> {
   const onLeg: Record<string, string | null> = {}
   for (const [name, value] of Object.entries(wanted)) {
     const why = whyNot(call, name, value)
@@ -27,7 +31,11 @@ export async function setVariables(call: Call, wanted: Readonly<Record<string, u
     const said = printable(String(value))
     call.vars.set(name, said)
     onLeg[`${ON_LEG}${name}`] = said === '' ? null : said
+    if (!exported) continue
+    call.exported.add(`${ON_LEG}${name}`)
+    if (said.includes('${')) call.log.warn('variable_not_exported', { variable: name, why: 'FreeSWITCH gives no leg a value with ${ in it' })
   }
+  if (exported && Object.keys(onLeg).length > 0) onLeg[EXPORTS] = [...call.exported].join(',')
   if (Object.keys(onLeg).length > 0) await call.node.setVariables(call.leg.uuid, onLeg)
 }
 

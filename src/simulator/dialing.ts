@@ -242,11 +242,11 @@ const unborn = (uuid: string): Header[] => [
 
 const secondsOf = (leg: Leg, name: string): number => Math.max(0, Number.parseInt(variable(leg, name) ?? '0', 10) || 0)
 
-/** Variables the originator `export`ed. */
+/** Variables the originator `export`ed; a reference to a variable is dropped (switch_channel_set_variable's check). */
 function exported(originator: Leg | undefined): [string, string][] {
   if (!originator) return []
   return (variable(originator, 'export_vars') ?? '').split(',').flatMap(name => {
     const value = variable(originator, name)
-    return value === undefined ? [] : [[name, value] as [string, string]]
+    return value === undefined || value.includes('${') ? [] : [[name, value] as [string, string]]
   })
 }

@@ -15,6 +15,7 @@ const CHANNEL: Readonly<Record<string, RegExp>> = {
   default_language: /^[a-z]{2}([-_][A-Za-z]{2})?$/,
   effective_caller_id_name: ANY,
   effective_caller_id_number: ANY,
+  export_vars: /^[A-Za-z0-9_.:-]+(,[A-Za-z0-9_.:-]+)*$/,
   hangup_after_bridge: FLAG,
   ignore_early_media: FLAG,
   instant_ringback: FLAG,

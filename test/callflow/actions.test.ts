@@ -83,6 +83,29 @@ test('a variable that is set is there for the actions after it, and on the leg u
   t.deepEqual(written, { callrec_var_team: 'Sales', callrec_var_api_on_answer: 'system x', callrec_var_n: '7', callrec_var_on: 'true' })
 })
 
+test('variables that are exported are named to the switch for the legs it rings, beside those it was told of before, and others are not', async t => {
+  const exported = (vars: object): Node => ({ module: 'set_variables', data: { custom_application_vars: vars, export: true } })
+  const { fake, dial, over, events } = world(
+    t,
+    documents(then(exported({ team: 'Sales' }), then(set({ own: 'x' }), then(exported({ '${x}': 1, n: '${n}' }), say('no'))))),
+  )
+  dial('1000', { variables: { export_vars: 'nolocal:theirs,${bad}' } })
+  await over()
+  const written = fake.sent.filter(({ what }) => what === 'setVariables').map(({ detail }) => detail as Record<string, string>)
+  t.deepEqual(
+    written.filter(one => Object.keys(one).some(name => name.startsWith('callrec_var_'))),
+    [
+      { callrec_var_team: 'Sales', export_vars: 'nolocal:theirs,callrec_var_team' },
+      { callrec_var_own: 'x' },
+      { callrec_var_n: '${n}', export_vars: 'nolocal:theirs,callrec_var_team,callrec_var_n' },
+    ],
+  )
+  t.deepEqual(
+    events('variable_not_exported').map(({ variable }) => variable),
+    ['n'],
+  )
+})
+
 test('a call that comes back from a transfer still has its variables', async t => {
   const { fake, dial, over, lines } = world(t, documents(say('{{vars.team}}')))
   dial('1000', { variables: { callrec_var_team: 'Sales' } })

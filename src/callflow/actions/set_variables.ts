@@ -6,8 +6,8 @@ import { isObject } from '../documents.ts'
 import { next } from '../flow.ts'
 import { setVariables } from '../scope.ts'
 
-export const set_variables: Action = async ({ custom_application_vars: vars }, call) => {
-  if (isObject(vars)) await setVariables(call, vars)
+export const set_variables: Action = async ({ custom_application_vars: vars, export: exported }, call) => {
+  if (isObject(vars)) await setVariables(call, vars, exported === true)
   else call.log.warn('variable_not_set', { why: 'data.custom_application_vars is no object' })
   return next()
 }
