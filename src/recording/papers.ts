@@ -90,12 +90,14 @@ export class Papers {
   }
 
   async saveInFlight(): Promise<void> {
-    this.#inFlight = { ...this.#inFlight, _rev: await this.#put(IN_FLIGHT, this.#inFlight) }
+    const _rev = await this.#put(IN_FLIGHT, this.#inFlight)
+    this.#inFlight = { ...this.#inFlight, _rev }
   }
 
   async saveRecording(): Promise<void> {
     this.#recording = { ...this.#recording, pvt_modified: toGregorian(this.#clock.now()) }
-    this.#recording = { ...this.#recording, _rev: await this.#put(recordingDbOf(this.#inFlight), this.#recording) }
+    const _rev = await this.#put(recordingDbOf(this.#inFlight), this.#recording)
+    this.#recording = { ...this.#recording, _rev }
   }
 
   async save(): Promise<void> {
