@@ -10,6 +10,7 @@ import { IN_FLIGHT, type InFlight, inFlightOf, type NewRecording, type Recording
 import type { CallCovers } from './cover-call.ts'
 import type { Journal } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
+import type { Live } from './live.ts'
 import { Papers } from './papers.ts'
 import type { Roster } from './roster.ts'
 import type { Spool } from './spool.ts'
@@ -73,19 +74,30 @@ export class Adoption {
     for (const made of await this.#ports.journal.read(node)) if (roster.get(made.id) === undefined) await this.#replay(made)
     const covered = await this.#covers.load(node)
     const rows = await store.query(IN_FLIGHT, 'in_flight/by_node', { startKey: [node], endKey: [node, {}], includeDocs: true })
+    const compared = roster
+      .all()
+      .filter(one => one.node === node && !isEnd(one.state))
+      .map(one => this.#compare(one))
     for (const { doc } of rows) {
       const inFlight = doc as InFlight | undefined
       if (inFlight === undefined || inFlight.delivery !== undefined || roster.get(inFlight._id) !== undefined) continue
       const recording = await store.get<Recording>(recordingDbOf(inFlight), inFlight._id)
       if (this.#closed) return
-      if (recording !== undefined && !isEnd(recording.state)) roster.watch(inFlight, recording)
-      else if (recording?.state === 'stopped') roster.watch(inFlight, { ...recording, state: inFlight.state })
+      if (recording !== undefined && !isEnd(recording.state)) compared.push(this.#compare(roster.watch(inFlight, recording)))
+      else if (recording?.state === 'stopped') compared.push(this.#compare(roster.watch(inFlight, { ...recording, state: inFlight.state })))
       else await this.#leaveBehind(inFlight, recording)
     }
-    const found = roster.all().filter(one => one.node === node && !isEnd(one.state))
-    await Promise.all(found.map(one => one.reconcile()))
+    await Promise.all(compared)
     await Promise.all(covered.map(interactionId => this.#covers.forgetIfOver(node, interactionId)))
-    log.info('recordings_adopted', { node, recordings: found.length })
+    log.info('recordings_adopted', { node, recordings: compared.length })
+  }
+
+  /** Documents may be behind what runs, so the switch is asked before anything else is heard of it. */
+  #compare(one: Live): Promise<void> {
+    const compared = one.reconcile()
+    // Seen when all have been asked.
+    compared.catch(() => {})
+    return compared
   }
 
   /** The store was away when it began, and the engine that had it is gone. */

@@ -15,7 +15,7 @@ import type { Wish } from './covers.ts'
 import type { InFlight, Origin, Recording } from './document.ts'
 import { Ending } from './ending.ts'
 import { UNHEARD } from './finish.ts'
-import { type Command, type Cover, command, type Effect, type Fact, type State, runs, type Step, step } from './lifecycle.ts'
+import { type Command, type Cover, command, type Effect, type Fact, isEnd, type State, runs, type Step, step } from './lifecycle.ts'
 import type { Journal } from './journal.ts'
 import { Papers } from './papers.ts'
 import type { Spool } from './spool.ts'
@@ -68,6 +68,8 @@ export class Live {
   #inputs: Promise<unknown> = Promise.resolve()
   #cause: string | undefined
   #journaled = false
+  /** Begun here, or compared with the switch: documents alone may be behind what runs. */
+  #certain = false
   #settled: () => void = () => {}
   /** Audio runs, or never will. */
   readonly begun = new Promise<void>(resolve => {
@@ -135,6 +137,7 @@ export class Live {
 
   /** Puts both documents down before anything is asked of the switch. */
   write(): Promise<void> {
+    this.#certain = true
     return this.#next(async () => {
       await this.#papers.saveInFlight()
       await this.#papers.saveRecording()
@@ -143,18 +146,8 @@ export class Live {
 
   tell(fact: Fact, told: Told = {}): Promise<void> {
     return this.#next(async () => {
-      const next = step(this.state, fact)
-      if (next === undefined) {
-        this.#ports.metrics.count('callrec_recording_facts_repeated_total', { fact })
-        return this.#ports.log.debug('recording_fact_ignored', { ...this.#papers.ids, fact, state: this.state })
-      }
-      const begins = fact === 'RECORD_START' && this.state === 'starting'
-      if (begins) this.#started(told.at ?? this.#ports.clock.now())
-      if (fact === 'RECORD_STOP') this.#stopped(told)
-      if (told.cause !== undefined) this.#cause = told.cause
-      const neverAnswered = fact === 'leg_gone' && next.state === 'discarded'
-      await this.#go(next, neverAnswered ? 'never_answered' : told.reason)
-      if (begins) await this.#covering.asWished()
+      await this.#catchUp()
+      await this.#hear(fact, told)
     })
   }
 
@@ -177,12 +170,23 @@ export class Live {
 
   /** Throws `wrong_state` when it is not possible now. */
   ask(what: Command): Promise<void> {
-    return this.#next(() => this.#command(what))
+    return this.#next(async () => {
+      await this.#catchUp()
+      await this.#command(what)
+    })
+  }
+
+  /** It begins, unless it has meanwhile, or is over. */
+  begin(): Promise<void> {
+    return this.#next(async () => {
+      if (this.state === 'waiting') await this.#command('begin')
+    })
   }
 
   /** It begins, if that is what it waited for. */
   cameTo(what: 'answer' | 'bridge'): Promise<void> {
     return this.#next(async () => {
+      await this.#catchUp()
       if (this.awaits === what) await this.#command('begin')
     })
   }
@@ -197,6 +201,7 @@ export class Live {
   /** A recording ends with its last origin. */
   removeOrigin(origin: Origin): Promise<void> {
     return this.#next(async () => {
+      await this.#catchUp()
       const left = this.origins.filter(one => one !== origin)
       if (left.length === 0) return this.#command('stop')
       this.#papers.askedBy(left)
@@ -204,24 +209,12 @@ export class Live {
     })
   }
 
-  /** After a gap in what the switch told: asks it and goes on from the answer. Rejects when it cannot be asked. */
-  async reconcile(): Promise<void> {
-    const node = this.#ports.node(this.node)
-    const leg = await node.leg(this.leg)
-    // It began, and nobody could write that down any more: `begin` would record over it.
-    if (this.state === 'waiting' && ((leg !== undefined && (await this.#tape.runs())) || (await this.#tape.hasAudio())))
-      await this.#next(async () => this.#papers.become('starting'))
-    if (leg === undefined) return this.tell('switch_lost', this.state === 'waiting' ? { reason: 'leg_lost' } : { cause: UNHEARD })
-    if (await this.#tape.runs()) {
-      if (this.state === 'stopping') return this.#next(() => this.#stopAgain())
-      if (this.state === 'starting') return this.tell('RECORD_START', { at: this.#ports.clock.now() })
-      return this.#next(async () => {
-        await this.#perform('start_timers')
-        await this.#covering.asWished()
-      })
-    }
-    if (this.state !== 'waiting') return this.tell('RECORD_STOP')
-    if (await happened(this.awaits, leg, node)) return this.ask('begin')
+  /**
+   * After a gap in what the switch told: asks it and goes on from the answer. Rejects when it cannot be asked. It is asked in its turn:
+   * the answer would say nothing of a command that is under way, and what comes meanwhile is judged by what it says.
+   */
+  reconcile(): Promise<void> {
+    return this.#next(() => this.#compare())
   }
 
   /** Another engine has it: what is still to be written here is not. */
@@ -241,6 +234,45 @@ export class Live {
     const done = this.#inputs.then(run)
     this.#inputs = done.catch(() => {})
     return done
+  }
+
+  async #hear(fact: Fact, told: Told = {}): Promise<void> {
+    const next = step(this.state, fact)
+    if (next === undefined) {
+      this.#ports.metrics.count('callrec_recording_facts_repeated_total', { fact })
+      return this.#ports.log.debug('recording_fact_ignored', { ...this.#papers.ids, fact, state: this.state })
+    }
+    const begins = fact === 'RECORD_START' && this.state === 'starting'
+    if (begins) this.#started(told.at ?? this.#ports.clock.now())
+    if (fact === 'RECORD_STOP') this.#stopped(told)
+    if (told.cause !== undefined) this.#cause = told.cause
+    const neverAnswered = fact === 'leg_gone' && next.state === 'discarded'
+    await this.#go(next, neverAnswered ? 'never_answered' : told.reason)
+    if (begins) await this.#covering.asWished()
+  }
+
+  /** It began, nobody could write that down any more, and the switch could not be asked: the file knows. */
+  async #catchUp(): Promise<void> {
+    if (!this.#certain && this.state === 'waiting' && (await this.#tape.hasAudio())) this.#papers.become('starting')
+  }
+
+  async #compare(): Promise<void> {
+    if (isEnd(this.state)) return
+    const node = this.#ports.node(this.node)
+    const leg = await node.leg(this.leg)
+    const written = leg !== undefined && (await this.#tape.runs())
+    // It began, and nobody could write that down any more: `begin` would record over it.
+    if (this.state === 'waiting' && (written || (await this.#tape.hasAudio()))) this.#papers.become('starting')
+    this.#certain = true
+    if (leg === undefined) return this.#hear('switch_lost', this.state === 'waiting' ? { reason: 'leg_lost' } : { cause: UNHEARD })
+    if (written) {
+      if (this.state === 'stopping') return this.#stopAgain()
+      if (this.state === 'starting') return this.#hear('RECORD_START', { at: this.#ports.clock.now() })
+      await this.#perform('start_timers')
+      return this.#covering.asWished()
+    }
+    if (this.state !== 'waiting') return this.#hear('RECORD_STOP')
+    if (await happened(this.awaits, leg, node)) return this.#command('begin')
   }
 
   async #command(what: Command): Promise<void> {
@@ -373,7 +405,7 @@ export class Live {
 
   /** The end of a recording is not given up because the store is away. */
   async #untilSaved(run: () => Promise<void>): Promise<void> {
-    this.#watchdog.clear()
+    this.#watchdog.over()
     try {
       await run()
     } catch (error) {

@@ -24,7 +24,7 @@ export async function recordMessage(ports: StartingPorts & { maxTimeLimit: numbe
   const { leg, settings } = request
   const one = await entered(ports, roster, { ...request, message: true })
   if (!('ask' in one)) return one
-  await one.ask('begin')
+  await one.begin()
   // The spool is full or cannot be written.
   if (one.state !== 'starting') return standing(one, false)
   const limit = Math.min(settings.time_limit?.value ?? ports.maxTimeLimit, ports.maxTimeLimit)

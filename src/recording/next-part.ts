@@ -50,7 +50,7 @@ async function nextPart(ports: StartingPorts, roster: Roster, { leg, settings, n
       before: await recordingsBefore(ports, roster, { accountId, leg, now }),
       now,
     })
-    await one.ask('begin')
+    await one.begin()
     await one.begun
     return one
   } catch (error) {

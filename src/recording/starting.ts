@@ -64,7 +64,7 @@ export async function start(ports: StartingPorts, roster: Roster, request: Start
   }
   const one = await entered(ports, roster, request)
   if (!('ask' in one)) return one
-  if (await alreadyHappened(ports, one, leg)) await one.ask('begin')
+  if (await alreadyHappened(ports, one, leg)) await one.begin()
   return standing(one, false)
 }
 

@@ -47,6 +47,7 @@ export class Watchdog {
   readonly #limit: Limit
   readonly #tape: Tape
   readonly #watched: Watched
+  #over = false
 
   constructor({ clock, log, metrics }: WatchdogPorts, limit: Limit, tape: Tape, watched: Watched) {
     this.#log = log
@@ -69,7 +70,7 @@ export class Watchdog {
   }
 
   ends(): void {
-    this.#timers.set('stop', STOP_GRACE, () => this.#stopLost())
+    this.#await('stop', STOP_GRACE, () => this.#stopLost())
   }
 
   /** Answers in how many milliseconds. */
@@ -78,7 +79,9 @@ export class Watchdog {
     return SAVE_AGAIN
   }
 
-  clear(): void {
+  /** It has ended, and only its documents may still wait. */
+  over(): void {
+    this.#over = true
     this.#timers.clear()
   }
 
@@ -115,7 +118,12 @@ export class Watchdog {
   }
 
   #lookAgain(size: number, stood: boolean): void {
-    this.#timers.set('growth', GROWTH, () => this.#grew(size, stood))
+    this.#await('growth', GROWTH, () => this.#grew(size, stood))
+  }
+
+  /** It may have ended while the disk or the switch was asked. */
+  #await(name: string, ms: number, run: () => Promise<unknown>): void {
+    if (!this.#over) this.#timers.set(name, ms, run)
   }
 
   /** RECORD_STOP did not come in time: stopped again if it still runs, else finished from the file. */
