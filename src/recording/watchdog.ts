@@ -59,7 +59,7 @@ export class Watchdog {
   }
 
   startSent(): void {
-    this.#timers.set('start', START_GRACE, () => this.#watched.reconcile())
+    this.#await('start', START_GRACE, () => this.#startLost())
   }
 
   /** `ranMs` is how long it has been recording already. */
@@ -124,6 +124,16 @@ export class Watchdog {
   /** It may have ended while the disk or the switch was asked. */
   #await(name: string, ms: number, run: () => Promise<unknown>): void {
     if (!this.#over) this.#timers.set(name, ms, run)
+  }
+
+  /** RECORD_START did not come in time. */
+  async #startLost(): Promise<void> {
+    try {
+      await this.#watched.reconcile()
+    } catch (error) {
+      this.#log.warn('recording_start_unknown', { ...this.#watched.ids, reason: reasonOf(error) })
+      this.startSent()
+    }
   }
 
   /** RECORD_STOP did not come in time: stopped again if it still runs, else finished from the file. */

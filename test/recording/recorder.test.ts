@@ -706,6 +706,19 @@ test('a start without an answer is looked up, not repeated', async t => {
   t.is(w.options.length, 1)
 })
 
+test('a start of which the switch tells nothing, not even when it is asked, is asked for again', async t => {
+  const w = await setup(t)
+  w.fails.set('record', 'switch_timeout')
+  w.fails.set('leg', 'switch_timeout')
+  const { id } = await w.start()
+  w.recorded.add(w.path(id))
+  w.clock.advance(10_000)
+  await until('it was asked, and the next time is planned', () => w.sent.includes('leg') && w.clock.waits().includes(10_000))
+  w.fails.clear()
+  w.clock.advance(10_000)
+  t.like(await w.reaches(id, 'recording'), { call_id: LEG })
+})
+
 test('after a restart running recordings are adopted, and what ended meanwhile is finished from its file', async t => {
   const w = await setup(t)
   const lives = await w.start({ format: 'wav' })
