@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { startReceiver } from '../src/receiver.ts'
 import { readWav, tone } from './helpers/audio.ts'
-import { haveBaresip, startBaresip } from './helpers/baresip.ts'
+import { type Baresip, haveBaresip, startBaresip } from './helpers/baresip.ts'
+import { eslClient } from './helpers/esl-events.ts'
 import { type Engine, startEngine } from './helpers/engine.ts'
 import { onPath, realRun } from './helpers/real.ts'
 import { type FreeSwitch, startFreeSwitch } from './helpers/operator-freeswitch.ts'
@@ -30,6 +31,13 @@ interface Listed extends Id {
   from: string
   duration_ms: number
   delivery?: { state: string }
+}
+
+interface Part extends Listed {
+  call_id: string
+  cdr_id: string
+  group_id: string
+  interaction_id: string
 }
 
 interface Running {
@@ -67,7 +75,8 @@ running?.catch(() => undefined)
 if (!running) test('without a FreeSWITCH and a baresip no phone registers', t => t.pass())
 const real = (title: string, run: (t: ExecutionContext, setup: Running) => Promise<void>): void => {
   if (running === undefined) return
-  test(title, async t => {
+  // In turn: one of them counts what appears in the spool.
+  test.serial(title, async t => {
     t.timeout(120_000)
     await run(t, await running)
   })
@@ -129,6 +138,62 @@ real(
     t.is((await carrier.call('4930999999', { from }).answered).status, 404, 'a number nobody has claimed')
   },
 )
+
+real('a phone that sends its call on by REFER is recorded to the end of that call, each part under the leg it is of', async (t, { freeswitch, engine }) => {
+  const { client } = engine
+  const realm = 'refer.example'
+  const { id: account } = await client.put<Id>(`accounts/${client.accountId}`, { name: 'refer', realm })
+  const at = `accounts/${account}`
+  // Bob is recorded; who calls him and whom he sends his caller to are not.
+  const phone = async (name: string, number: string, hz: number, settings: object = {}): Promise<Baresip> => {
+    const { id: user } = await client.put<Id>(`${at}/users`, { first_name: name, last_name: 'R', ...settings })
+    await client.put(`${at}/devices`, { name, owner_id: user, sip: { username: name, password: `${name}-secret` } })
+    const rings = { module: 'user', data: { id: user } }
+    const variables = { custom_application_vars: { sent_to: `${name} & co` }, export: true }
+    await client.put(`${at}/callflows`, { numbers: [number], flow: { module: 'set_variables', data: variables, children: { _: rings } } })
+    return startBaresip(t, { name, realm, password: `${name}-secret`, server: freeswitch.sip, hz, answers: name !== 'alice' })
+  }
+  const alice = await phone('alice', '2001', 440)
+  const bob = await phone('bob', '2002', 1000, { record_call: { format: 'wav' } })
+  const carol = await phone('carol', '2003', 700)
+  for (const one of [alice, bob, carol]) t.is((await one.event(['REGISTER_OK', 'REGISTER_FAIL'])).type, 'REGISTER_OK')
+  const recordings = (): Promise<Part[]> => client.get<Part[]>(`${at}/recordings`)
+  const running = (not?: Part): Promise<Part> =>
+    until('a recording that runs', async () => (await recordings()).find(one => one.state === 'recording' && one.id !== not?.id))
+  /** Half a second and more. */
+  const heardOf = ({ id }: Part): Promise<boolean> =>
+    until(`audio of ${id}`, () =>
+      readdirSync(freeswitch.recordingDir, { recursive: true, encoding: 'utf8' }).some(
+        name => name.includes(id) && bytes(join(freeswitch.recordingDir, name)) > 16_000,
+      ),
+    )
+
+  alice.dial('2002')
+  await bob.event(['CALL_ESTABLISHED'])
+  const first = await running()
+  await heardOf(first)
+  bob.transfer('2003')
+  await Promise.all([bob.event(['CALL_CLOSED']), carol.event(['CALL_ESTABLISHED'])])
+  const second = await running(first)
+  await heardOf(second)
+  const esl = await eslClient(freeswitch.esl, '')
+  t.teardown(() => esl.close())
+  const carols = await esl.api(`uuid_getvar ${second.call_id} bridge_to`)
+  t.is(await esl.api(`uuid_getvar ${carols} callrec_var_sent_to`), 'carol & co', 'a leg that is rung gets what is exported')
+  alice.hangup()
+  const parts = await until('both parts at their end', async () => {
+    const all = await recordings()
+    return all.every(({ state }) => state === 'stopped') && all
+  })
+
+  t.deepEqual(parts.map(({ id }) => id).toSorted(), [first.id, second.id].toSorted(), 'nothing else was recorded')
+  t.is(new Set(parts.map(one => one.group_id)).size, 1)
+  t.is(new Set(parts.map(one => one.interaction_id)).size, 1)
+  const [before, after] = [first, second].map(({ id }) => parts.find(one => one.id === id))
+  t.not(before?.call_id, after?.call_id)
+  t.is(after?.call_id, after?.cdr_id.slice(7), 'Alice’s leg is left')
+  t.is(before?.cdr_id, after?.cdr_id, 'it is her call all the way')
+})
 
 real('a phone that may not register is refused once the API says so', async (t, { freeswitch, engine }) => {
   const { client } = engine

@@ -34,6 +34,8 @@ export interface Baresip {
   /** The first event of one of these types after so many events. */
   event(types: readonly string[], after?: number): Promise<PhoneEvent>
   dial(number: string): void
+  /** Sends whom it talks with there by a REFER (RFC 3515) and leaves. */
+  transfer(number: string): void
   hangup(): void
 }
 
@@ -50,9 +52,10 @@ export async function startBaresip(t: { teardown(run: () => unknown): void }, op
   const home = mkdtempSync(join(tmpdir(), 'callrec-baresip-'))
   const [sip = 0, control = 0] = await freePorts(2)
   const outbound = `"sip:${server.host}:${server.port}"`
+  // It may have registered before anybody listens to it, and tells so again when it registers anew.
   writeFileSync(
     join(home, 'accounts'),
-    `<sip:${name}@${realm}>;auth_pass=${password};outbound=${outbound};regint=60;audio_codecs=pcmu;answermode=${answers ? 'auto' : 'manual'}\n`,
+    `<sip:${name}@${realm}>;auth_pass=${password};outbound=${outbound};regint=20;audio_codecs=pcmu;answermode=${answers ? 'auto' : 'manual'}\n`,
   )
   writeFileSync(
     join(home, 'config'),
@@ -102,6 +105,7 @@ export async function startBaresip(t: { teardown(run: () => unknown): void }, op
     events,
     event: (types, after = 0) => until(`${types.join(' or ')} of ${name}`, () => events.slice(after).find(({ type }) => types.includes(type))),
     dial: number => tell('dial', `sip:${number}@${realm}`),
+    transfer: number => tell('transfer', `sip:${number}@${realm}`),
     hangup: () => tell('hangup'),
   }
 }
