@@ -53,6 +53,8 @@ function faultOf(text: string): string | undefined {
   if (host === '' || host === '[]') return 'it has no host'
   // They would begin a second leg in a dial string.
   if (/[|{}<>]/.test(text) || /[[\]]/.test(rest.replace(/^(?:[^@]*@)?\[[0-9A-Fa-f:.]+\]/, ''))) return 'it has one of | { } < > [ ]'
+  // RFC 3261 section 25.1: reserved, unreserved and escaped.
+  if (/[^A-Za-z0-9\-_.!~*'()%;/?:@&=+$[\]]/.test(text)) return 'it has a character that no SIP URI has'
   if (user === '' && rest.startsWith('@')) return 'the part before the @ is empty'
   const [, port] = /^(?:[^@]*@)?(?:\[[^\]]*\]|[^:;?[]*):([^;?]*)/.exec(rest) ?? []
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) return 'its port is not from 1 to 65535'

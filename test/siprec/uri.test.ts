@@ -78,6 +78,11 @@ test('an empty element and too many servers are told as such', t => {
   t.is(fault(Array.from({ length: 9 }, (_, i) => `sip:h${i}`).join()), 'more than 8 recording servers')
 })
 
+test('a quote, a backslash and letters beyond ASCII are no part of a SIP URI', t => {
+  for (const text of ['sip:z?^n\'v"', 'sip:a\\b@host', 'sip:zoë@host'])
+    t.is(fault(text), `${JSON.stringify(text)} is not a SIP URI: it has a character that no SIP URI has`)
+})
+
 test('whatever is written, what passes has nothing that could break out of a dial string or a header', t => {
   fc.assert(
     fc.property(fc.string({ maxLength: 60 }), text => {
