@@ -10,7 +10,6 @@ import { join } from 'node:path'
 import { createApi } from '../src/api/app.ts'
 import { firstStart } from '../src/api/first-start.ts'
 import { listen } from '../src/api/listen.ts'
-import type { ApiPorts } from '../src/api/route.ts'
 import { systemClock } from '../src/clock.ts'
 import { createEvents } from '../src/events.ts'
 import { audioFields, recordingOf } from '../src/recording/document.ts'
@@ -19,6 +18,7 @@ import { embeddedStore } from '../src/store/embedded.ts'
 import { monthDb, monthOf, recordingDb, recordingId, toGregorian } from '../src/store/modb.ts'
 import type { Doc, Store } from '../src/store/store.ts'
 import type { Row } from './row.ts'
+import type { ApiPorts } from '../src/api/ports.ts'
 
 const FEW = 1000
 const MANY = 100_000

@@ -1,6 +1,7 @@
 // What this engine is and what it stands on, for whoever is logged in.
 
-import type { Room, Route } from './route.ts'
+import type { Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export const aboutRoutes = ({ config, store, switches, modules }: Room): Route[] => [
   {

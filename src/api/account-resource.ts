@@ -4,12 +4,13 @@
 import { accountDb } from '../store/modb.ts'
 import { type Place, type Resource, verbs } from './document.ts'
 import { documentRoutes } from './document-routes.ts'
-import { metaflowRoutes } from './metaflows.ts'
+import { metaflowRoutes } from './metaflow-routes.ts'
 import { listPage } from './page.ts'
 import type { Param } from './params.ts'
-import type { Answer, Changing, Request, Room, Route } from './route.ts'
+import type { Answer, Changing, Request, Route } from './route.ts'
 import type { Right } from './rights.ts'
 import { asReadBy } from './secrets.ts'
+import type { Room } from './room.ts'
 
 interface AccountResource extends Resource {
   param: Param

@@ -6,7 +6,9 @@ import type { Store } from '../store/store.ts'
 import { ACCOUNTS } from './databases.ts'
 import type { Fields } from './fields.ts'
 import { listPage } from './page.ts'
-import type { Account, Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Account } from './who.ts'
+import type { Room } from './room.ts'
 
 export function accountTreeRoutes({ store }: Room): Route[] {
   const at = (what: string): { method: 'GET'; path: string } => ({ method: 'GET', path: `/v2/accounts/:account/${what}` })

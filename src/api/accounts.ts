@@ -11,9 +11,11 @@ import { ACCOUNTS } from './databases.ts'
 import { type Draft, noSuch, type Place, type Resource, type Settled, verbs } from './document.ts'
 import { documentRoutes } from './document-routes.ts'
 import { type Fields, shown } from './fields.ts'
-import { metaflowRoutes } from './metaflows.ts'
+import { metaflowRoutes } from './metaflow-routes.ts'
 import { problem, type Problems, join, refuse } from './problems.ts'
-import type { Account, Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Account } from './who.ts'
+import type { Room } from './room.ts'
 
 /** What names are compared by: letters and digits in lower case (kzd_accounts:normalize_name/1). */
 export const alphanumeric = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')

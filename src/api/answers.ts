@@ -7,7 +7,8 @@ import type { Context, State } from './exchange.ts'
 import type { Fields } from './fields.ts'
 import { isKnown } from './preconditions.ts'
 import { problem } from './problems.ts'
-import type { Answer, ApiPorts } from './route.ts'
+import type { Answer } from './route.ts'
+import type { ApiPorts } from './ports.ts'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
 

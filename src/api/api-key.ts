@@ -7,7 +7,9 @@ import { toGregorian } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { ACCOUNTS } from './databases.ts'
 import { noSuch } from './document.ts'
-import type { Account, Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Account } from './who.ts'
+import type { Room } from './room.ts'
 
 export const apiKeyDigest = (key: string): string => createHash('sha256').update(key).digest('hex')
 

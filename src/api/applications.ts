@@ -4,7 +4,8 @@ import { applicationId, type ApplicationDoc, keyProblem } from '../voice/applica
 import { accountResource } from './account-resource.ts'
 import { shown } from './fields.ts'
 import { problem } from './problems.ts'
-import type { Room, Route } from './route.ts'
+import type { Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export const applicationRoutes = (room: Room): Route[] =>
   accountResource(room, {

@@ -8,7 +8,8 @@ import type { Store, Stored } from '../store/store.ts'
 import { wants, wantsJson } from './accept.ts'
 import { checkedAudio } from './checked-audio.ts'
 import { noSuch } from './document.ts'
-import type { Answer, ApiPorts, Request } from './route.ts'
+import type { Answer, Request } from './route.ts'
+import type { ApiPorts } from './ports.ts'
 
 const AUDIO = /^audio\/(mpeg|mp3|x-wav|wav|\*)$/
 

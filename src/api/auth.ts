@@ -8,10 +8,9 @@ import type { Stored } from '../store/store.ts'
 import { rightsOf } from './changes.ts'
 import { ACCOUNTS } from './databases.ts'
 import type { Fields } from './fields.ts'
-import { RECORDING_RIGHTS } from './rights.ts'
-import type { Account, ApiPorts, Who } from './route.ts'
 import { findToken, proofOf, type Token } from './tokens.ts'
-import type { User } from './users.ts'
+import { type Account, RECORDING_RIGHTS, type User, type Who } from './who.ts'
+import type { ApiPorts } from './ports.ts'
 
 /** X-Auth-Token, `Authorization: Bearer`, or `?auth_token=`. */
 export function tokenOf(headers: IncomingHttpHeaders, query: URLSearchParams): string | undefined {

@@ -9,7 +9,8 @@ import type { Draft, Place, Settled } from './document.ts'
 import { type Fields, isObject } from './fields.ts'
 import { actionsOf, checkFlow, whyNoExpression } from './flow.ts'
 import { join, problem, type Problems, refuse } from './problems.ts'
-import type { Answer, Room, Route } from './route.ts'
+import type { Answer, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 interface Callflow extends Doc {
   name?: string

@@ -5,7 +5,8 @@ import type { Stored } from '../store/store.ts'
 import { existing, noSuch } from './document.ts'
 import { shown } from './fields.ts'
 import { listMonths, orNothing } from './months.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export function cdrRoutes(room: Room): Route[] {
   const { store } = room

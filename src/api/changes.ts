@@ -4,8 +4,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../errors.ts'
 import type { Fields } from './fields.ts'
-import { type Asked, RECORDING_RIGHTS, standingOf, USUAL_RIGHTS } from './rights.ts'
+import { type Asked, standingOf, USUAL_RIGHTS } from './rights.ts'
 import { withoutPasswords } from './secrets.ts'
+import { RECORDING_RIGHTS } from './who.ts'
 
 /** Nobody switches off the recording of his own calls, unless his account lets its users. */
 const RECORDING = ['record_call', 'call_recording', 'metaflows', 'retention', 'retention_days', 'siprec_server']

@@ -4,12 +4,19 @@
 import { RECORD_ACTIONS, type RecordAction } from '../callflow/control.ts'
 import { AppError } from '../errors.ts'
 import { accountDb } from '../store/modb.ts'
-import type { Channel } from './channels.ts'
+import type { Leg } from '../switch/switch.ts'
 import { type Fields, isObject } from './fields.ts'
 import { checkFlow } from './flow.ts'
 import { METAFLOW_MODULES } from './metaflows.ts'
 import { join, problem, refuse } from './problems.ts'
-import type { Answer, Request, Room } from './route.ts'
+import type { Answer, Request } from './route.ts'
+import type { Room } from './room.ts'
+
+/** A leg and what the API says of it. */
+export interface Channel {
+  leg: Leg
+  row: Fields
+}
 
 type Find = (request: Request) => Promise<Channel>
 

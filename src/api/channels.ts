@@ -4,12 +4,13 @@
 import { isCode } from '../errors.ts'
 import { accountDb, isId, toGregorian } from '../store/modb.ts'
 import type { Leg, SwitchNode } from '../switch/switch.ts'
-import { channelActions } from './channel-actions.ts'
+import { type Channel, channelActions } from './channel-actions.ts'
 import { type Device, ownerOf } from './devices.ts'
 import { existing, noSuch } from './document.ts'
 import type { Fields } from './fields.ts'
 import { filterOf } from './filter.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export function channelRoutes(room: Room): Route[] {
   const { store } = room
@@ -63,12 +64,6 @@ export function channelRoutes(room: Room): Route[] {
     ...one(`${ofUsers}/:channel`, users),
     ...one(`${ofDevices}/:channel`, devices),
   ]
-}
-
-/** A leg and what the API says of it. */
-export interface Channel {
-  leg: Leg
-  row: Fields
 }
 
 type Whose = (row: Fields, request: Request) => boolean

@@ -8,8 +8,10 @@ import { type Draft, existing, type Settled } from './document.ts'
 import { type Fields, isObject, shown } from './fields.ts'
 import { listPage } from './page.ts'
 import { join, problem, type Problems, refuse } from './problems.ts'
-import type { Account, Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
 import { asReadBy } from './secrets.ts'
+import type { Account } from './who.ts'
+import type { Room } from './room.ts'
 
 export interface Device extends Doc {
   pvt_type: 'device'

@@ -7,8 +7,8 @@ import { accountDb } from '../store/modb.ts'
 import type { Store } from '../store/store.ts'
 import { ACCOUNTS } from './databases.ts'
 import type { Device } from './devices.ts'
-import type { Account } from './route.ts'
 import { xml } from './xml.ts'
+import type { Account } from './who.ts'
 
 /** As FreeSWITCH asks: the name and realm a phone gave, or the ones that are dialled. */
 export interface Asked {

@@ -9,7 +9,9 @@ import { type Fields, isObject, merge, privateFields, publicFields, shown } from
 import { checkMetaflows } from './metaflows.ts'
 import { lostRaceIs412, requireMatch } from './preconditions.ts'
 import { join, problem, type Problems, refuse } from './problems.ts'
-import type { Account, Answer, Request, Room } from './route.ts'
+import type { Answer, Request } from './route.ts'
+import type { Account } from './who.ts'
+import type { Room } from './room.ts'
 
 export interface Draft {
   db: string

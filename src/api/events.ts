@@ -7,7 +7,8 @@ import { AppError } from '../errors.ts'
 import type { RecordingEvent } from '../events.ts'
 import { tokenOf } from './auth.ts'
 import type { Fields } from './fields.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export const EVENT_STREAM = 'text/event-stream'
 

@@ -8,7 +8,7 @@ import type { Doc, Store } from '../store/store.ts'
 import { alphanumeric, birthOf, newRealm } from './accounts.ts'
 import { withApiKey } from './api-key.ts'
 import { ACCOUNTS, DATABASES, SYSTEM_CONFIG } from './databases.ts'
-import type { Account } from './route.ts'
+import type { Account } from './who.ts'
 
 export interface FirstStart {
   /** 64 hex; undefined: one is made, once. */

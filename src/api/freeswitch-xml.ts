@@ -9,7 +9,7 @@ import { reasonOf } from '../errors.ts'
 import { readAll } from './body.ts'
 import { type Asked, entryXml, findPhone, NOT_FOUND } from './directory.ts'
 import { asAppError } from './envelope.ts'
-import type { ApiPorts } from './route.ts'
+import type { ApiPorts } from './ports.ts'
 
 export const XML_PATH = '/freeswitch/xml'
 

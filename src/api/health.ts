@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { within } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import { tokenOf } from './auth.ts'
-import type { ApiPorts } from './route.ts'
+import type { ApiPorts } from './ports.ts'
 
 export interface Report {
   status: number

@@ -4,7 +4,7 @@
 import { isIPv6 } from 'node:net'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { AppError } from '../errors.ts'
-import type { ApiConfig } from './route.ts'
+import type { ApiConfig } from './ports.ts'
 
 /** Crossbar's token bucket, as the envelope tells of it. */
 export interface Spent {

@@ -13,9 +13,10 @@ import { hint, type Method, whoseDigest } from './credentials.ts'
 import { type Fields } from './fields.ts'
 import type { Claimed } from './phone-numbers.ts'
 import { problem, refuse } from './problems.ts'
-import type { Account, Answer, OpenRequest, Room, Route } from './route.ts'
+import type { Answer, OpenRequest, Route } from './route.ts'
 import { issueToken, proofOf } from './tokens.ts'
-import type { User } from './users.ts'
+import type { Account, User } from './who.ts'
+import type { Room } from './room.ts'
 
 export function loginRoutes(room: Room): Route[] {
   const login = (path: string, auth: (room: Room, request: OpenRequest) => Promise<Answer>): Route => ({

@@ -3,7 +3,8 @@
 import { accountResource } from './account-resource.ts'
 import { whyNoExpression } from './flow.ts'
 import { join, problem } from './problems.ts'
-import type { Room, Route } from './route.ts'
+import type { Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export const menuRoutes = (room: Room): Route[] =>
   accountResource(room, {

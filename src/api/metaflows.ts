@@ -1,11 +1,8 @@
-// Metaflows: what keys do in mid-call. They have paths of their own, but are a field of the account, user,
-// device or callflow they belong to (cb_metaflows.erl), so its revision is theirs.
+// Metaflows, what keys do in mid-call, as they may be saved.
 
-import type { Place, Verbs } from './document.ts'
 import { type Fields, isObject } from './fields.ts'
 import { checkFlow, whyNoExpression } from './flow.ts'
-import { join, pathOf, problem, type Problems, refuse } from './problems.ts'
-import type { Answer, Changing, Request, Route } from './route.ts'
+import { join, pathOf, problem, type Problems } from './problems.ts'
 import type { Validator } from './validate.ts'
 
 /** Steps a metaflow may have. */
@@ -29,30 +26,4 @@ export function checkMetaflows(validator: Validator, metaflows: Fields, at: read
 function patternProblem(pattern: string, at: readonly string[]): Problems {
   const message = whyNoExpression(pattern)
   return message === undefined ? {} : problem(pathOf(at), 'error', { message, value: pattern })
-}
-
-/** Of the documents at `one`. */
-export function metaflowRoutes(
-  validator: Validator,
-  does: Verbs,
-  one: string,
-  place: (request: Request) => Place,
-  changing: Changing = { access: 'admin' },
-): Route[] {
-  const path = `${one}/metaflows`
-  const only = ({ data, ...answer }: Answer): Answer => ({ ...answer, data: (data as Fields)['metaflows'] ?? {} })
-
-  async function set(request: Request): Promise<Answer> {
-    const { fields, problems } = validator.check('metaflows', request.data)
-    refuse(join(problems, checkMetaflows(validator, fields, []).problems))
-    return only(await does.change(place(request), request, before => ({ ...before, metaflows: request.data })))
-  }
-
-  const drop = async (request: Request): Promise<Answer> => only(await does.change(place(request), request, before => ({ ...before, metaflows: null })))
-
-  return [
-    { method: 'GET', path, access: 'user', run: async request => only(await does.read(place(request), request)) },
-    { method: 'POST', path, ...changing, run: set },
-    { method: 'DELETE', path, ...changing, run: drop },
-  ]
 }

@@ -8,8 +8,9 @@ import type { Fields } from './fields.ts'
 import { type Filter, filterOf } from './filter.ts'
 import { isDescending, pageOf, type Source } from './page.ts'
 import { createdRange, type Range } from './range.ts'
-import type { Answer, Request, Room } from './route.ts'
+import type { Answer, Request } from './route.ts'
 import { asReadBy } from './secrets.ts'
+import type { Room } from './room.ts'
 
 /** A view of a month database and whose rows of it; keys are `[of, created, id]`, or `[created, id]` without `of`. */
 export interface Listing {

@@ -9,8 +9,9 @@ import { type Fields, isObject } from './fields.ts'
 import { CREATED, FILTERS } from './filter.ts'
 import { LARGEST_PAGE, MOST_ROWS } from './page.ts'
 import { isParam, type Param } from './params.ts'
-import type { Room, Route } from './route.ts'
+import type { Route } from './route.ts'
 import type { Schemas } from './schemas.ts'
+import type { Room } from './room.ts'
 
 export function openApiRoutes({ schemas, config }: Pick<Room, 'schemas' | 'config'>, routes: () => readonly Route[]): Route[] {
   let text: Buffer | undefined

@@ -11,7 +11,9 @@ import { type Fields, shown } from './fields.ts'
 import { listPage } from './page.ts'
 import { lostRaceIs412, requireMatch } from './preconditions.ts'
 import { problem } from './problems.ts'
-import type { Account, Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Account } from './who.ts'
+import type { Room } from './room.ts'
 
 export interface Claimed extends Doc {
   pvt_type: 'number'

@@ -8,7 +8,8 @@ import type { Device } from './devices.ts'
 import { existing } from './document.ts'
 import type { Fields } from './fields.ts'
 import { join, problem, refuse } from './problems.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 /** Seconds the device rings. */
 const RING_SECONDS = 30

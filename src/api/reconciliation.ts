@@ -6,7 +6,8 @@ import { orNothing } from './months.ts'
 import { listPage } from './page.ts'
 import { problem, refuse } from './problems.ts'
 import { view } from './recording-view.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 const VIEW = 'reconciliation/by_day'
 

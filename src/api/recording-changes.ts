@@ -12,7 +12,8 @@ import { type Fields, merge, publicFields, shown } from './fields.ts'
 import { lostRaceIs412, requireMatch } from './preconditions.ts'
 import { join, problem, refuse } from './problems.ts'
 import { loadAny, loadRecording, view } from './recording-view.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 const ONE = '/v2/accounts/:account/recordings/:recording'
 

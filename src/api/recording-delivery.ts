@@ -5,7 +5,8 @@ import { amend } from '../recording/amend.ts'
 import { IN_FLIGHT, type InFlight } from '../recording/document.ts'
 import { factOf } from './recording-changes.ts'
 import { loadRecording } from './recording-view.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 const ONE = '/v2/accounts/:account/recordings/:recording'
 

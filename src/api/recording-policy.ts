@@ -8,7 +8,8 @@ import { accountDb, fromGregorian, isId } from '../store/modb.ts'
 import type { Doc } from '../store/store.ts'
 import { noSuch } from './document.ts'
 import { join, problem, type Problems, refuse } from './problems.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export const recordingPolicyRoutes = (room: Room): Route[] => [
   { method: 'GET', path: '/v2/accounts/:account/recording_policy', access: 'admin', run: request => policy(room, request) },

@@ -8,7 +8,8 @@ import { type Listing, listMonths } from './months.ts'
 import { factOf } from './recording-changes.ts'
 import { loadAny, loadRecording, view } from './recording-view.ts'
 import type { Right } from './rights.ts'
-import type { Answer, OpenRequest, Request, Room, Route } from './route.ts'
+import type { Answer, OpenRequest, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export function recordingRoutes(room: Room): Route[] {
   const { store, audit } = room

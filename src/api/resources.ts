@@ -5,7 +5,8 @@ import { accountResource } from './account-resource.ts'
 import { problem, type Problems } from './problems.ts'
 import { whyNoExpression } from './flow.ts'
 import type { Fields } from './fields.ts'
-import type { Room, Route } from './route.ts'
+import type { Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export const resourceRoutes = (room: Room): Route[] =>
   accountResource(room, { name: 'resources', type: 'resource', param: 'resource', right: 'operator', check })

@@ -2,11 +2,7 @@
 // account, of an admin of it, or of an admin of an account above it; whoever is none of these may do
 // nothing there. Which fields a permitted change may touch is told by changes.ts.
 
-import type { Account, Who } from './route.ts'
-
-/** What may be done with the sound of a recording, each by itself; a user's `recording_rights`. */
-export const RECORDING_RIGHTS = ['listen', 'download', 'delete'] as const
-export type RecordingRight = (typeof RECORDING_RIGHTS)[number]
+import { type Account, RECORDING_RIGHTS, type RecordingRight, type Who } from './who.ts'
 
 /** Where the user's document says nothing. */
 export const USUAL_RIGHTS: Readonly<Record<Who['level'], readonly RecordingRight[]>> = { user: ['listen', 'download'], admin: RECORDING_RIGHTS }

@@ -2,7 +2,7 @@
 // the URLs of an account's settings, which its admins wrote and its users only read.
 
 import { isObject } from './fields.ts'
-import type { Who } from './route.ts'
+import type { Who } from './who.ts'
 
 const deep = (value: unknown, key: string, change: (value: unknown, key: string) => unknown): unknown => {
   const changed = change(value, key)

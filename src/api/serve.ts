@@ -11,9 +11,10 @@ import type { Context } from './exchange.ts'
 import { checkedParams } from './params.ts'
 import { clientAddress } from './proxies.ts'
 import { obstacle, type Right } from './rights.ts'
-import type { Answer, Guarded, OpenRequest, Request, Room, Route } from './route.ts'
+import type { Answer, Guarded, OpenRequest, Request, Route } from './route.ts'
 import { asReadBy } from './secrets.ts'
 import { allowed, isAnyones, type Methods, notAllowed, routeOf } from './verb.ts'
+import type { Room } from './room.ts'
 
 type Routed = Context & { params: Record<string, string> }
 

@@ -9,7 +9,8 @@ import { type Draft, type Place, type Resource, type Settled, verbs } from './do
 import { type Fields, isObject } from './fields.ts'
 import { requireMatch } from './preconditions.ts'
 import { join, pathOf, problem, type Problems, refuse } from './problems.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 const PATH = '/v2/accounts/:account/storage'
 

@@ -1,8 +1,9 @@
 // The token itself: what it stands for, and its end.
 
 import { type Sessions, told } from './auth.ts'
-import type { Room, Route } from './route.ts'
+import type { Route } from './route.ts'
 import { TOKENS } from './tokens.ts'
+import type { Room } from './room.ts'
 
 export function tokenRoutes({ store, clock, sessions }: Pick<Room, 'store' | 'clock'> & { sessions: Sessions }): Route[] {
   const path = '/v2/token_auth'

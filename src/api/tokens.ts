@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Doc, Store } from '../store/store.ts'
-import type { ApiPorts } from './route.ts'
+import type { ApiPorts } from './ports.ts'
 
 export const TOKENS = 'token_auth'
 

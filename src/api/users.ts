@@ -4,23 +4,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../errors.ts'
 import { mustHoldNothing } from '../recording/hold.ts'
-import type { Doc, Store } from '../store/store.ts'
-import { type Credentials, credentialsOf } from './credentials.ts'
+import type { Store } from '../store/store.ts'
+import { credentialsOf } from './credentials.ts'
 import { accountResource } from './account-resource.ts'
 import type { Draft, Settled } from './document.ts'
 import { type Fields } from './fields.ts'
 import { type Problem, problem } from './problems.ts'
-import type { RecordingRight } from './rights.ts'
-import type { Room, Route } from './route.ts'
-
-export interface User extends Doc, Partial<Credentials> {
-  pvt_type: 'user'
-  pvt_deleted?: boolean
-  enabled?: boolean
-  priv_level?: 'user' | 'admin'
-  recording_rights?: RecordingRight[]
-  username?: string
-}
+import type { Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export const userRoutes = (room: Room): Route[] =>
   accountResource(room, {

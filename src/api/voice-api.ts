@@ -7,10 +7,10 @@ import { ANSWER } from './answers.ts'
 import { readJson } from './body.ts'
 import type { Context, State } from './exchange.ts'
 import { clientAddress } from './proxies.ts'
-import type { Room } from './route.ts'
 import { type Applicant, applicantOf } from './voice-auth.ts'
 import { changeCall, placeCall, readCall } from './voice-calls.ts'
 import { fileOf } from './voice-files.ts'
+import type { Room } from './room.ts'
 
 interface VoiceRoute {
   /** As in the metrics. */

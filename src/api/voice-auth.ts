@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { type ApplicationDoc, partsOf, readApplication } from '../voice/application.ts'
-import type { Account } from './route.ts'
+import type { Account } from './who.ts'
 
 export interface Applicant {
   application: Stored<ApplicationDoc>

@@ -17,8 +17,8 @@ import type { Fields } from './fields.ts'
 import { orNothing } from './months.ts'
 import { problem, refuse } from './problems.ts'
 import { upNode } from './quickcall.ts'
-import type { Room } from './route.ts'
 import type { Applicant } from './voice-auth.ts'
+import type { Room } from './room.ts'
 
 /** Whom to ring: a leg that leaves is the world's, another is a phone of the account. */
 interface Target {

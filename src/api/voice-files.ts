@@ -9,8 +9,9 @@ import { audioOf, damageReport } from './audio.ts'
 import { noSuch } from './document.ts'
 import { shown } from './fields.ts'
 import { orNothing } from './months.ts'
-import type { Answer, ApiPorts, OpenRequest } from './route.ts'
+import type { Answer, OpenRequest } from './route.ts'
 import type { Applicant } from './voice-auth.ts'
+import type { ApiPorts } from './ports.ts'
 
 type Found = Stored<Recording> | Stored<Tombstone>
 

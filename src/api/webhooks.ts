@@ -6,7 +6,8 @@ import { accountResource } from './account-resource.ts'
 import { type Draft, existing, type Settled } from './document.ts'
 import { type Fields, shown } from './fields.ts'
 import { listMonths } from './months.ts'
-import type { Answer, Request, Room, Route } from './route.ts'
+import type { Answer, Request, Route } from './route.ts'
+import type { Room } from './room.ts'
 
 export function webhookRoutes(room: Room): Route[] {
   const { store, random } = room

@@ -5,7 +5,7 @@ import { createHash, createPublicKey } from 'node:crypto'
 import { SignJWT } from 'jose'
 import { accountDb, isId } from '../store/modb.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
-import type { Address } from './ask.ts'
+import type { Address, Signer } from './ask.ts'
 
 type Method = 'GET' | 'POST'
 
@@ -56,9 +56,6 @@ export function keyProblem(pem: string): string | undefined {
     return 'not a public key in PEM'
   }
 }
-
-/** Signs what an application is told: the Authorization header for a body, or for none. */
-export type Signer = (body: string | undefined) => Promise<string>
 
 /** As the Voice API signs webhooks; `now` is unix milliseconds, `random` makes the token's id. */
 export function signerOf(application: ApplicationDoc | undefined, now: () => number, random: (bytes: number) => string): Signer | undefined {

@@ -4,8 +4,10 @@
 import type { Clock } from '../clock.ts'
 import { AppError, isCode } from '../errors.ts'
 import type { TenantClient, TenantRequest, TenantResponse } from '../net/client.ts'
-import type { Signer } from './application.ts'
 import type { Fields } from './options.ts'
+
+/** Signs what an application is told: the Authorization header for a body, or for none. */
+export type Signer = (body: string | undefined) => Promise<string>
 
 export interface Address {
   url: string

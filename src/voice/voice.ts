@@ -2,7 +2,7 @@
 // be told when a call is over.
 
 import { isCode, reasonOf } from '../errors.ts'
-import type { Signer } from './application.ts'
+import type { Signer } from './ask.ts'
 import type { Originate, SwitchNode } from '../switch/switch.ts'
 import type { Address } from './ask.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'

@@ -9,7 +9,7 @@ import type { ExecutionContext } from 'ava'
 import { createApi } from '../../src/api/app.ts'
 import { firstStart } from '../../src/api/first-start.ts'
 import { listen, type Patience } from '../../src/api/listen.ts'
-import type { ApiConfig, ApiPorts, Route } from '../../src/api/route.ts'
+import type { Route } from '../../src/api/route.ts'
 import type { CallControl } from '../../src/callflow/control.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
@@ -26,6 +26,7 @@ import type { Address } from '../../src/voice/ask.ts'
 import type { Script } from '../../src/voice/script.ts'
 import type { Placed } from '../../src/voice/voice.ts'
 import { type Line, notedLog } from './log.ts'
+import type { ApiConfig, ApiPorts } from '../../src/api/ports.ts'
 
 export const MODULES = ['answer', 'callflow', 'device', 'hangup', 'play', 'record_call', 'response', 'sleep', 'user']
 

@@ -7,9 +7,10 @@ import { isObject, type Fields } from '../../src/api/fields.ts'
 import { CREATED, FILTERS } from '../../src/api/filter.ts'
 import { describedAs } from '../../src/api/described.ts'
 import { PAGING, RANGE } from '../../src/api/openapi.ts'
-import type { ApiPorts, Route } from '../../src/api/route.ts'
+import type { Route } from '../../src/api/route.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
 import { type Input, isEnd, STATES, TABLE } from '../../src/recording/lifecycle.ts'
+import type { ApiPorts } from '../../src/api/ports.ts'
 
 const CONFIG = { version: '', publicUrl: '', maxTimeLimit: 10_800, xmlCurl: { secret: '', networks: [] } }
 
