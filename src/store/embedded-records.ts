@@ -55,16 +55,19 @@ export function revise(id: string, old: DocRecord | undefined, doc: Doc | undefi
   }
 }
 
-/** What one view says of a document, as it lies in the index. A copy, because a map function may change what it is given. */
-function rowsOf(view: IndexedView, id: string, record: DocRecord | undefined): { key: Key; text: string }[] {
-  if (!record || record.deleted) return []
-  return view.map(visible(id, record)).map(({ key, value }) => ({ key, text: rowText(id, key, value) }))
-}
+/** What map functions are given of a record: undefined where it has no rows. Frozen, because all of them are given the same. */
+const mapped = (id: string, record: DocRecord | undefined): Doc | undefined =>
+  record === undefined || record.deleted === true ? undefined : Object.freeze(visible(id, record))
+
+/** What one view says of a document, as it lies in the index. */
+const rowsOf = (view: IndexedView, doc: Doc | undefined): { key: Key; text: string }[] =>
+  doc === undefined ? [] : view.map(doc).map(({ key, value }) => ({ key, text: rowText(doc._id, key, value) }))
 
 /** Most writes change no row, and the bytes of a key cost more than its text. */
 function replaceRows(transaction: Transaction, base: Base, id: string, old: DocRecord | undefined, next: DocRecord | undefined): void {
+  const [was, is] = [mapped(id, old), mapped(id, next)]
   for (const view of base.views.values()) {
-    const [before, after] = [rowsOf(view, id, old), rowsOf(view, id, next)]
+    const [before, after] = [rowsOf(view, was), rowsOf(view, is)]
     before.forEach(({ key, text }, nth) => {
       if (after[nth]?.text !== text) transaction.remove(rowKey(view.number, key, id, nth))
     })
@@ -106,6 +109,5 @@ export function dropRecord(transaction: Transaction, base: Base, files: Files, i
 
 /** Rows of a document in one view, for building an index over documents that are there already. */
 export function indexRecord(transaction: Transaction, view: IndexedView, id: string, record: DocRecord): void {
-  if (record.deleted) return
-  view.map(visible(id, record)).forEach(({ key, value }, nth) => transaction.put(rowKey(view.number, key, id, nth), rowText(id, key, value)))
+  rowsOf(view, mapped(id, record)).forEach(({ key, text }, nth) => transaction.put(rowKey(view.number, key, id, nth), text))
 }
