@@ -33,6 +33,7 @@ import { startRecorder } from './recording/recorder.ts'
 import { createCheck } from './recording/integrity.ts'
 import { startRetention } from './recording/retention.ts'
 import { openSpool } from './recording/spool.ts'
+import { sightOf } from './recording/sight.ts'
 import { packagePath } from './root.ts'
 import { openDoor } from './siprec/door.ts'
 import { startSiprec } from './siprec/sessions.ts'
@@ -99,7 +100,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const webhooks = own(startWebhooks({ store, http, clock: wall, log, metrics, random: Math.random, hex }))
     events.on(event => webhooks.tell(event))
     const audit = createAudit({ store, clock: wall, log })
-    const driven = own(ownSwitches({ switches, ...ownership }))
+    const driven = own(ownSwitches({ switches, sees: sightOf(spool, hex), ...ownership }))
     const delivery = own(
       startDelivery({
         store,

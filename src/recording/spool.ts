@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { access, chmod, constants, type FileHandle, mkdir, open, stat, statfs, unlink } from 'node:fs/promises'
+import { access, chmod, constants, type FileHandle, mkdir, open, stat, statfs, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
@@ -28,6 +28,8 @@ export interface Spool {
   onSwitch(file: string): string
   /** Makes the file's directories ahead of the switch, which would close them to us. Throws `spool_unwritable`. */
   makeReady(file: string): Promise<void>
+  /** Makes an empty file. Throws `spool_unwritable`. */
+  mark(file: string): Promise<void>
   /** Throws `spool_unwritable` when no new recording should start: not writable, or too little room left, be it for one account. */
   check(accountId?: string): Promise<void>
   /** Bytes this user may still write. */
@@ -68,6 +70,16 @@ export function openSpool({ here, onSwitch, minFree }: { here: string; onSwitch:
           throw unwritable(directory, cause)
         }),
       )
+    },
+
+    async mark(file) {
+      const path = hereAt(file)
+      try {
+        await makeDirectory(dirname(path))
+        await writeFile(path, '', { flag: 'wx' })
+      } catch (cause) {
+        throw unwritable(path, cause)
+      }
     },
 
     check: () =>

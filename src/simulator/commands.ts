@@ -1,6 +1,7 @@
 // The api commands: what each is given → what it prints. Their texts are FreeSWITCH's (transcripts 01, 07, 11, 41, 60;
 // mod_commands.c). `system` is here so that a smuggled one is counted; it never runs anything.
 
+import { existsSync } from 'node:fs'
 import { scheduleHangup } from './applications.ts'
 import { answer, hangup } from './call.ts'
 import { causeOf } from './causes.ts'
@@ -39,6 +40,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   eval: (exchange, args, leg) => (leg ? expand(exchange, leg, args) : args.replaceAll(/\$\{\w+\(.*?\)\}/g, '<API execute Permission Denied>')),
   strmicroepoch: exchange => String(exchange.micros()),
   module_exists: (_, args) => (args === '' ? '' : String(MODULES.has(args))),
+  file_exists: (_, args) => String(args !== '' && existsSync(args)),
   show: (exchange, args) => showCommand(exchange, args),
   hash: (exchange, args) => hashCommand(exchange.hash, args),
   global_getvar: (exchange, args) => (args === '' ? [...exchange.globals].map(([k, v]) => `${k}=${v}\n`).join('') : (exchange.globals.get(args) ?? '')),

@@ -31,6 +31,8 @@ export const moduleExists = (name: string): Api => api(`module_exists ${module('
 export const microseconds = (): Api => api('strmicroepoch')
 /** Prints `yes` where FreeSWITCH runs API calls that stand in what it expands, a refusal where it does not (switch.conf: api-expansion). */
 export const expansionProbe = (): Api => api('eval ${echo(yes)}')
+/** Prints `true` or `false`. */
+export const fileExists = (file: string): Api => api(`file_exists ${path('path', file)}`)
 export const showChannels = (): Api => api('show channels as json')
 
 export type HashVerb = 'select' | 'insert' | 'insert_ifempty' | 'delete_ifmatch'

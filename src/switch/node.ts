@@ -240,6 +240,7 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
     },
     table,
     expandsCommands: async () => (await ask(commands.expansionProbe())).trim() === 'yes',
+    hasFile: async path => (await ask(commands.fileExists(path))).trim() === 'true',
     exists: async uuid => (await ask(commands.exists(uuid))).trim() === 'true',
     legs,
     leg,

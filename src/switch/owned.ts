@@ -2,7 +2,7 @@
 // one that is not there. What happens on it is not told, and no command reaches it.
 
 import { type Clock, within } from '../clock.ts'
-import { reasonOf } from '../errors.ts'
+import { AppError, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { BEAT, Lease, LOOK, TAKEOVER } from './lease.ts'
 import type { NodeStatus, SwitchEvent, Switches, SwitchNode } from './switch.ts'
@@ -16,6 +16,8 @@ export interface OwnedSwitches extends Switches {
 
 export interface OwnedOptions {
   switches: Switches
+  /** Whether what a switch records is seen here. One it is not seen of is left to other engines, as is one of which this rejects. */
+  sees: (node: SwitchNode) => Promise<boolean>
   /** As in LeasePorts. */
   engine: string
   epoch: string
@@ -26,24 +28,51 @@ export interface OwnedOptions {
 
 /** Milliseconds. */
 const HAND_OVER = 2_000
+/** … that the disk and the switch have to show that they are one. */
+const SIGHT = 3_000
+/** … for which one who waits believes it: who is to take over some day is to know before that he cannot. */
+const SEEN_FOR = 60_000
 
-/** What moves something on the switch. */
-const COMMANDS = [
-  'execute',
-  'interrupt',
-  'setVariables',
-  'record',
-  'stopRecording',
-  'mask',
-  'unmask',
-  'pause',
-  'resume',
-  'originate',
-  'hangup',
-  'cancelScheduledHangup',
-] as const satisfies readonly (keyof SwitchNode)[]
+const UNKNOWN = 'not yet ours'
+const BLIND = 'what it records is not seen here: RECORDING_DIR and SWITCH_RECORDING_DIR must be one directory'
 
-export function ownSwitches({ switches, engine, epoch, clock, log }: OwnedOptions): OwnedSwitches {
+/** What may be asked of a switch that another engine drives. What phones registered with is every engine's to forget. */
+type Question =
+  | 'name'
+  | 'table'
+  | 'status'
+  | 'clock'
+  | 'expandsCommands'
+  | 'hasFile'
+  | 'exists'
+  | 'leg'
+  | 'legs'
+  | 'recordings'
+  | 'packetsSent'
+  | 'forgetPhones'
+
+/** What moves something on the switch: all of the rest, or the types complain. */
+const MOVES: Readonly<Record<Exclude<keyof SwitchNode, Question>, true>> = {
+  execute: true,
+  recordMessage: true,
+  interrupt: true,
+  setVariables: true,
+  record: true,
+  stopRecording: true,
+  mask: true,
+  unmask: true,
+  pause: true,
+  resume: true,
+  originate: true,
+  transfer: true,
+  tap: true,
+  hangup: true,
+  cancelScheduledHangup: true,
+}
+type Command = keyof typeof MOVES
+export const COMMANDS = Object.keys(MOVES) as readonly Command[]
+
+export function ownSwitches({ switches, sees, engine, epoch, clock, log }: OwnedOptions): OwnedSwitches {
   const began = clock.elapsed()
   const listeners = new Set<(event: SwitchEvent) => void>()
   const emit = (event: SwitchEvent): void => {
@@ -56,7 +85,10 @@ export function ownSwitches({ switches, engine, epoch, clock, log }: OwnedOption
     }
   }
   const all = new Map(
-    switches.nodes.map(node => [node.name, ownedNode({ raw: node, lease: new Lease({ table: node.table, clock, engine, epoch }), clock, log, emit })]),
+    switches.nodes.map(node => [
+      node.name,
+      ownedNode({ raw: node, sees: () => sees(node), lease: new Lease({ table: node.table, clock, engine, epoch }), clock, log, emit }),
+    ]),
   )
   const unsubscribe = switches.on(event => all.get('leg' in event ? event.leg.node : event.node)?.heard(event))
   for (const one of all.values()) one.start()
@@ -86,7 +118,14 @@ interface OwnedNode {
   close(): Promise<void>
 }
 
-function ownedNode({ raw, lease, clock, log, emit }: { raw: SwitchNode; lease: Lease; clock: Clock; log: Log; emit: (event: SwitchEvent) => void }): OwnedNode {
+interface OwnedPorts extends Pick<OwnedOptions, 'clock' | 'log'> {
+  raw: SwitchNode
+  sees: () => Promise<boolean>
+  lease: Lease
+  emit: (event: SwitchEvent) => void
+}
+
+function ownedNode({ raw, sees, lease, clock, log, emit }: OwnedPorts): OwnedNode {
   const { name } = raw
   /** The rooms were told that it is up. */
   let told = false
@@ -94,18 +133,23 @@ function ownedNode({ raw, lease, clock, log, emit }: { raw: SwitchNode; lease: L
   let held = false
   let closed = false
   let stop = (): void => {}
+  /** Why it is not taken; empty where what it records is seen here. */
+  let sight = UNKNOWN
+  let seenUntil = Number.NEGATIVE_INFINITY
   /** Came while it was not known whose the switch is; undefined: it is known. */
   let waiting: SwitchEvent[] | undefined
 
   /** Without mod_hash there is no fence: then one engine is all there may be. */
   const fenced = (): boolean => raw.status().modules['mod_hash'] === true
   const isUp = (): boolean => raw.status().state === 'up'
-  const ours = (): boolean => !fenced() || lease.standing === 'ours'
+  const ours = (): boolean => (fenced() ? lease.standing === 'ours' : told || sight === '')
 
   async function look(): Promise<void> {
     stop()
     try {
-      await (fenced() ? lease.look() : undefined)
+      // Who has it keeps it: a disk that stands still for a while is no reason to leave calls alone.
+      if (!told && clock.elapsed() >= seenUntil) await lookAtSpool()
+      if (fenced() && (told || sight === '')) await lease.look()
     } catch (error) {
       log.debug('switch_owner_unknown', { node: name, reason: reasonOf(error) })
     }
@@ -113,6 +157,15 @@ function ownedNode({ raw, lease, clock, log, emit }: { raw: SwitchNode; lease: L
     settle()
     stop()
     stop = clock.after(ours() ? BEAT : LOOK, () => void look())
+  }
+
+  async function lookAtSpool(): Promise<void> {
+    const before = sight
+    sight = UNKNOWN
+    sight = (await within(clock, SIGHT, sees())) ? '' : BLIND
+    if (sight === '') seenUntil = clock.elapsed() + SEEN_FOR
+    else if (before !== BLIND)
+      log.error('switch_spool_not_seen', { node: name, todo: `make RECORDING_DIR and SWITCH_RECORDING_DIR one directory, seen from here and from ${name}` })
   }
 
   function settle(): void {
@@ -157,6 +210,7 @@ function ownedNode({ raw, lease, clock, log, emit }: { raw: SwitchNode; lease: L
   }
 
   async function assertOurs(): Promise<void> {
+    if (!told && sight !== '') throw new AppError('switch_down', `${name} is not ours: ${sight}`, { node: name })
     if (!fenced()) return
     try {
       await lease.assertOurs()
@@ -167,7 +221,9 @@ function ownedNode({ raw, lease, clock, log, emit }: { raw: SwitchNode; lease: L
 
   function status(): NodeStatus {
     const is = raw.status()
-    return is.state === 'up' && !told ? { ...is, state: 'standby', reason: lease.owner === '' ? 'not yet ours' : `driven by ${lease.owner}` } : is
+    return is.state === 'up' && !told
+      ? { ...is, state: 'standby', reason: sight === BLIND ? BLIND : lease.owner === '' ? UNKNOWN : `driven by ${lease.owner}` }
+      : is
   }
 
   const gated = Object.fromEntries(
@@ -181,7 +237,7 @@ function ownedNode({ raw, lease, clock, log, emit }: { raw: SwitchNode; lease: L
         },
       ]
     }),
-  ) as Pick<SwitchNode, (typeof COMMANDS)[number]>
+  ) as Pick<SwitchNode, Command>
 
   return {
     node: { ...raw, ...gated, status },

@@ -190,6 +190,8 @@ export interface SwitchNode {
   clock(): Promise<number>
   /** Whether the switch runs API calls that stand in what it expands: then whoever gets text into a dial string runs commands. */
   expandsCommands(): Promise<boolean>
+  /** Whether there is a file of that absolute path where the switch is. */
+  hasFile(path: string): Promise<boolean>
 
   exists(uuid: string): Promise<boolean>
   /** All legs there are now, read from uuid_dump; for the sweep after a connect. */

@@ -2,7 +2,7 @@
 // where the suite is opened, so that the gap is seen.
 
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
@@ -316,6 +316,14 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     await rejects(t, node.recordings(uuid), 'leg_gone')
     await rejects(t, node.setVariables(uuid, { callrec_x: 'a', callrec_y: 'b c' }), 'leg_gone')
     await t.notThrowsAsync(node.cancelScheduledHangup(uuid))
+  })
+
+  promise('it says whether a file is there', async (t, { node, directory }) => {
+    const path = join(directory, `seen-${randomUUID()}`)
+    t.false(await node.hasFile(path))
+    writeFileSync(path, '')
+    t.true(await node.hasFile(path))
+    await t.throwsAsync(node.hasFile('/spool/a b'), { message: /path/ })
   })
 
   promise('what it keeps of the directory is thrown away, one phone or all, kept or not', async (t, { node }) => {

@@ -171,7 +171,7 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
     const clock = it.clock(systemClock(SPEED))
     const own = it.clock(wall)
     const http = it.http(client)
-    const switches = ownSwitches({ switches: it.switches(pool), engine: name, epoch: String(epochs++), clock: own, log: silent })
+    const switches = ownSwitches({ switches: it.switches(pool), sees: async () => true, engine: name, epoch: String(epochs++), clock: own, log: silent })
     const audit = createAudit({ ...ports, clock: own })
     const delivery = startDelivery({ ...ports, directories: {}, http, audit, clock: own, random: Math.random, nodes: () => switches.inCharge() })
     switches.on(event => void (event.name === 'node_up' && delivery.wake()))

@@ -154,6 +154,7 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
     status: () => ({ name, state: 'up', address: '127.0.0.1:0', modules }),
     clock: () => Promise.resolve(0),
     expandsCommands: () => Promise.resolve(false),
+    hasFile: unused,
     exists: uuid => Promise.resolve(legs.has(uuid)),
     async legs() {
       const error = fail.get('legs')

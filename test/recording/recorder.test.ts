@@ -113,6 +113,7 @@ async function setup(t: ExecutionContext) {
     here: file => `/here/${file}`,
     onSwitch: file => `/spool/${file}`,
     makeReady: () => ready('makeReady'),
+    mark: async () => {},
     check: () => ready('check'),
     free: async () => 1,
     finish: async file => files.get(file),

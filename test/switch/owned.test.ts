@@ -2,7 +2,7 @@ import test from 'ava'
 import { AppError, isCode } from '../../src/errors.ts'
 import { silent } from '../../src/log.ts'
 import { BEAT, LOOK, TAKEOVER } from '../../src/switch/lease.ts'
-import { type OwnedSwitches, ownSwitches } from '../../src/switch/owned.ts'
+import { COMMANDS, type OwnedOptions, type OwnedSwitches, ownSwitches } from '../../src/switch/owned.ts'
 import type { NodeState, SwitchEvent, Switches, SwitchNode, Table } from '../../src/switch/switch.ts'
 import { manualClock, type ManualClock } from '../helpers/clock.ts'
 import { aLeg } from '../helpers/legs.ts'
@@ -38,7 +38,7 @@ const settled = async (): Promise<void> => {
 function anEngine(
   name: string,
   at: ReturnType<typeof aSwitch>,
-  { epoch = '1', table = at.table, up = true }: { epoch?: string; table?: Table; up?: boolean } = {},
+  { epoch = '1', table = at.table, up = true, sees = async () => true }: { epoch?: string; table?: Table; up?: boolean; sees?: OwnedOptions['sees'] } = {},
 ): Seen {
   const clock = manualClock()
   const listeners = new Set<(event: SwitchEvent) => void>()
@@ -48,8 +48,7 @@ function anEngine(
     name: 'fs1',
     table,
     status: () => ({ name: 'fs1', state, address: '', modules: { mod_hash: at.fenced } }),
-    hangup: () => command('hangup'),
-    record: () => command('record'),
+    ...Object.fromEntries(COMMANDS.map(name => [name, () => command(name)])),
   } as unknown as SwitchNode
   const switches: Switches = {
     nodes: [raw],
@@ -63,7 +62,7 @@ function anEngine(
     },
     close: async () => {},
   }
-  const owned = ownSwitches({ switches, engine: name, epoch, clock, log: silent })
+  const owned = ownSwitches({ switches, sees, engine: name, epoch, clock, log: silent })
   const told: string[] = []
   owned.on(event => told.push(event.name))
   const [node] = owned.nodes as [SwitchNode]
@@ -113,6 +112,62 @@ test('the first engine drives a switch, and the second one hears and may do noth
   t.deepEqual(at.sent, ['a hangup'])
   t.deepEqual(a.owned.inCharge(), ['fs1'])
   t.deepEqual(b.owned.inCharge(), [])
+})
+
+for (const command of COMMANDS) {
+  test(`${command} does not reach a switch that another engine drives`, async t => {
+    const at = aSwitch()
+    const a = anEngine('a', at)
+    await settled()
+    const b = anEngine('b', at)
+    await together([a, b], 9_000)
+    const send = b.node[command] as () => Promise<unknown>
+    await t.throwsAsync(send(), { message: /another engine drives this switch: a:1/ })
+    t.deepEqual(at.sent, [])
+  })
+}
+
+test('a switch whose recordings are not seen here is left to an engine that sees them, with the reason', async t => {
+  const at = aSwitch()
+  let seen = false
+  const a = anEngine('a', at, { sees: async () => seen })
+  await a.lives(2 * TAKEOVER)
+  t.deepEqual(a.told, [])
+  t.deepEqual(a.owned.inCharge(), [])
+  t.like(a.node.status(), { state: 'standby', reason: 'what it records is not seen here: RECORDING_DIR and SWITCH_RECORDING_DIR must be one directory' })
+  await t.throwsAsync(a.node.hangup(LEG, 'NORMAL_CLEARING'), { message: /fs1 is not ours: what it records is not seen here/ })
+  t.is(at.values.get('owner'), undefined)
+  const b = anEngine('b', at)
+  await settled()
+  t.deepEqual(b.told, ['node_up'])
+  await b.owned.close()
+  seen = true
+  await a.lives(LOOK)
+  t.deepEqual(a.told, ['node_up'])
+})
+
+test('without a fence, too, a switch whose recordings are not seen here is not driven', async t => {
+  const at = aSwitch({ fenced: false })
+  const a = anEngine('a', at, { sees: async () => false })
+  await a.lives(TAKEOVER)
+  t.deepEqual(a.told, [])
+  await t.throwsAsync(a.node.hangup(LEG, 'NORMAL_CLEARING'), { message: /is not seen here/ })
+})
+
+test('a disk that stands still keeps nobody from waiting for a switch, and takes it from nobody who has it', async t => {
+  const at = aSwitch()
+  let still = true
+  const a = anEngine('a', at, { sees: () => (still ? new Promise(() => {}) : Promise.resolve(true)) })
+  await a.lives(9_000)
+  t.deepEqual(a.told, [])
+  t.like(a.node.status(), { state: 'standby', reason: 'not yet ours' })
+  still = false
+  await a.lives(5_000)
+  t.deepEqual(a.told, ['node_up'])
+  still = true
+  await a.lives(2 * TAKEOVER)
+  t.deepEqual(a.told, ['node_up'])
+  t.deepEqual(a.owned.inCharge(), ['fs1'])
 })
 
 test('an engine that was killed is followed within fifteen seconds, and not before its beat stood still for ten', async t => {
