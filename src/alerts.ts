@@ -50,6 +50,14 @@ export const rulesFor = (minFree: number): readonly Rule[] => [
     description: 'Below SPOOL_MIN_FREE no recording starts. Make room, or find out why files are not delivered.',
   },
   {
+    alert: 'CallrecOrphans',
+    expr: 'sum by (kind) (callrec_orphans) > 0',
+    for: '0m',
+    severity: 'ticket',
+    summary: 'files or documents of recordings that callrec cannot bring together ({{ $labels.kind }})',
+    description: 'Which ones: callrec doctor, or orphan_file_found and orphan_not_adopted in the log. Nothing of it is removed.',
+  },
+  {
     alert: 'CallrecSwitchDown',
     expr: 'max by (switch) (callrec_switch_state{state=~"up|standby"}) == 0',
     for: '1m',

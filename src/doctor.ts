@@ -6,6 +6,7 @@ import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { reasonOf } from './errors.ts'
 import { examineCouch } from './examine-couch.ts'
+import { examineOrphans } from './examine-orphans.ts'
 import { examineSwitches } from './examine-switch.ts'
 import { fail, type Finding, ok, type Tools } from './finding.ts'
 import { openSpool } from './recording/spool.ts'
@@ -14,7 +15,7 @@ const TOOLS: Tools = { clock: systemClock(), random: bytes => randomBytes(bytes)
 
 export async function examine(config: Config, tools: Tools = TOOLS): Promise<Finding[]> {
   const spool = await examineSpool(config)
-  return [...(await examineStore(config, tools)), spool, ...(await examineSwitches(config, tools))]
+  return [...(await examineStore(config, tools)), spool, ...(await examineSwitches(config, tools)), ...(await examineOrphans(config, tools))]
 }
 
 async function examineStore({ couchdbUrl, dataDir }: Config, tools: Tools): Promise<Finding[]> {

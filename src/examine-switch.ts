@@ -8,7 +8,7 @@ import { reasonOf } from './errors.ts'
 import { silent } from './log.ts'
 import { type Finished, openSpool, type Spool } from './recording/spool.ts'
 import { monthOf } from './store/modb.ts'
-import { embeddedSwitch } from './simulator/launch.ts'
+import { embeddedSwitch, SIMULATOR } from './simulator/launch.ts'
 import { connectSwitches, whenUp } from './switch/pool.ts'
 import type { NodeStatus, SwitchNode } from './switch/switch.ts'
 
@@ -25,7 +25,7 @@ export async function examineSwitches(config: Config, tools: Tools): Promise<Fin
   let addresses: readonly SwitchAddress[]
   try {
     addresses = embedded
-      ? [{ name: 'simulator', ...(await embeddedSwitch({ dataDir: config.dataDir, recordingDir: config.spool.onSwitch, speed: config.simulatorSpeed })) }]
+      ? [{ name: SIMULATOR, ...(await embeddedSwitch({ dataDir: config.dataDir, recordingDir: config.spool.onSwitch, speed: config.simulatorSpeed })) }]
       : config.switches
   } catch (error) {
     return [fail(`switch: ${reasonOf(error)}`, `look into ${config.dataDir}/simulator.log`)]

@@ -29,6 +29,7 @@ import { tryOut } from './recording/destinations.ts'
 import { createErasure } from './recording/erasure.ts'
 import { limitedSpool } from './recording/quota.ts'
 import { openJournal } from './recording/journal.ts'
+import { startOrphans } from './recording/orphans.ts'
 import { startRecorder } from './recording/recorder.ts'
 import { createCheck } from './recording/integrity.ts'
 import { startRetention } from './recording/retention.ts'
@@ -37,7 +38,7 @@ import { sightOf } from './recording/sight.ts'
 import { packagePath } from './root.ts'
 import { openDoor } from './siprec/door.ts'
 import { startSiprec } from './siprec/sessions.ts'
-import { embeddedSwitch } from './simulator/launch.ts'
+import { embeddedSwitch, SIMULATOR } from './simulator/launch.ts'
 import { couchStore } from './store/couch.ts'
 import { embeddedStore } from './store/embedded.ts'
 import { lockDirectory } from './store/lock.ts'
@@ -61,9 +62,6 @@ const hex = (bytes: number): string => randomBytes(bytes).toString('hex')
 
 /** Milliseconds for a test file to get where an account wants to keep its recordings. */
 const TRIAL_PATIENCE = 20_000
-
-/** The name of the embedded switch, and of its folder in the spool. */
-const SIMULATOR = 'simulator'
 
 export async function start(config: Config, log: Log): Promise<Running> {
   const rooms: { close(): Promise<unknown> }[] = []
@@ -136,6 +134,10 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const siprec = own(startSiprec({ store, switches: driven, recorder, door, clock: callClock, wall, log, metrics, events, random: hex }))
     const erasure = createErasure({ store, spool, audit, clock: wall, metrics, nodes: () => driven.inCharge(), deliver: () => delivery.wake() })
     own(startRetention({ store, erasure, clock: wall, log, every: config.retentionSweep }))
+    const adopt = { adopt: (node: string) => recorder.adopt(node), deliver: () => delivery.wake() }
+    const orphans = own(
+      startOrphans({ store, spool, audit, clock: wall, log, metrics, nodes: () => driven.inCharge(), ...adopt, every: config.retentionSweep }),
+    )
     const voice = own(startVoice({ store, recorder, events, http, spool, clock: callClock, wall, log, random: hex, publicUrl: config.api.publicUrl }))
     const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
     const executor = own(
@@ -156,7 +158,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     )
     // Files of a switch that was another engine's wait for us.
     driven.on(event => void (event.name === 'node_up' && delivery.wake()))
-    readLevels(metrics, { store, spool, switches: driven, delivery, executor })
+    readLevels(metrics, { store, spool, switches: driven, delivery, executor, orphans })
     const control = createControl({ switches: driven, store, recorder, siprec, clock: wall, log, config: { maxTimeLimit: config.maxTimeLimit } })
     own(startKeys({ switches: driven, store, recorder, control, clock: callClock, log }))
     const phones = own(startPhoneCache({ switches, clock: wall, log }))

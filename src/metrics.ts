@@ -26,6 +26,10 @@ export const COUNTED = {
     labels: ['outcome'],
   },
   callrec_recordings_erased_total: { help: 'Recordings whose audio was destroyed, because their time was over or on request', labels: ['by'] },
+  callrec_orphans_total: {
+    help: 'Files and documents of recordings that the queue had lost, by what became of them: adopted, or removed as nobody wanted them',
+    labels: ['outcome'],
+  },
   callrec_audio_damaged_total: { help: 'Times that audio read from the store was not what was stored', labels: [] },
   callrec_http_requests_total: { help: 'Requests answered by the API; a path that no route has is route "none"', labels: ['method', 'route', 'status'] },
 } as const
@@ -54,6 +58,11 @@ export const READ = {
     type: 'gauge',
     help: 'Seconds for which the file that waits longest has not been where it was to go, retries included; 0 when none waits',
     labels: [],
+  },
+  callrec_orphans: {
+    type: 'gauge',
+    help: 'What the last look through the spool left as it was: file (its document does not fit), document, unknown (no document) or foreign (not of callrec)',
+    labels: ['kind'],
   },
   callrec_spool_free_bytes: { type: 'gauge', help: 'Bytes left to this user on the disk of the spool', labels: [] },
 } as const

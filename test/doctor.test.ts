@@ -1,6 +1,6 @@
 // Every finding of doctor, against neighbours that are well, ill, or real where there are real ones.
 
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,8 +10,10 @@ import { readConfig } from '../src/config.ts'
 import { examine } from '../src/doctor.ts'
 import type { Finding } from '../src/finding.ts'
 import { silent } from '../src/log.ts'
+import { IN_FLIGHT } from '../src/recording/document.ts'
 import { type RunningSimulator, stateFile } from '../src/simulator/launch.ts'
 import { startSimulator } from '../src/simulator/simulator.ts'
+import { embeddedStore } from '../src/store/embedded.ts'
 import { couchdbProgram, freePort, startCouchdb } from './helpers/couchdb.ts'
 import { eslServer, jobEvent, type Script } from './helpers/esl-server.ts'
 import { startFreeSwitch } from './helpers/freeswitch.ts'
@@ -233,3 +235,28 @@ async function real(t: ExecutionContext, program: string): Promise<void> {
 }
 if (realRun('the doctor', { CouchDB: couchdbProgram !== undefined, FreeSWITCH: onPath('freeswitch') }) && couchdbProgram !== undefined)
   test('a real CouchDB and a real FreeSWITCH are found well, and nothing of it stays', real, couchdbProgram)
+
+test('files that no document names are told with what to do, and nothing is done to them', async t => {
+  const dataDir = await folder(t)
+  const store = await embeddedStore({ dir: join(dataDir, 'store') })
+  await store.createDatabase(IN_FLIGHT, 'recordings_in_flight')
+  await store.put(IN_FLIGHT, { _id: 'x', node: 'fs7', state: 'recording' })
+  await store.close()
+  const spool = join(dataDir, 'recordings')
+  for (const name of ['fs1', 'fs9']) await mkdir(join(spool, name, '202611'), { recursive: true })
+  const long = new Date(Date.now() - 3_600_000)
+  for (const id of ['a', 'b', 'c', 'd'].map(letter => `202611-${letter.repeat(32)}.wav`)) {
+    await writeFile(join(spool, 'fs1/202611', id), 'audio')
+    await utimes(join(spool, 'fs1/202611', id), long, long)
+  }
+  const settings = { FREESWITCH_ESL: await simulator(t, spool), RECORDING_DIR: spool }
+  const findings = await examine(config(dataDir, settings))
+  finds(t, findings, 'warn', /fs9 is of a switch that is not in FREESWITCH_ESL$/, /name the switch there again/)
+  finds(t, findings, 'warn', /4 recorded files of which no account has a document: fs1.202611.202611-a+.wav, .* and 1 more$/, /Keep the files elsewhere/)
+  finds(t, findings, 'warn', /1 recordings wait for switch fs7/, /an engine that has fs7/)
+  t.is((await readdir(join(spool, 'fs1/202611'))).length, 4)
+
+  const running = await embeddedStore({ dir: join(dataDir, 'store') })
+  t.teardown(() => running.close())
+  finds(t, await examine(config(dataDir, settings)), 'ok', /the engine that runs looks for them itself/)
+})

@@ -35,6 +35,15 @@ export default {
         if (doc.state === 'stopped' || doc.state === 'discarded' || doc.state === 'failed') emit(doc.retain_until, null)
       },
     },
+    // By switch, what the queue has to know of; a delivery that was given up waits for nobody.
+    unfinished: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || doc.kind === 'siprec' || !doc.pvt_node) return
+        if (doc.state === 'discarded' || doc.state === 'failed') return
+        if (doc.delivery && (doc.delivery.state === 'stored' || doc.delivery.state === 'failed')) return
+        emit(doc.pvt_node, null)
+      },
+    },
     listing_by_cdr: {
       map: function (doc) {
         if (doc.pvt_deleted || doc.pvt_type !== 'call_recording' || !doc.cdr_id) return

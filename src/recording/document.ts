@@ -2,7 +2,7 @@
 // database its id names; the in-flight document is the queue: it lives in `recordings_in_flight`
 // until the file is where it was to go, and what a restart finds there is all that is pending.
 
-import { monthOf, recordingDb, toGregorian } from '../store/modb.ts'
+import { recordingDb, toGregorian } from '../store/modb.ts'
 import type { Doc, Stored } from '../store/store.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
@@ -194,7 +194,10 @@ export interface NewRecording {
   now: number
 }
 
-export function inFlightOf({ id, accountId, node, leg, side, settings, format, origins, message, state, now }: NewRecording): InFlight {
+/** Below the spool. */
+export const fileOf = ({ id, node, format }: Pick<NewRecording, 'id' | 'node' | 'format'>): string => `${node}/${id.slice(0, 'YYYYMM'.length)}/${id}.${format}`
+
+export function inFlightOf({ id, accountId, node, leg, side, settings, format, origins, message, state }: NewRecording): InFlight {
   return {
     _id: id,
     account_id: accountId,
@@ -202,7 +205,7 @@ export function inFlightOf({ id, accountId, node, leg, side, settings, format, o
     leg,
     side,
     state,
-    file: `${node}/${monthOf(now)}/${id}.${format}`,
+    file: fileOf({ id, node, format }),
     settings,
     origins: [...origins],
     ...(message === undefined ? {} : { message }),

@@ -8,7 +8,7 @@ import { toGregorian } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
 import type { Audit } from './audit.ts'
 import type { Actor } from './audit-chain.ts'
-import { IN_FLIGHT, type InFlight, type Recording, recordingDbOf, STORE, type VoiceFacts } from './document.ts'
+import { fileOf, IN_FLIGHT, type InFlight, type Recording, recordingDbOf, STORE, type VoiceFacts } from './document.ts'
 import { mustNotBeHeld } from './hold.ts'
 import type { Spool } from './spool.ts'
 
@@ -142,8 +142,7 @@ const isAtRest = ({ state, delivery }: InFlight): boolean => state === 'stopped'
 
 /** The file of a recording that failed stays in the spool, and nothing waits for it. */
 function leftBehind(recording: Recording): InFlight | undefined {
-  const { _id, pvt_account_id: account_id, pvt_node: node, call_id: leg, media_type, state, policy: settings } = recording
+  const { _id, pvt_account_id: account_id, pvt_node: node, call_id: leg, state, policy: settings } = recording
   if (state !== 'failed' || node === undefined) return undefined
-  const file = `${node}/${_id.slice(0, 'YYYYMM'.length)}/${_id}.${media_type}`
-  return { _id, account_id, node, leg, side: 'caller', state: 'stopped', file, settings, origins: [] }
+  return { _id, account_id, node, leg, side: 'caller', state: 'stopped', file: fileOf({ id: _id, node, format: recording.media_type }), settings, origins: [] }
 }

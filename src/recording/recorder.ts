@@ -46,6 +46,8 @@ export interface Recorder {
   alsoCovers(other: AlsoCovered): () => void
   /** Once audio runs, or it is known that it never will: how a recording stands. Undefined where it is over, or was never there. */
   begun(id: string): Promise<Started | undefined>
+  /** Documents that nobody looked after are there: what they say is compared with the switch, as after a connection. */
+  adopt(node: string): void
   /** A leg that was to be rung was never made. */
   legNeverCame(leg: string): void
   /** The switch goes on recording; whoever connects to it next finds the recordings by their documents. */
@@ -190,6 +192,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       return one === undefined ? undefined : standing(one, false)
     },
 
+    adopt: node => adoption.takeOver(node),
     legNeverCame: leg => told(leg, one => one.tell('leg_gone')),
 
     async close() {

@@ -9,6 +9,9 @@ import { join } from 'node:path'
 import { AppError } from '../errors.ts'
 import { packagePath } from '../root.ts'
 
+/** The name of the embedded switch, and of its folder in the spool. */
+export const SIMULATOR = 'simulator'
+
 export interface RunningSimulator {
   pid: number
   host: string
