@@ -9,29 +9,22 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DATABASES } from '../../src/api/databases.ts'
-import { startExecutor } from '../../src/callflow/executor.ts'
 import { systemClock } from '../../src/clock.ts'
-import { createEvents } from '../../src/events.ts'
 import { silent } from '../../src/log.ts'
-import { unmeasured } from '../../src/metrics.ts'
 import { tenantClient } from '../../src/net/client.ts'
-import { createAudit } from '../../src/recording/audit.ts'
-import { startDelivery } from '../../src/recording/delivery.ts'
 import { IN_FLIGHT, type InFlight, type Recording } from '../../src/recording/document.ts'
 import { openJournal } from '../../src/recording/journal.ts'
-import { startRecorder } from '../../src/recording/recorder.ts'
 import { openSpool } from '../../src/recording/spool.ts'
 import { startSimulator } from '../../src/simulator/simulator.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import { accountDb, monthDb, monthOf } from '../../src/store/modb.ts'
 import type { Doc, Store } from '../../src/store/store.ts'
-import { ownSwitches } from '../../src/switch/owned.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import type { SwitchEvent } from '../../src/switch/switch.ts'
-import { checkFlow, notingSiprec, noVoice } from '../callflow/world.ts'
 import { eslApi } from '../helpers/esl-client.ts'
 import { PATIENCE, until } from '../helpers/wait.ts'
 import { type Mortal, mortal } from './mortal.ts'
+import { openRooms } from './rooms.ts'
 
 /** Call time, to the wall's: a caller's patience of a minute must outlast a restart on a busy machine. */
 export const SPEED = 10
@@ -105,7 +98,7 @@ export interface Scene {
 }
 
 /** Without anything of the call in it that could end. */
-const documents = (account: string, url: string): { accounts: Doc[]; own: Doc[] } => {
+export const documents = (account: string, url: string): { accounts: Doc[]; own: Doc[] } => {
   const id = (digit: string): string => digit.repeat(32)
   const recorded = { record_call: { url, format: 'wav' } }
   const phone = (digit: string, owner: string, name: string): Doc => ({
@@ -160,41 +153,23 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
     const client = tenantClient({ allow: ['127.0.0.0/8'], clock: wall })
     const sockets = (): void => void Promise.all([pool.close(), client.close()])
     const it = mortal(diesAt, sockets)
-    const ports = {
+    const rooms = openRooms({
       store: it.store(store),
+      switches: it.switches(pool),
       spool: it.spool(spool),
       journal: openJournal(spool),
-      log: silent,
-      metrics: unmeasured,
-      events: createEvents(silent),
-    }
-    const clock = it.clock(systemClock(SPEED))
-    const own = it.clock(wall)
-    const http = it.http(client)
-    const switches = ownSwitches({ switches: it.switches(pool), sees: async () => true, engine: name, epoch: String(epochs++), clock: own, log: silent })
-    const audit = createAudit({ ...ports, clock: own })
-    const delivery = startDelivery({ ...ports, directories: {}, http, audit, clock: own, random: Math.random, nodes: () => switches.inCharge() })
-    switches.on(event => void (event.name === 'node_up' && delivery.wake()))
-    const recorder = startRecorder({ ...ports, switches, clock, random: hex, deliver: () => delivery.wake(), maxTimeLimit: 10_800 })
-    const executor = startExecutor({
-      ...ports,
-      siprec: notingSiprec().siprec,
-      voice: noVoice,
-      switches,
-      recorder,
-      clock,
-      wall: own,
-      http,
-      checkFlow,
-      random: hex,
-      config: { maxTimeLimit: 10_800 },
+      http: it.http(client),
+      clock: it.clock(systemClock(SPEED)),
+      wall: it.clock(wall),
+      engine: name,
+      epoch: String(epochs++),
     })
     lives.push({
       mortal: it,
       // One that is dead has nobody left who could close.
       close: async () => {
         if (it.dead()) return
-        for (const room of [executor, recorder, delivery, switches]) await room.close()
+        await rooms.close()
         await pool.close()
         await client.close()
       },

@@ -1,4 +1,4 @@
-// A TCP hop that a test can cut while both ends live on.
+// A TCP hop that a test can cut while both ends live on, and listen to.
 
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
@@ -12,7 +12,8 @@ export interface Proxy {
   close(): void
 }
 
-export async function proxy(to: number): Promise<Proxy> {
+/** `sent` is told what comes from the near end, as it comes. */
+export async function proxy(to: number, sent: (text: string) => void = () => {}): Promise<Proxy> {
   const sockets = new Set<Socket>()
   let blocked = false
   const server = createServer(near => {
@@ -27,6 +28,7 @@ export async function proxy(to: number): Promise<Proxy> {
         far.destroy()
       })
     }
+    near.on('data', (piece: Buffer) => sent(piece.toString('latin1')))
     near.pipe(far).pipe(near)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
