@@ -253,7 +253,7 @@ export class Live {
 
   /** It began, nobody could write that down any more, and the switch could not be asked: the file knows. */
   async #catchUp(): Promise<void> {
-    if (!this.#certain && this.state === 'waiting' && (await this.#tape.hasAudio())) this.#papers.become('starting')
+    if (!this.#certain && this.state === 'waiting' && (await this.#tape.hasBegun())) this.#papers.become('starting')
   }
 
   async #compare(): Promise<void> {
@@ -262,7 +262,7 @@ export class Live {
     const leg = await node.leg(this.leg)
     const written = leg !== undefined && (await this.#tape.runs())
     // It began, and nobody could write that down any more: `begin` would record over it.
-    if (this.state === 'waiting' && (written || (await this.#tape.hasAudio()))) this.#papers.become('starting')
+    if (this.state === 'waiting' && (written || (await this.#tape.hasBegun()))) this.#papers.become('starting')
     this.#certain = true
     if (leg === undefined) return this.#hear('switch_lost', this.state === 'waiting' ? { reason: 'leg_lost' } : { cause: UNHEARD })
     if (written) {

@@ -102,8 +102,9 @@ export class Tape {
     return (await this.#node.recordings(leg)).includes(this.path)
   }
 
-  async hasAudio(): Promise<boolean> {
-    return (await this.size()) > EMPTY_FILE
+  /** The switch makes the file when it begins, whether or not a byte of audio is on the disk yet. */
+  async hasBegun(): Promise<boolean> {
+    return (await this.#ports.spool.size(this.#label.file)) !== undefined
   }
 
   /** Bytes; 0 where there is no file. */

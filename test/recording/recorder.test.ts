@@ -815,6 +815,23 @@ test('after a restart one that had begun, and of which nobody could write that d
   t.is(w.sent.filter(what => what.startsWith('record ')).length, 2, 'and nothing is recorded over it')
 })
 
+test('after a restart one that is stopped before its switch can be asked is not thrown away: its file says that it began', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({}, { by: 'action' })
+  // The first seconds of a recording are not on the disk yet: there is only a header.
+  w.files.set(w.file(id), { ...WHOLE, size: 44, durationMs: 0 })
+  w.fails.set('leg', 'switch_timeout')
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('it is known', () => w.recorder().running(LEG).length > 0)
+  await w.recorder().stopLatest(LEG)
+  t.is((await w.inFlight(id))?.state, 'stopping')
+  t.deepEqual(w.removed, [])
+  w.files.set(w.file(id), WHOLE)
+  w.stopped(id)
+  t.like(await w.reaches(id, 'stopped'), { duration_ms: 10_000 })
+})
+
 test('after a restart a stop that the switch does not tell of is sent again, and in the end taken from the file', async t => {
   const w = await setup(t)
   const { id } = await w.start()
