@@ -6,7 +6,7 @@ import { isCode, reasonOf } from '../errors.ts'
 import type { Events, RecordingEventName } from '../events.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { nextAttempt } from '../net/backoff.ts'
+import { backoff, nextAttempt } from '../net/backoff.ts'
 import type { TenantClient } from '../net/client.ts'
 import { accountDb, toGregorian } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
@@ -49,8 +49,6 @@ export interface CarrierEvents {
 type Claimed = Stored<InFlight> & { delivery: Delivery }
 type Routed = Claimed & { target: Target }
 
-const MINUTE = 60_000
-
 /** Makes one attempt at what stands in the queue under an id. Never rejects: what fails here is still in the queue. */
 export type Carry = (id: string, on: CarrierEvents) => Promise<void>
 
@@ -68,7 +66,7 @@ export function createCarrier(ports: CarrierPorts, patience: Patience, signal: A
       await settle(claimed, signal.aborted && outcome.is === 'later' ? { is: 'broken off' } : outcome, on)
     } catch (error) {
       log.warn('delivery_postponed', { recording_id: id, reason: reasonOf(error) })
-      on.again(clock.now() + MINUTE)
+      on.again(clock.now() + backoff(0, random()))
     }
   }
 

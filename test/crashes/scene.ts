@@ -84,10 +84,12 @@ export async function ground(): Promise<Ground> {
 }
 
 export interface Scene {
-  /** An engine comes; `diesAt` as in `mortal`. */
-  life(diesAt?: (boundary: string) => boolean): Promise<Mortal>
+  /** An engine comes; `diesAt` as in `mortal`; `reach` is asked before each request to the store, and may refuse it. */
+  life(diesAt?: (boundary: string) => boolean, reach?: () => void): Promise<Mortal>
   /** Somebody calls Bob, who is recorded; resolves when the switch has the call. */
   call(seconds?: number): Promise<void>
+  /** Somebody is connected. */
+  talks(): boolean
   /** All calls are over, and the queue has nothing left that could still change. */
   settled(calls?: number): Promise<void>
   /** What is wrong with how it ended; empty when nothing was lost. */
@@ -128,6 +130,18 @@ export const documents = (account: string, url: string): { accounts: Doc[]; own:
   }
 }
 
+const reached = (store: Store, reach: () => void): Store =>
+  new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function' || name === 'changes') return value
+      return async (...args: unknown[]) => {
+        reach()
+        return (value as (...given: unknown[]) => unknown).apply(target, args)
+      }
+    },
+  })
+
 export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
   const account = hex(16)
   const name = `fs-${account.slice(0, 8)}`
@@ -147,14 +161,14 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
   const lives: { mortal: Mortal; close: () => Promise<void> }[] = []
   let epochs = 0
 
-  async function life(diesAt: (boundary: string) => boolean = () => false): Promise<Mortal> {
+  async function life(diesAt: (boundary: string) => boolean = () => false, reach: () => void = () => {}): Promise<Mortal> {
     const wall = systemClock()
     const pool = connectSwitches({ nodes: [address], clock: systemClock(SPEED), log: silent, retry: { leastMs: 10, mostMs: 100 } })
     const client = tenantClient({ allow: ['127.0.0.0/8'], clock: wall })
     const sockets = (): void => void Promise.all([pool.close(), client.close()])
     const it = mortal(diesAt, sockets)
     const rooms = openRooms({
-      store: it.store(store),
+      store: it.store(reached(store, reach)),
       switches: it.switches(pool),
       spool: it.spool(spool),
       journal: openJournal(spool),
@@ -197,6 +211,7 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
 
   return {
     life,
+    talks: () => bridges().size > 0,
     late: () => ends().filter(({ leg }) => isLate(leg.uuid)).length,
     async call(seconds = 2) {
       const variables = `callrec_account_id=${account},callrec_device_id=${'1'.repeat(32)},callrec_simulator_seconds=${seconds}`
@@ -216,8 +231,7 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
         const mine = sent.filter(({ key }) => key === id)
         if (state === 'failed' || state === 'discarded') {
           if ((reason ?? '') === '') found.push(`${id} is ${state} without a reason`)
-          const audio = mine.length > 0 || (await spool.size(`${name}/${id.slice(0, 6)}/${id}.wav`)) !== undefined
-          if (begun.has(id) && state === 'failed' && audio) found.push(`${id} began and is failed: ${reason}`)
+          if (begun.has(id) && state === 'failed') found.push(`${id} began and is failed: ${reason}`)
         } else if (state !== 'stopped' || delivery?.state !== 'stored')
           found.push(`${id} is left ${state}, ${delivery?.state ?? 'with nothing about its delivery'}`)
         else if (!mine.some(({ whole }) => whole)) found.push(`${id} says stored and never arrived`)
