@@ -1,9 +1,10 @@
 // What can be done to a leg that is up: record it, hang it up, send it elsewhere (cb_channels.erl). Answered when the
 // switch has confirmed it.
 
-import { RECORD_ACTIONS, type RecordAction } from '../callflow/control.ts'
-import { AppError } from '../errors.ts'
+import { PLAY_TO, RECORD_ACTIONS, type RecordAction } from '../callflow/control.ts'
+import { AppError, reasonOf } from '../errors.ts'
 import { accountDb } from '../store/modb.ts'
+import { playable } from '../switch/media.ts'
 import type { Leg } from '../switch/switch.ts'
 import { type Fields, isObject } from './fields.ts'
 import { checkFlow } from './flow.ts'
@@ -21,7 +22,7 @@ export interface Channel {
 type Find = (request: Request) => Promise<Channel>
 
 export function channelActions(room: Room, find: Find): { act: (request: Request) => Promise<Answer>; metaflow: (request: Request) => Promise<Answer> } {
-  const { validator, control, store } = room
+  const { validator, control, store, log } = room
 
   async function record(request: Request, { leg }: Channel, data: Fields): Promise<Answer> {
     mayRecord(request)
@@ -39,6 +40,14 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
     if (leg.otherLeg === undefined) refuse(problem('other_leg_call_id', 'required', { message: 'Channel is not bridged' }))
     await control.transfer(leg, String(target))
     return { data: 'transfer initiated' }
+  }
+
+  /** Heard while the answer is on its way, which does not wait for its end. */
+  async function play({ leg }: Channel, { id, leg: to }: Fields): Promise<Answer> {
+    if (playable(String(id)) === undefined) refuse(problem('data.id', 'invalid', { message: 'Not a tone or silence that can be played', value: id }))
+    const played = control.play(leg, id, PLAY_TO.find(one => one === to) ?? 'both')
+    void played.catch((error: unknown) => log.warn('media_not_played', { leg: leg.uuid, reason: reasonOf(error) }))
+    return { data: 'play initiated' }
   }
 
   /** It gets there as by dialling one of the callflow's numbers. */
@@ -91,6 +100,8 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
           return siprec(request, channel, step.data)
         case 'transfer':
           return transfer(channel, step.data['target'])
+        case 'play':
+          return play(channel, step.data)
         default:
           await control.hangup(channel.leg)
           return { data: 'hangup initiated' }

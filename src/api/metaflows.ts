@@ -6,7 +6,7 @@ import { join, pathOf, problem, type Problems } from './problems.ts'
 import type { Validator } from './validate.ts'
 
 /** Steps a metaflow may have. */
-export const METAFLOW_MODULES = ['hangup', 'record_call', 'siprec_recording', 'transfer']
+export const METAFLOW_MODULES = ['hangup', 'play', 'record_call', 'siprec_recording', 'transfer']
 
 /** Beyond the schema `metaflows`: every step's data, and that patterns are expressions. */
 export function checkMetaflows(validator: Validator, metaflows: Fields, at: readonly string[]): { fields: Fields; problems: Problems } {

@@ -10,6 +10,7 @@ import { decideAction } from '../recording/policy.ts'
 import { sameFile } from '../recording/settings.ts'
 import type { Started, StartRequest } from '../recording/starting.ts'
 import type { SiprecStarted } from '../siprec/sessions.ts'
+import { playable } from '../switch/media.ts'
 import type { Leg } from '../switch/switch.ts'
 import { callerDocuments, documentsOf, type Ports } from './call.ts'
 import type { Fields } from './flow.ts'
@@ -52,13 +53,26 @@ export interface CallControl {
   /** Recordings of a leg that have not ended. */
   recordings(leg: string): { id: string; state: string; origins: readonly string[] }[]
   hangup(leg: Pick<Leg, 'node' | 'uuid'>): Promise<void>
+  /**
+   * Plays a tone or silence to the leg, to whom it talks with, or both, inside of their bridge: meanwhile they do not hear each other. Resolves
+   * when it was played; rejects with `validation error` where it is none that may be played.
+   */
+  play(leg: Leg, media: unknown, to: PlayTo): Promise<void>
   /** To where a phone would get by dialling it. */
   transfer(leg: Leg, target: string): Promise<void>
 }
 
+/** Kazoo's words (metaflows.play.json). */
+export const PLAY_TO = ['both', 'self', 'peer'] as const
+export type PlayTo = (typeof PLAY_TO)[number]
+
 export interface ControlPorts extends Pick<Ports, 'switches' | 'store' | 'recorder' | 'siprec' | 'log' | 'config'> {
   clock: Clock
 }
+
+/** Milliseconds of call time. */
+const LONGEST_SOUND = 3_600_000
+const NOT_PLAYABLE = 'not tone_stream://%(ms,ms,hz[,hz]) nor silence_stream://ms'
 
 export const RUNS_ALREADY = 'Cannot start recording when recording is already started'
 
@@ -174,6 +188,16 @@ export function createControl(ports: ControlPorts): CallControl {
       } catch (error) {
         if (!isCode(error, 'leg_gone')) throw error
       }
+    },
+
+    async play(leg, media, to) {
+      const source = typeof media === 'string' ? playable(media) : undefined
+      if (source === undefined) throw new AppError('validation error', NOT_PLAYABLE, { field: 'id' })
+      const { otherLeg } = await legNow(leg)
+      if (otherLeg === undefined && to === 'peer') throw new AppError('wrong_state', 'the leg talks with nobody', { leg: leg.uuid })
+      const node = switches.node(leg.node)
+      const legs = [...(to === 'peer' ? [] : [leg.uuid]), ...(to === 'self' || otherLeg === undefined ? [] : [otherLeg])]
+      await Promise.all(legs.map(uuid => node.execute(uuid, 'playback', source, { timeoutMs: LONGEST_SOUND })))
     },
 
     async transfer(leg, target) {

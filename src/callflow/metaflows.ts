@@ -9,7 +9,7 @@ import type { Recorder } from '../recording/recorder.ts'
 import { accountDb, isId } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Leg, SwitchEvent, Switches } from '../switch/switch.ts'
-import { type CallControl, RECORD_ACTIONS } from './control.ts'
+import { type CallControl, PLAY_TO, RECORD_ACTIONS } from './control.ts'
 import { live, text } from './documents.ts'
 import { type Found, given, merged, type Metaflows, press, type Pressed, stepOf, unmaskingOnly } from './keys.ts'
 import { idsOf } from './talk.ts'
@@ -57,10 +57,10 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
   const known = new Map<string, Promise<Metaflows | undefined>>()
   const working = new Set<Promise<void>>()
 
-  function later(leg: Leg, work: () => Promise<void>): void {
-    const one = inTurn(leg.uuid, work)
-      .catch((error: unknown) => log.error('keys_not_served', { ...aboutOf(leg), reason: reasonOf(error) }))
-      .finally(() => working.delete(one))
+  const later = (leg: Leg, work: () => Promise<void>): void => see(leg, inTurn(leg.uuid, work))
+
+  function see(leg: Leg, work: Promise<void>): void {
+    const one = work.catch((error: unknown) => log.error('keys_not_served', { ...aboutOf(leg), reason: reasonOf(error) })).finally(() => working.delete(one))
     working.add(one)
   }
 
@@ -91,11 +91,16 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
       const cancel = clock.after(waitMs ?? 0, () => {
         collectors.delete(key)
         const late = given(pressed, party.metaflows)
-        if (late !== undefined) later(presser, () => run(party, late))
+        if (late !== undefined) begin(presser, party, late)
       })
       collectors.set(key, { pressed, cancel })
     }
-    if (found !== undefined) later(presser, () => run(party, found))
+    if (found !== undefined) begin(presser, party, found)
+  }
+
+  /** What is played takes its time, and the next key may be one that masks. */
+  function begin(presser: Leg, party: Party, found: Found): void {
+    later(presser, async () => (plays(found.step) ? see(presser, run(party, found)) : run(party, found)))
   }
 
   async function run(party: Party, { step, key, captures }: Found): Promise<void> {
@@ -130,6 +135,8 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
         return
       case 'hangup':
         return control.hangup(leg)
+      case 'play':
+        return control.play(leg, data['id'], PLAY_TO.find(one => one === data['leg']) ?? 'both')
       case 'transfer': {
         const target = text(data['target']) || (captures[0] ?? '')
         if (peer === undefined) throw new Error('the leg talks with nobody')
@@ -184,6 +191,15 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
       await Promise.all(working)
     },
   }
+}
+
+function plays(step: Found['step']): boolean {
+  let next: ReturnType<typeof stepOf> = step
+  for (let steps = 0; next !== undefined && steps < MOST_STEPS; steps++) {
+    if (next.module === 'play') return true
+    next = stepOf(next.children['_'])
+  }
+  return false
 }
 
 const interactionOf = ({ uuid, variables }: Leg): string => variables['callrec_interaction_id'] ?? uuid

@@ -101,6 +101,7 @@ export function createLeg(exchange: Exchange, spec: LegSpec): Leg {
     says: SILENCE,
     playing: undefined,
     recordings: [],
+    displaced: [],
     message: undefined,
     onAnswer: undefined,
     onGone: undefined,
@@ -260,6 +261,7 @@ export function hangup(exchange: Exchange, leg: Leg, cause: Cause): void {
   leg.runner.abort()
   leg.state = 'CS_HANGUP'
   stopAll(leg)
+  for (const one of leg.displaced) one.stop()
   exchange.sip.targetGone(leg)
   leg.state = 'CS_REPORTING'
   leg.callState = 'HANGUP'

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { scheduleHangup } from './applications.ts'
 import { answer, hangup } from './call.ts'
 import { causeOf } from './causes.ts'
+import { uuidDisplace } from './displace.ts'
 import { json, plain, arrayText } from './event.ts'
 import { dumpHeaders, type Exchange, VERSION } from './exchange.ts'
 import { hashCommand } from './hash.ts'
@@ -59,6 +60,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
   uuid_record: uuidRecord,
   uuid_buglist: uuidBuglist,
+  uuid_displace: uuidDisplace,
   uuid_kill: kill,
   uuid_transfer: transfer,
   uuid_bridge: bridgeLegs,

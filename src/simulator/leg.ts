@@ -23,6 +23,13 @@ const [HANGING_UP, DESTROYED] = [10, 12]
 /** … on its way to another dialplan, and to another leg. */
 export const [ROUTING, HIBERNATE] = [2, 8]
 
+/** `source` is what sounds now. */
+export interface Displaced {
+  readonly target: string
+  readonly source: Source
+  stop(): void
+}
+
 /** Who calls whom, with the times of it in microseconds of the wall; 0 = not yet. */
 export interface Profile {
   username: string
@@ -77,6 +84,8 @@ export interface Leg {
   says: Source
   playing: Source | undefined
   readonly recordings: Recording[]
+  /** Sounds over what it is sent (uuid_displace). */
+  displaced: readonly Displaced[]
   /** The blocking `record`, while it runs. */
   message: Pick<Recording, 'flush' | 'stop'> | undefined
   /** Told when it is answered, and when it is gone; whoever made it listens. */

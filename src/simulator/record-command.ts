@@ -77,8 +77,8 @@ export function uuidBuglist(exchange: Exchange, args: string): string {
   const leg = exchange.legs.get(uuid)
   // FreeSWITCH prints nothing at all for a leg that is gone.
   if (!leg) return ''
-  const bugs = leg.recordings.map(
-    ({ path }) => ` <media-bug>\n  <function>session_record</function>\n  <target>${path}</target>\n  <thread-locked>0</thread-locked>\n </media-bug>\n`,
-  )
+  const bug = (what: string, target: string): string =>
+    ` <media-bug>\n  <function>${what}</function>\n  <target>${target}</target>\n  <thread-locked>0</thread-locked>\n </media-bug>\n`
+  const bugs = [...leg.recordings.map(({ path }) => bug('session_record', path)), ...leg.displaced.map(({ target }) => bug('displace', target))]
   return `<media-bugs>\n${bugs.join('')}</media-bugs>\n`
 }

@@ -47,6 +47,8 @@ export function startRecording(exchange: Exchange, leg: Leg, path: string, limit
 
   const file: WavFile = createWav(path, rate, layout === 'stereo' ? 2 : 1)
   const start = timeline.now()
+  /** Only what stood in the way before it came is in the file. */
+  const before = leg.displaced
   let passed = 0
   let frames = 0
   let masked = false
@@ -77,7 +79,7 @@ export function startRecording(exchange: Exchange, leg: Leg, path: string, limit
     passed = until
     if (paused || count <= 0) return
     const says = masked || writeOnly ? SILENCE : leg.says
-    const hears = masked || readOnly ? SILENCE : heard(leg)
+    const hears = masked || readOnly ? SILENCE : leg.displaced.filter(one => before.includes(one)).reduce((all, { source }) => over(all, source), heard(leg))
     if (!masked && audible(leg.says)) speech = true
     frames += count
     const samples = samplesOf(frames, rate) - samplesOf(frames - count, rate)
@@ -153,6 +155,9 @@ const BUG = (path: string): Header[] => [
 
 /** What is played to a leg, or what its partner says. */
 export const heard = (leg: Leg): Source => leg.playing ?? leg.partner?.says ?? SILENCE
+
+/** Two sounds at once; beside samples nothing is put. */
+const over = (one: Source, other: Source): Source => ('hz' in one && 'hz' in other ? { hz: [...one.hz, ...other.hz] } : one)
 
 const audible = (source: Source): boolean => !('hz' in source) || source.hz.length > 0
 

@@ -257,6 +257,8 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
     unmask: async (uuid, path) => record(uuid, 'unmask', path),
     pause: async (uuid, path) => record(uuid, 'pause', path),
     resume: async (uuid, path) => record(uuid, 'resume', path),
+    beep: async (uuid, every) => order('uuid_displace start', commands.beep(uuid, 'start', every)),
+    stopBeep: async (uuid, every) => order('uuid_displace stop', commands.beep(uuid, 'stop', every)),
     async recordings(uuid) {
       const list = await ask(commands.buglist(uuid))
       if (list.startsWith(WROTE_NOTHING)) throw new AppError('leg_gone', `${name}: no leg ${uuid}`, { node: name, leg: uuid })

@@ -63,6 +63,8 @@ const MOVES: Readonly<Record<Exclude<keyof SwitchNode, Question>, true>> = {
   unmask: true,
   pause: true,
   resume: true,
+  beep: true,
+  stopBeep: true,
   originate: true,
   transfer: true,
   tap: true,

@@ -221,6 +221,9 @@ export interface SwitchNode {
   unmask(uuid: string, path: string): Promise<void>
   pause(uuid: string, path: string): Promise<void>
   resume(uuid: string, path: string): Promise<void>
+  /** A tone every so many whole seconds for the leg's own party, and the end of it. `switch_refused` where it beeps so already, or does not. */
+  beep(uuid: string, every: number): Promise<void>
+  stopBeep(uuid: string, every: number): Promise<void>
   /** Paths that a leg is being recorded to (uuid_buglist). */
   recordings(uuid: string): Promise<string[]>
 

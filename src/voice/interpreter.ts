@@ -3,6 +3,7 @@
 
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import { digitsArgument, speechArgument } from '../switch/commands.ts'
+import { speakable } from '../switch/media.ts'
 import { type Address, ask, jsonIn } from './ask.ts'
 import { aborted, conversationOf, pause, type VoiceCall, type VoicePorts } from './call.ts'
 import type { Abilities, ConnectAction, InputAction, NccoAction, NotifyAction, StreamAction, TalkAction } from './ncco.ts'
@@ -11,7 +12,7 @@ import type { Fields } from './options.ts'
 import type { About, Recordings } from './recording.ts'
 import type { Report } from './report.ts'
 import { actionsIn } from './script.ts'
-import { speakable, withSound } from './sound.ts'
+import { withSound } from './sound.ts'
 
 export interface Run {
   call: VoiceCall

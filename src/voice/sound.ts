@@ -59,13 +59,3 @@ export async function nowhere(spool: Spool, node: string): Promise<string> {
   })
   return spool.onSwitch(file)
 }
-
-/** Text as the speech application can be given it: tags of SSML, and all that could mean something to the switch, become spaces. */
-export const speakable = (text: string): string =>
-  text
-    .replaceAll(/<[^>]*>/g, ' ')
-    .replaceAll(/(?<=\w)['’](?=\w)/g, '')
-    .normalize('NFKD')
-    .replaceAll(/[^A-Za-z0-9 .,!?:;-]/g, ' ')
-    .replaceAll(/ +/g, ' ')
-    .trim()

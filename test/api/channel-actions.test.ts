@@ -45,6 +45,21 @@ test("Kazoo's PUT of a metaflow does the same, under users and devices too", asy
   t.like(await ask('PUT', `${at}/channels/${LEG}`, { module: 'record_call', data: { action: 'explode' } }), { status: 400 })
 })
 
+test("Kazoo's play of a tone is told to the leg, to both where nobody says to whom, and what cannot be played is refused by its field", async t => {
+  const { ask, at, controlled } = await talking(t)
+  const play = (data: object) => ask('PUT', `${at}/channels/${LEG}`, { module: 'play', data })
+  const id = 'tone_stream://%(300,0,880)'
+  t.like(await play({ id }), { status: 200, body: { data: 'play initiated' } })
+  t.like(await play({ id, leg: 'peer' }), { status: 200 })
+  t.deepEqual(controlled, [
+    { play: LEG, media: id, to: 'both' },
+    { play: LEG, media: id, to: 'peer' },
+  ])
+  t.deepEqual(Object.keys((await play({ id: 'tone_stream://${system(ls)}' })).body.data), ['data.id'])
+  t.is((await play({})).status, 400)
+  t.is(controlled.length, 2)
+})
+
 test('a leg is hung up, sent to a number, or into a callflow that has one', async t => {
   const { act, ask, at, controlled } = await talking(t)
   const flow = { module: 'hangup', data: {}, children: {} }

@@ -78,6 +78,25 @@ test('a leg that is gone is leg_gone, and a leg of nobody is recorded for nobody
   await t.notThrowsAsync(control.hangup({ node: 'fs1', uuid: 'none' }))
 })
 
+test('a tone is played to those it is for, and what is none is refused before anybody hears anything', async t => {
+  const { control, caller, callee, sent, legs } = setup()
+  const tone = 'tone_stream://%(300,0,880)'
+  const leg = legs.get(callee)
+  if (leg === undefined) return t.fail()
+  for (const to of ['both', 'self', 'peer'] as const) await control.play(leg, tone, to)
+  t.deepEqual(
+    sent.map(({ what, uuid, detail }) => [what, uuid, detail]),
+    [callee, caller, callee, caller].map(uuid => ['playback', uuid, tone]),
+  )
+  for (const media of ['/etc/passwd', 'tone_stream://${system(ls)}', 7, undefined])
+    t.like(await t.throwsAsync<AppError>(control.play(leg, media, 'both')), { code: 'validation error' })
+  const alone = legs.get(caller)
+  if (alone === undefined) return t.fail()
+  await control.play(alone, tone, 'both')
+  t.like(await t.throwsAsync<AppError>(control.play(alone, tone, 'peer')), { code: 'wrong_state' })
+  t.is(sent.length, 5)
+})
+
 test('a phone is transferred as if it had dialled, a trunk where trunks are transferred to', async t => {
   const { control, legs, caller, sent, fail } = setup()
   const leg = legs.get(caller)!

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { begin, type End, follow, isEnd, next, type Outcome, type Position, stop, branch, MOST_BRANCHES } from '../../src/callflow/flow.ts'
 import { causeOf } from '../../src/callflow/causes.ts'
-import { playable } from '../../src/callflow/media.ts'
+import { playable } from '../../src/switch/media.ts'
 import { bestMatch } from '../../src/callflow/patterns.ts'
 import type { Doc } from '../../src/store/store.ts'
 import type { Node } from './world.ts'

@@ -25,6 +25,7 @@ function setup(t: ExecutionContext, phones: { alice?: object; bob?: object; acco
   const done: string[] = []
   const masked = new Set<string>()
   const failing: { with?: Error } = {}
+  const held: { until: Promise<unknown> } = { until: Promise.resolve() }
   const control: CallControl = {
     async record({ leg, action, by }) {
       if (failing.with !== undefined) throw failing.with
@@ -39,6 +40,10 @@ function setup(t: ExecutionContext, phones: { alice?: object; bob?: object; acco
     },
     recordings: () => [],
     hangup: async ({ uuid }) => void done.push(`hangup ${uuid}`),
+    async play({ uuid }, media, to) {
+      done.push(`play ${String(media)} ${uuid} ${to}`)
+      await held.until
+    },
     transfer: async ({ uuid }, target) => void done.push(`transfer ${uuid} ${target}`),
   }
   const recorder = { wishOf: (id: string) => (masked.has(id) ? { mask: { at: '', by: 'x' } } : {}) }
@@ -57,7 +62,7 @@ function setup(t: ExecutionContext, phones: { alice?: object; bob?: object; acco
     for (let turn = 0; turn < 100; turn += 1) await new Promise(resolve => setImmediate(resolve))
   }
   const comes = (count: number): Promise<unknown> => until(`${count} steps; there are ${done.join()}`, () => done.length >= count)
-  return { caller, callee, presses, done, clock, lines, idle, comes, change, fake, failing }
+  return { caller, callee, presses, done, clock, lines, idle, comes, change, fake, failing, held }
 }
 
 const MASKING = { numbers: { '1': record('mask'), '2': record('unmask'), '3': record('stop') } }
@@ -77,6 +82,23 @@ test('a key sends the call to recording servers', async t => {
   w.presses(w.caller, '*4')
   await w.comes(1)
   t.deepEqual(w.done, [`start at sip:srs.example.com ${w.caller} key *4`])
+})
+
+test('a key plays a tone to who talks, both unless it says whom, and what is played holds no other key up', async t => {
+  const tone = 'tone_stream://%(300,0,880)'
+  const step = (data: object) => ({ module: 'play', data: { id: tone, ...data }, children: { _: { module: 'hangup' } } })
+  const w = setup(t, { alice: { numbers: { '1': step({}), '2': step({ leg: 'peer' }), '3': record('mask') } } })
+  let ended = (): void => {}
+  w.held.until = new Promise<void>(resolve => (ended = resolve))
+  w.presses(w.caller, '*1')
+  await w.comes(1)
+  w.presses(w.caller, '*2')
+  await w.comes(2)
+  w.presses(w.caller, '*3')
+  await w.comes(3)
+  ended()
+  await w.comes(5)
+  t.deepEqual(w.done, [`play ${tone} ${w.caller} both`, `play ${tone} ${w.caller} peer`, `mask ${w.caller} key *3`, `hangup ${w.caller}`, `hangup ${w.caller}`])
 })
 
 test('listen_on peer hears the other side, both hears either', async t => {

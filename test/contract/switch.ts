@@ -11,6 +11,7 @@ import type { ErrorCode } from '../../src/errors.ts'
 import { bridgeArgument, recordArgument } from '../../src/switch/commands.ts'
 import type { Target } from '../../src/switch/commands.ts'
 import type { Leg, SwitchEvent, SwitchNode, Switches } from '../../src/switch/switch.ts'
+import { readWav, tone } from '../helpers/audio.ts'
 import { until } from '../helpers/wait.ts'
 
 type Phone = Pick<Target, 'endpoint' | 'variables'>
@@ -191,6 +192,70 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     await seen.event('RECORD_STOP', uuid)
     t.deepEqual(seen.names(uuid), ['CHANNEL_ANSWER', 'CHANNEL_PARK', 'RECORD_START', 'RECORD_STOP'])
     await rejects(t, node.mask(uuid, file), 'switch_refused')
+  })
+
+  /** Of any tenth of a second, how much at most is that tone. */
+  function loudest(path: string, channel: number, hz: number): number {
+    const { samples, sampleRate, seconds } = readWav(path)
+    const pieces = Array.from({ length: Math.floor(seconds * 10) }, (_, at) =>
+      tone(samples[channel] ?? new Int16Array(), sampleRate, hz, at / 10, at / 10 + 0.1),
+    )
+    return Math.max(0, ...pieces)
+  }
+  const stereo = { limit: 0, variables: { RECORD_STEREO: 'true' } }
+
+  /** Two who talk, each recorded from then on. */
+  async function talking({ node, seen, leg, phones, directory }: Scene): Promise<{ a: string; b: string; files: [string, string] }> {
+    const a = await leg()
+    const b = randomUUID()
+    void node.execute(a, 'bridge', bridgeArgument([{ ...phones.speaking, uuid: b }], {})).catch(() => {})
+    await seen.event('CHANNEL_BRIDGE', a)
+    const files: [string, string] = [join(directory, `${randomUUID()}.wav`), join(directory, `${randomUUID()}.wav`)]
+    await node.record(a, files[0], stereo)
+    await node.record(b, files[1], stereo)
+    return { a, b, files }
+  }
+
+  promise('what is played to one side of a bridge is heard by him alone, its end is told, and the bridge goes on', async (t, one) => {
+    const { node, seen } = one
+    const { a, b, files } = await talking(one)
+    for (const uuid of [a, b]) {
+      const played = await node.execute(uuid, 'playback', 'tone_stream://%(800,0,2000)')
+      t.like(played, { response: 'FILE PLAYED', leg: { uuid } })
+      t.is((await node.leg(uuid))?.otherLeg, uuid === a ? b : a)
+      if (uuid === a) await node.stopRecording(b, files[1])
+    }
+    await node.stopRecording(a, files[0])
+    await seen.event('RECORD_STOP', a)
+    t.true(loudest(files[0], 1, 2000) > 0.8)
+    t.true(loudest(files[1], 1, 2000) < 0.1, 'nor does the other one hear it')
+    t.false(seen.names(a).includes('CHANNEL_UNBRIDGE'))
+  })
+
+  promise('a beep is heard by its side alone, is in no file that began before it, and ends when told', async (t, one) => {
+    const { node, directory } = one
+    const { a, b, files } = await talking(one)
+    await rejects(t, node.stopBeep(a, 1), 'switch_refused')
+    await node.beep(a, 1)
+    await rejects(t, node.beep(a, 1), 'switch_refused')
+    const [later, after] = [join(directory, `${randomUUID()}.wav`), join(directory, `${randomUUID()}.wav`)]
+    await node.record(a, later, stereo)
+    t.deepEqual((await node.recordings(a)).toSorted(), [files[0], later].toSorted())
+    await node.execute(b, 'sleep', '2500')
+    await node.stopBeep(a, 1)
+    await node.record(a, after, stereo)
+    await node.execute(b, 'sleep', '1500')
+    for (const [uuid, file] of [
+      [a, files[0]],
+      [b, files[1]],
+      [a, later],
+      [a, after],
+    ] as const)
+      await node.stopRecording(uuid, file)
+    t.true(loudest(later, 1, 1400) > 0.3, String(loudest(later, 1, 1400)))
+    for (const file of [...files, after]) for (const channel of [0, 1]) t.true(loudest(file, channel, 1400) < 0.1, `${channel} of ${file}`)
+    await node.hangup(a, 'NORMAL_CLEARING')
+    await rejects(t, node.beep(a, 1), 'leg_gone')
   })
 
   promise('a recording that cannot be written is refused', async (t, { node, leg }) => {

@@ -222,6 +222,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
     },
     recordings: uuid => (uuid === '11111111-aaaa' ? [{ id: 'r1', state: 'masked', origins: ['api : x'] }] : []),
     hangup: ({ uuid }) => note({ hangup: uuid }),
+    play: ({ uuid }, media, to) => note({ play: uuid, media, to }),
     transfer: ({ uuid }, target) => note({ transfer: uuid, target }),
   }
   const woken = { times: 0 }

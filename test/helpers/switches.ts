@@ -180,6 +180,8 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
     unmask: unused,
     pause: unused,
     resume: unused,
+    beep: unused,
+    stopBeep: unused,
     recordings: unused,
     originate: unused,
     async transfer(uuid, number, context) {

@@ -125,6 +125,20 @@ test('an execute is a sendmsg that carries its own id', t => {
   )
 })
 
+test('a bridge is not locked, so that what is played meanwhile is heard', t => {
+  t.is<string, string>(
+    commands.execute(LEG, 'e1', 'bridge', 'user/a@demo.example'),
+    `sendmsg ${LEG}\ncall-command: execute\nexecute-app-name: bridge\nexecute-app-arg: user/a@demo.example\nEvent-UUID: e1`,
+  )
+})
+
+test('a beep is one tone that goes on by itself, and ends by the same words', t => {
+  const tone = 'tone_stream://%(200,14800,1400);loops=-1'
+  t.is<string, string>(commands.beep(LEG, 'start', 15), `uuid_displace ${LEG} start ${tone} 0 mux`)
+  t.is<string, string>(commands.beep(LEG, 'stop', 15), `uuid_displace ${LEG} stop ${tone}`)
+  for (const every of [0, 0.5, Number.NaN, 3601]) t.throws(() => commands.beep(LEG, 'start', every), { code: 'unsafe_argument' })
+})
+
 test('a bridge rings all its targets at once, each with its own id, delay and timeout', t => {
   const argument = commands.bridgeArgument(
     [

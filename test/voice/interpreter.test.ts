@@ -1,7 +1,7 @@
 import test from 'ava'
 import { existsSync, readdirSync } from 'node:fs'
 import { AppError } from '../../src/errors.ts'
-import { speakable } from '../../src/voice/sound.ts'
+import { speakable } from '../../src/switch/media.ts'
 import { ACCOUNT, EVENTS, LEG, voiceWorld } from './world.ts'
 
 const HOOK = 'https://app.example.com/recorded'

@@ -2,7 +2,7 @@
 
 import { type Action, type Call, execute } from '../call.ts'
 import { next } from '../flow.ts'
-import { playable } from '../media.ts'
+import { playable } from '../../switch/media.ts'
 
 export const play: Action = async ({ id, answer }, call) => {
   if (answer !== false && !call.leg.answered && playable(String(id)) !== undefined) await execute(call, 'answer')

@@ -2,7 +2,7 @@
 // said, the call goes to `error`.
 
 import { speechArgument } from '../../switch/commands.ts'
-import { speakable } from '../../voice/sound.ts'
+import { speakable } from '../../switch/media.ts'
 import { type Action, execute } from '../call.ts'
 import { text as textOf } from '../documents.ts'
 import { next } from '../flow.ts'

@@ -1,4 +1,4 @@
-// What `play` may play. The text comes from a tenant and ends in an execute argument, where `${…}` runs
+// What may be played or said to a party. The text comes from a tenant and ends in an execute argument, where `${…}` runs
 // commands and a path reads any file, so it is parsed into numbers and built again from them.
 
 /** Milliseconds of one tone or silence. */
@@ -37,3 +37,13 @@ export function playable(id: string): string | undefined {
   if (tones.length === 0 || tones.includes(undefined)) return undefined
   return `tone_stream://${tones.join(';')}${loops === undefined ? '' : `;loops=${loops}`}`
 }
+
+/** Text as the speech application can be given it: tags of SSML, and all that could mean something to the switch, become spaces. */
+export const speakable = (text: string): string =>
+  text
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/(?<=\w)['’](?=\w)/g, '')
+    .normalize('NFKD')
+    .replaceAll(/[^A-Za-z0-9 .,!?:;-]/g, ' ')
+    .replaceAll(/ +/g, ' ')
+    .trim()
