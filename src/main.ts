@@ -15,6 +15,7 @@ import { createControl } from './callflow/control.ts'
 import { startKeys } from './callflow/metaflows.ts'
 import { modules, startExecutor } from './callflow/executor.ts'
 import { systemClock } from './clock.ts'
+import { type Closable, closeInTurn } from './closing.ts'
 import type { Config, SwitchAddress } from './config.ts'
 import { keepCredentials, readCredentials } from './credentials.ts'
 import { createEvents } from './events.ts'
@@ -64,21 +65,20 @@ const hex = (bytes: number): string => randomBytes(bytes).toString('hex')
 const TRIAL_PATIENCE = 20_000
 
 export async function start(config: Config, log: Log): Promise<Running> {
-  const rooms: { close(): Promise<unknown> }[] = []
-  const own = <T extends { close(): Promise<unknown> }>(room: T): T => {
+  // Call time runs as fast as the embedded switch does; documents and retries are the wall's.
+  const wall = systemClock()
+  const rooms: Closable[] = []
+  const neighbours: Closable[] = []
+  const own = <T extends Closable>(room: T): T => {
     rooms.push(room)
     return room
   }
-  const closeAll = async (): Promise<void> => {
-    for (const room of rooms.splice(0).toReversed()) await room.close()
-  }
+  const closeAll = (): Promise<void> => closeInTurn(rooms.splice(0), { clock: wall, log, neighbours: () => neighbours })
 
   // Files and folders are for this user and the group shared with the switch; nobody else reads recordings.
   process.umask(0o027)
   try {
     for (const warning of config.warnings) log.warn('configuration_warned', { warning })
-    // Call time runs as fast as the embedded switch does; documents and retries are the wall's.
-    const wall = systemClock()
     const callClock = config.switches.length === 0 ? systemClock(config.simulatorSpeed) : wall
 
     const store = own(await openStore(config, own))
@@ -93,6 +93,8 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const switches = own(connectSwitches({ nodes: await addresses(config), clock: callClock, log }))
     const ownership = { engine: await engineId(config), epoch: hex(4), clock: wall, log }
     const http = own(tenantClient({ allow: config.uploadAllowNetworks, clock: wall }))
+    // The embedded store keeps nobody waiting, and a next engine may come as soon as it is closed.
+    neighbours.push(http, ...(store.kind === 'embedded' ? [] : [store]))
     const nodes = switches.nodes.map(node => node.name)
     const events = createEvents(log)
     const webhooks = own(startWebhooks({ store, http, clock: wall, log, metrics, random: Math.random, hex }))
@@ -203,7 +205,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
 }
 
 /** The embedded store keeps a second engine out by itself. */
-async function openStore({ couchdbUrl, dataDir }: Config, own: <T extends { close(): Promise<unknown> }>(room: T) => T): Promise<Store> {
+async function openStore({ couchdbUrl, dataDir }: Config, own: <T extends Closable>(room: T) => T): Promise<Store> {
   if (couchdbUrl === undefined) return embeddedStore({ dir: `${dataDir}/store` })
   own({ close: await lockDirectory(dataDir) })
   return couchStore({ url: couchdbUrl })

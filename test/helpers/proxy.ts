@@ -9,6 +9,8 @@ export interface Proxy {
   cut(): void
   /** Until the answer is called nobody gets through. */
   block(): () => void
+  /** From now on nothing gets through, in either direction, and nobody is told. */
+  freeze(): void
   close(): void
 }
 
@@ -16,8 +18,10 @@ export interface Proxy {
 export async function proxy(to: number, sent: (text: string) => void = () => {}): Promise<Proxy> {
   const sockets = new Set<Socket>()
   let blocked = false
+  let frozen = false
   const server = createServer(near => {
     if (blocked) return near.on('error', () => {}).resetAndDestroy()
+    if (frozen) return void sockets.add(near.on('error', () => {}))
     const far = connect(to, '127.0.0.1')
     for (const socket of [near, far]) {
       sockets.add(socket)
@@ -44,6 +48,10 @@ export async function proxy(to: number, sent: (text: string) => void = () => {})
       return () => {
         blocked = false
       }
+    },
+    freeze() {
+      frozen = true
+      for (const socket of sockets) socket.unpipe().pause()
     },
     close() {
       cut()
