@@ -219,7 +219,10 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
     },
     async settled(calls = 1) {
       await until('all calls are over', async () => (await legs()) === 0 && ends().length >= calls)
-      await until('nothing is in flight', async () => (await rows()).every(({ delivery }) => delivery?.state === 'failed'))
+      const left = async (): Promise<InFlight[]> => (await rows()).filter(({ delivery }) => delivery?.state !== 'failed')
+      await until('nothing is in flight', async () => (await left()).length === 0).catch(async (error: Error) => {
+        throw new Error(`${error.message}: ${JSON.stringify(await left())}`)
+      })
     },
     async complaints(calls) {
       const found: string[] = []
