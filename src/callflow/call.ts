@@ -94,6 +94,7 @@ export type Action = (data: Fields, call: Call) => Promise<Outcome> | Outcome
 /** What the documents of one party and of the callflows the call is in say about recording. */
 export const documentsOf = (call: Pick<Call, 'account' | 'dialled' | 'callflow'>, device: Doc | undefined, user: Doc | undefined): Documents => ({
   account: flagsOf(call.account),
+  mayRefuse: call.account['allow_recording_optout'] === true,
   ...(user === undefined ? {} : { user: flagsOf(user) }),
   ...(device === undefined ? {} : { device: flagsOf(device) }),
   callflows: (call.dialled === call.callflow ? [call.dialled] : [call.dialled, call.callflow]).map(flagsOf),
@@ -106,6 +107,7 @@ export const callerDocuments = (call: Pick<Call, 'account' | 'dialled' | 'callfl
 export async function execute(call: Call, app: string, argument?: string): Promise<string> {
   const { response, leg, taken } = await unlessAborted(call.signal, call.node.execute(call.leg.uuid, app, argument))
   call.leg = leg
+  if (app === 'answer') await unlessAborted(call.signal, call.ports.recorder.asked(leg.uuid))
   if (taken) throw new AppError('leg_taken', `leg ${leg.uuid} was transferred, or bridged with another one, during ${app}`)
   return response
 }

@@ -111,7 +111,8 @@ async function start(call: Talk, { settings, origin }: Decision, asked: Asked): 
     if (asked.by === 'policy') await toServers(call, { settings, origin }, asked)
     return true
   } catch (error) {
-    call.log.error('recording_not_started', { ...about, reason: reasonOf(error) })
+    const refused = isCode(error, 'wrong_state')
+    call.log[refused ? 'info' : 'error']('recording_not_started', { ...about, reason: reasonOf(error) })
     return false
   }
 }

@@ -126,7 +126,7 @@ export class CallCovers {
   /** A leg ended: with the last leg of a call its wish has no more to say. */
   ended(leg: Leg): void {
     const interactionId = interactionOf(leg)
-    if (!isWished(this.#covers.of(interactionId)) || this.#checks.has(interactionId)) return
+    if (!this.#covers.has(interactionId) || this.#checks.has(interactionId)) return
     this.#lookAgain(leg.node, interactionId)
   }
 
@@ -165,9 +165,7 @@ async function coverOne(one: Live, what: Cover, by: string): Promise<void> {
   }
 }
 
-const interactionOf = ({ uuid, variables }: Leg): string => variables['callrec_interaction_id'] ?? uuid
-
-const isWished = ({ mask, pause }: Wish): boolean => mask !== undefined || pause !== undefined
+export const interactionOf = ({ uuid, variables }: Leg): string => variables['callrec_interaction_id'] ?? uuid
 
 const nothing = (what: Cover): AppError => new AppError('wrong_state', `nothing of this call is being recorded that one could ${what}`, { state: 'stopped' })
 

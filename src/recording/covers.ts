@@ -18,7 +18,9 @@ export interface Wish {
   pause?: Asked
 }
 
+/** A wish for the call, and whether who was told has said no to its recordings. */
 interface CoverDoc extends Doc, Wish {
+  refusal?: Asked
   pvt_type: 'cover'
   account_id: string
   node: string
@@ -35,6 +37,12 @@ export const CALLS = 'calls_in_progress'
 
 export interface Covers {
   of(interactionId: string): Wish
+  /** Is there anything to be forgotten when the call is over? */
+  has(interactionId: string): boolean
+  /** Somebody who was told did not want it. */
+  refused(interactionId: string): boolean
+  /** Resolves when it is on disk; holds from now on all the same. */
+  refuse(call: CoveredCall, asked: Asked): Promise<void>
   /** Resolves when it is on disk; rejects when it could not be written, and then nothing has changed. */
   set(call: CoveredCall, what: Cover, asked: Asked): Promise<void>
   /** What an engine that is gone wrote down for calls of a switch; answers their interactions. */
@@ -74,21 +82,30 @@ export function createCovers(store: Store): Covers {
     }
   }
 
+  const known = ({ accountId, node, interactionId }: CoveredCall): CoverDoc =>
+    docs.get(interactionId) ?? { _id: idOf(interactionId), pvt_type: 'cover', account_id: accountId, node, interaction_id: interactionId }
+
   return {
     of(interactionId) {
       const { mask, pause } = docs.get(interactionId) ?? {}
       return { ...(mask === undefined ? {} : { mask }), ...(pause === undefined ? {} : { pause }) }
     },
 
-    async set({ accountId, node, interactionId }, what, asked) {
+    has: interactionId => docs.has(interactionId),
+    refused: interactionId => docs.get(interactionId)?.refusal !== undefined,
+
+    async refuse(call, asked) {
+      const refusing = { ...known(call), refusal: asked }
+      docs.set(call.interactionId, refusing)
+      const written = await write(refusing)
+      const { _rev } = written
+      docs.set(call.interactionId, { ...(docs.get(call.interactionId) ?? written), ...(_rev === undefined ? {} : { _rev }) })
+    },
+
+    async set(call, what, asked) {
+      const { interactionId } = call
       const { part, on } = COVERS[what]
-      const before: CoverDoc = docs.get(interactionId) ?? {
-        _id: idOf(interactionId),
-        pvt_type: 'cover',
-        account_id: accountId,
-        node,
-        interaction_id: interactionId,
-      }
+      const before = known(call)
       if ((before[part] !== undefined) === on) return
       const after = { ...before }
       if (on) after[part] = asked

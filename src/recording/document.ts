@@ -4,6 +4,7 @@
 
 import { recordingDb, toGregorian } from '../store/modb.ts'
 import type { Doc, Stored } from '../store/store.ts'
+import type { Consent } from './announce.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
 import type { Gaps, Segment } from './segments.ts'
@@ -113,6 +114,8 @@ export interface Recording extends Doc, CallFacts {
   /** Each setting it was started with and the layer that said so. */
   policy: Effective
   warnings?: string[]
+  /** What the parties were told of it, and what they answered. */
+  consent?: Consent
   /** What cannot be heard in it, and who wanted it so. */
   segments?: Segment[]
   /** Whether every masked stretch is silent in the file; null where that could not be told. Absent where nothing was masked. */
@@ -146,6 +149,7 @@ export interface InFlight extends Doc {
   /** Unix milliseconds when the switch confirmed the start. */
   started_at?: number
   gaps?: Gaps
+  consent?: Consent
   /** Bytes of the file, once it has ended. */
   size?: number
   delivery?: Delivery

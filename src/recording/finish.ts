@@ -14,6 +14,9 @@ export const UNHEARD = 'unheard'
 /** A frame of audio is there after 20 ms, also of a call in which nobody speaks. */
 const MEDIA_WITHIN = 1000
 
+/** Who was told did not want it: nothing that he said is kept. */
+const REFUSALS: ReadonlySet<string> = new Set(['opted_out', 'no_consent'])
+
 interface Ended {
   /** Undefined: there is no file. */
   file: Finished | undefined
@@ -29,7 +32,7 @@ interface Ended {
 // FreeSWITCH deletes what is shorter than RECORD_MIN_SEC itself (switch_ivr_async.c, `input-too-short`); the engine
 // asks the same again, because with RECORD_APPEND on the channel FreeSWITCH does not.
 export function verdict({ file, minSeconds, cause, reason, ranMs = 0 }: Ended): Verdict {
-  if (reason !== undefined) return { state: 'failed', reason }
+  if (reason !== undefined) return { state: REFUSALS.has(reason) ? 'discarded' : 'failed', reason }
   if (cause === 'input-too-short') return { state: 'discarded', reason: 'too_short' }
   if (file === undefined ? cause === 'empty-file' : file.durationMs === 0) {
     // FreeSWITCH removes an empty file at its end, so this one had no end: the switch died with what it had not yet written.

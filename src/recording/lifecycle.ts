@@ -10,8 +10,21 @@ export type State = (typeof STATES)[number]
 export type Command = 'begin' | 'stop' | Cover
 /** What hides a stretch of the call: `mask` writes silence and keeps the time, `pause` leaves the time out. */
 export type Cover = 'mask' | 'unmask' | 'pause' | 'resume'
-/** `unconfirmed`: the switch did not show that it covers what it was to cover. */
-export type Fact = 'RECORD_START' | 'unconfirmed' | 'start_refused' | 'no_media' | 'limit_reached' | 'RECORD_STOP' | 'leg_gone' | 'switch_lost'
+/**
+ * `unconfirmed`: the switch did not show that it covers what it was to cover. `untold`: a required announcement was not heard. `refused`: who was
+ * told did not want it.
+ */
+export type Fact =
+  | 'RECORD_START'
+  | 'unconfirmed'
+  | 'untold'
+  | 'refused'
+  | 'start_refused'
+  | 'no_media'
+  | 'limit_reached'
+  | 'RECORD_STOP'
+  | 'leg_gone'
+  | 'switch_lost'
 export type Input = Command | Fact
 
 /** What is to be done on the way: `save` writes both documents, `finish` reads the file and decides what becomes of it. */
@@ -30,6 +43,8 @@ const ENDS: Readonly<Partial<Record<Input, Row>>> = {
   stop: ['stopping', 'send_stop', 'await_stop', 'save'],
   limit_reached: ['stopping', 'send_stop', 'await_stop', 'save'],
   unconfirmed: ['stopping', 'send_stop', 'await_stop', 'save'],
+  untold: ['stopping', 'send_stop', 'await_stop', 'save'],
+  refused: ['stopping', 'send_stop', 'await_stop', 'save'],
   RECORD_STOP: ['stopped', 'finish'],
   leg_gone: ['stopping', 'await_stop'],
   switch_lost: ['stopped', 'finish'],
@@ -46,6 +61,8 @@ export const TABLE: Readonly<Record<State, Readonly<Partial<Record<Input, Row>>>
     pause: ['waiting'],
     resume: ['waiting'],
     stop: ['discarded', 'drop'],
+    untold: ['failed', 'drop'],
+    refused: ['discarded', 'drop'],
     start_refused: ['failed', 'drop'],
     leg_gone: ['discarded', 'drop'],
     switch_lost: ['failed', 'drop'],
@@ -57,6 +74,8 @@ export const TABLE: Readonly<Record<State, Readonly<Partial<Record<Input, Row>>>
     pause: ['starting'],
     resume: ['starting'],
     start_refused: ['failed', 'drop'],
+    untold: ['stopping', 'send_stop', 'await_stop', 'save'],
+    refused: ['stopping', 'send_stop', 'await_stop', 'save'],
     stop: ['stopping', 'send_stop', 'await_stop', 'save'],
     limit_reached: ['stopping', 'send_stop', 'await_stop', 'save'],
     RECORD_STOP: ['stopped', 'finish'],

@@ -2,34 +2,30 @@
 // what the table says is done. RECORD_START may overtake the +OK that caused it, so no effect waits
 // for an event.
 
-import type { Clock } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { Events, RecordingEventName } from '../events.ts'
-import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Store } from '../store/store.ts'
-import type { SwitchNode } from '../switch/switch.ts'
 import { type Awaited, awaitedBy, happened } from './awaited.ts'
+import type { Consent, Notice } from './announce.ts'
+import { Consenting, type ConsentingPorts } from './consenting.ts'
 import { Covering } from './covering.ts'
 import type { Wish } from './covers.ts'
 import type { InFlight, Origin, Recording } from './document.ts'
 import { Ending } from './ending.ts'
 import { UNHEARD } from './finish.ts'
 import { type Command, type Cover, command, type Effect, type Fact, isEnd, type State, runs, type Step, step } from './lifecycle.ts'
-import type { Journal } from './journal.ts'
 import { Papers } from './papers.ts'
+import { Saving, type SavingPorts } from './saving.ts'
+import { Span } from './span.ts'
 import type { Spool } from './spool.ts'
 import { type Limit, limitOf, Tape } from './tape.ts'
 import { toldOf } from './told.ts'
 import { Watchdog } from './watchdog.ts'
 
-export interface LivePorts {
+export interface LivePorts extends ConsentingPorts, SavingPorts {
   store: Store
-  node: (name: string) => SwitchNode
   spool: Spool
-  journal: Journal
-  clock: Clock
-  log: Log
   metrics: Metrics
   events: Pick<Events, 'tell'>
   /** A file became due. */
@@ -54,6 +50,10 @@ export interface LiveEvents {
   full: () => Promise<void>
   /** What its call is to be covered with now. */
   wish: () => Wish
+  /** Somebody joined who has to be told before more of it is kept. */
+  newcomer: () => void
+  /** A party said no while it was being told. */
+  refused: (notice: Notice) => void
 }
 
 export class Live {
@@ -65,9 +65,10 @@ export class Live {
   readonly #ending: Ending
   readonly #watchdog: Watchdog
   readonly #covering: Covering
+  readonly #consenting: Consenting
+  readonly #saving: Saving
+  readonly #span: Span
   #inputs: Promise<unknown> = Promise.resolve()
-  #cause: string | undefined
-  #journaled = false
   /** Begun here, or compared with the switch: documents alone may be behind what runs. */
   #certain = false
   #settled: () => void = () => {}
@@ -75,7 +76,6 @@ export class Live {
   readonly begun = new Promise<void>(resolve => {
     this.#settled = resolve
   })
-  #endedAt: number | undefined
 
   constructor(ports: LivePorts, inFlight: InFlight, recording: Recording, on: LiveEvents) {
     this.#ports = ports
@@ -97,6 +97,15 @@ export class Live {
       paused: () => this.state === 'paused' || this.state === 'masked_paused',
       warn: text => this.#papers.warn(text),
       full: on.full,
+    })
+    this.#saving = new Saving(ports, this.#papers, this.#watchdog, run => this.#next(run))
+    this.#span = new Span(ports, this.#papers, this.#limit)
+    this.#consenting = new Consenting(ports, this.#papers, {
+      told: () => this.#next(() => this.#allTold()),
+      tell: (fact, told) => this.tell(fact, told),
+      save: () => this.#next(() => this.#perform('save')),
+      refused: on.refused,
+      newcomer: on.newcomer,
     })
   }
 
@@ -178,16 +187,38 @@ export class Live {
 
   /** It begins, unless it has meanwhile, or is over. */
   begin(): Promise<void> {
-    return this.#next(async () => {
-      if (this.state === 'waiting') await this.#command('begin')
-    })
+    return this.#next(() => this.#begin())
+  }
+
+  /** Its leg, or the one it talks with, came together with another one, or was answered. */
+  met(): Promise<void> {
+    return this.#consenting.met()
+  }
+
+  /** Does that key of that leg say no to it? */
+  isNo(leg: string, key: string): boolean {
+    return this.#consenting.isNo(leg, key)
+  }
+
+  /** Where something is to be said first: until the switch was asked to say it. */
+  async asked(): Promise<void> {
+    if (this.#consenting.waits) await this.#inputs
+  }
+
+  get mayBeRefused(): boolean {
+    return this.#consenting.mayBeRefused
+  }
+
+  /** It ends, and nothing of it is kept. */
+  refuse(by: NonNullable<Consent['refused']>): Promise<void> {
+    return this.#consenting.refuse(by)
   }
 
   /** It begins, if that is what it waited for. */
   cameTo(what: 'answer' | 'bridge'): Promise<void> {
     return this.#next(async () => {
       await this.#catchUp()
-      if (this.awaits === what) await this.#command('begin')
+      if (this.awaits === what) await this.#begin()
     })
   }
 
@@ -220,6 +251,7 @@ export class Live {
   /** Another engine has it: what is still to be written here is not. */
   leave(): void {
     this.#watchdog.close()
+    this.#consenting.close()
     this.#papers.leave()
     this.#settled()
   }
@@ -227,6 +259,7 @@ export class Live {
   /** Stops watching; the switch goes on recording, and the documents tell a successor where it stands. */
   close(): Promise<unknown> {
     this.#watchdog.close()
+    this.#consenting.close()
     return this.#inputs
   }
 
@@ -245,10 +278,31 @@ export class Live {
     const begins = fact === 'RECORD_START' && this.state === 'starting'
     if (begins) this.#started(told.at ?? this.#ports.clock.now())
     if (fact === 'RECORD_STOP') this.#stopped(told)
-    if (told.cause !== undefined) this.#cause = told.cause
-    const neverAnswered = fact === 'leg_gone' && next.state === 'discarded'
-    await this.#go(next, neverAnswered ? 'never_answered' : told.reason)
-    if (begins) await this.#covering.asWished()
+    if (told.cause !== undefined) this.#span.because(told.cause)
+    const neverBegan = fact === 'leg_gone' && next.state === 'discarded'
+    await this.#go(next, neverBegan ? this.#whyNot() : told.reason)
+    if (!begins) return
+    await this.#covering.asWished()
+    if (this.#consenting.waits) void this.met()
+    else void this.#consenting.begin()
+  }
+
+  /** Why what waited is dropped. */
+  #whyNot(): string {
+    return this.#consenting.works ? 'announcement_unfinished' : 'never_answered'
+  }
+
+  async #begin(): Promise<void> {
+    if (this.state !== 'waiting') return
+    if (this.#consenting.waits) await this.#consenting.begin()
+    else await this.#command('begin')
+  }
+
+  /** What was said is on disk before anything of it is kept. */
+  async #allTold(): Promise<void> {
+    if (isEnd(this.state)) return
+    await this.#saving.save()
+    if (this.state === 'waiting') await this.#command('begin')
   }
 
   /** It began, nobody could write that down any more, and the switch could not be asked: the file knows. */
@@ -269,15 +323,19 @@ export class Live {
       if (this.state === 'stopping') return this.#stopAgain()
       if (this.state === 'starting') return this.#hear('RECORD_START', { at: this.#ports.clock.now() })
       await this.#perform('start_timers')
-      return this.#covering.asWished()
+      await this.#covering.asWished()
+      this.#consenting.changed()
+      // Somebody may have joined meanwhile.
+      void this.met()
+      return
     }
     if (this.state !== 'waiting') return this.#hear('RECORD_STOP')
-    if (await happened(this.awaits, leg, node)) return this.#command('begin')
+    if (await happened(this.awaits, leg, node)) await this.#begin()
   }
 
   async #command(what: Command): Promise<void> {
     const next = command(this.state, what)
-    await this.#go(next, next.state === 'discarded' ? 'never_answered' : undefined)
+    await this.#go(next, next.state === 'discarded' ? this.#whyNot() : undefined)
   }
 
   #told(event: RecordingEventName): void {
@@ -287,6 +345,7 @@ export class Live {
   async #go({ state, effects }: Step, reason?: string, by = ''): Promise<void> {
     this.#papers.become(state, reason)
     for (const effect of effects) await this.#perform(effect, by)
+    this.#consenting.changed()
   }
 
   async #perform(effect: Effect, by = ''): Promise<void> {
@@ -304,13 +363,13 @@ export class Live {
       case 'send_stop':
         return this.#sendStop()
       case 'start_timers':
-        return this.#watchdog.runs(this.#ran())
+        return this.#watchdog.runs(this.#span.ran())
       case 'await_stop':
         return this.#watchdog.ends()
       case 'save':
-        return this.#save()
+        return this.#saving.save()
       case 'finish':
-        return this.#untilSaved(() => this.#ending.finish(this.#ended()))
+        return this.#untilSaved(() => this.#ending.finish(this.#span.ended()))
       case 'drop':
         return this.#untilSaved(() => this.#ending.drop())
     }
@@ -354,66 +413,20 @@ export class Live {
     this.#told('recording.started')
   }
 
-  /** Milliseconds since it began. */
-  #ran(until = this.#ports.clock.now()): number {
-    return Math.max(0, until - (this.#papers.inFlight.started_at ?? until))
-  }
-
-  // At the end of a leg FreeSWITCH names another cause. It says this one for any other end, e.g. when media is taken
-  // away from the switch in the middle of a call (uuid_media off, seen on 1.11), and for its own limit, up to a second early.
   #stopped({ at, cause }: Told): void {
-    // Undefined where it ended while nobody listened.
-    this.#endedAt = at
     this.#covering.end(at ?? this.#ports.clock.now())
-    if (!runs(this.state) || cause !== 'success-maxtime' || this.#ran(at) >= (this.#limit.seconds - 1) * 1000) return
-    this.#papers.warn('the switch ended it before the call was over')
-    this.#ports.log.warn('recording_ended_by_switch', this.#papers.ids)
-  }
-
-  #ended(): { cause: string | undefined; ranMs: number | undefined; sinceMs: number } {
-    return { cause: this.#cause, ranMs: this.#endedAt === undefined ? undefined : this.#ran(this.#endedAt), sinceMs: this.#ran() }
+    this.#span.stopped(at, cause)
   }
 
   /** The store was away for its first documents, and the journal has them. */
   saveLater(error: unknown): void {
-    this.#journaled = true
-    this.#saveAgain(error)
+    this.#saving.later(error)
   }
 
-  #saveAgain(error: unknown): void {
-    const again = this.#watchdog.saveAgain(() => this.#next(() => this.#save()))
-    this.#ports.log.warn('recording_state_not_saved', { ...this.#papers.ids, state: this.state, reason: reasonOf(error), again_in_ms: again })
-  }
-
-  async #save(): Promise<void> {
-    try {
-      await this.#papers.save()
-      await this.#unjournal()
-    } catch (error) {
-      this.#saveAgain(error)
-    }
-  }
-
-  /** What stays there is found to be done at the next start. */
-  async #unjournal(): Promise<void> {
-    if (!this.#journaled) return
-    this.#journaled = false
-    await this.#ports.journal
-      .remove(this)
-      .catch((error: unknown) => this.#ports.log.warn('journal_not_removed', { ...this.#papers.ids, reason: reasonOf(error) }))
-  }
-
-  /** The end of a recording is not given up because the store is away. */
-  async #untilSaved(run: () => Promise<void>): Promise<void> {
-    this.#watchdog.over()
-    try {
-      await run()
-    } catch (error) {
-      const again = this.#watchdog.saveAgain(() => this.#next(() => this.#untilSaved(run)))
-      return this.#ports.log.error('recording_end_not_saved', { ...this.#papers.ids, reason: reasonOf(error), again_in_ms: again })
-    }
-    await this.#unjournal()
-    this.#settled()
-    this.#on.end()
+  #untilSaved(run: () => Promise<void>): Promise<void> {
+    return this.#saving.untilSaved(run, () => {
+      this.#settled()
+      this.#on.end()
+    })
   }
 }

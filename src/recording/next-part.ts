@@ -1,5 +1,5 @@
 // A conversation is longer than a file may be: the next part of it begins, and only when it runs does
-// the full one end, so that some milliseconds are heard twice and none is missing.
+// the full one end, so that some milliseconds are heard twice and none is missing. Or it is joined by somebody who was not told.
 
 import { reasonOf } from '../errors.ts'
 import { recordingId } from '../store/modb.ts'
@@ -24,8 +24,23 @@ export async function goOn(ports: StartingPorts, roster: Roster, full: Live): Pr
   })
 }
 
+/** Somebody has joined who was not told: what he says is only kept in a next part, which waits until he was. */
+export async function tellNewcomer(ports: StartingPorts, roster: Roster, one: Live): Promise<void> {
+  if (!runs(one.state)) return
+  await one.ask('stop')
+  const next = await entered(ports, roster, one)
+  await next?.begin()
+}
+
+async function nextPart(ports: StartingPorts, roster: Roster, full: Live): Promise<Live | undefined> {
+  const one = await entered(ports, roster, full)
+  await one?.begin()
+  await one?.begun
+  return one
+}
+
 /** Undefined when it could not be written down. */
-async function nextPart(ports: StartingPorts, roster: Roster, { leg, settings, node, origins, inFlight, recording }: Live): Promise<Live | undefined> {
+async function entered(ports: StartingPorts, roster: Roster, { leg, settings, node, origins, inFlight, recording }: Live): Promise<Live | undefined> {
   const { clock, log, random } = ports
   const now = clock.now()
   const [first, ...others] = origins
@@ -33,7 +48,7 @@ async function nextPart(ports: StartingPorts, roster: Roster, { leg, settings, n
   const accountId = inFlight.account_id
   const id = recordingId(now, random(16))
   try {
-    const one = await roster.enter({
+    return await roster.enter({
       id,
       accountId,
       node,
@@ -50,9 +65,6 @@ async function nextPart(ports: StartingPorts, roster: Roster, { leg, settings, n
       before: await recordingsBefore(ports, roster, { accountId, leg, now }),
       now,
     })
-    await one.begin()
-    await one.begun
-    return one
   } catch (error) {
     log.error('recording_not_started', { account_id: accountId, recording_id: id, leg, reason: reasonOf(error) })
     return undefined

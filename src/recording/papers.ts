@@ -5,6 +5,7 @@ import { AppError, isCode } from '../errors.ts'
 import type { Facts } from '../log.ts'
 import { toGregorian } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
+import type { Consent } from './announce.ts'
 import { type Delivery, IN_FLIGHT, type InFlight, audioFields, type Origin, type Recording, recordingDbOf } from './document.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
@@ -65,6 +66,11 @@ export class Papers {
   gapsBecome(gaps: Gaps): void {
     this.#inFlight = { ...this.#inFlight, gaps }
     this.#recording = { ...this.#recording, segments: shownGaps(gaps) }
+  }
+
+  consentBecomes(consent: Consent): void {
+    this.#inFlight = { ...this.#inFlight, consent }
+    this.#recording = { ...this.#recording, consent }
   }
 
   verified(found: Verification): void {

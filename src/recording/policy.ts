@@ -24,6 +24,8 @@ export interface Documents {
   user?: Flags
   device?: Flags
   callflows: readonly Flags[]
+  /** Whether the account lets parties refuse to be recorded. */
+  mayRefuse?: boolean
 }
 
 export interface Way {
@@ -62,9 +64,19 @@ const merged = (defaults: Settings, { account = {}, user = {}, device = {}, call
     ...callflows.map(callflow => layer('callflow', callflow)),
   )
 
+/** What the account lets none of its documents say otherwise. */
+const allowed = (settings: Effective, documents: Documents, seconds: number): Effective => refusable(capped(settings, seconds), documents)
+
 function capped(settings: Effective, seconds: number): Effective {
   const limit = settings.time_limit
   return limit === undefined || limit.value <= seconds ? settings : { ...settings, time_limit: { value: seconds, from: limit.from } }
+}
+
+function refusable(settings: Effective, { mayRefuse = false }: Documents): Effective {
+  const { announce } = settings
+  if (mayRefuse || announce === undefined || announce.value === false || announce.value.optout_key === undefined) return settings
+  const { optout_key: _key, ...value } = announce.value
+  return { ...settings, announce: { ...announce, value } }
 }
 
 function decided(settings: Effective, where: string, origin: string): Decision {
@@ -78,30 +90,32 @@ function decided(settings: Effective, where: string, origin: string): Decision {
  * The account's own policy, for the caller's leg. `call_recording.account` alone decides it, so nobody below the account can switch it
  * off. Where the call came from is asked first; where it goes only if that says nothing or no (cf_route_win.erl).
  */
-export function decideAccount({ account }: Documents, { from, to, maxTimeLimit }: Way): Decision {
+export function decideAccount(documents: Documents, { from, to, maxTimeLimit }: Way): Decision {
+  const { account } = documents
   const said = layer('account', { call_recording: partOf(account?.call_recording, 'account') })
   const { inbound, outbound } = merge(everywhere('system', POLICY_DEFAULTS), said)
   const words = (settings: Effective): string => (settings.enabled === undefined ? 'says nothing' : `says ${isEnabled(settings) ? 'yes' : 'no'}`)
   const came = `the account's own policy ${words(inbound[from])} of calls that come from ${from}`
-  if (isEnabled(inbound[from])) return { record: true, settings: capped(inbound[from], maxTimeLimit), origin: `inbound from ${from} to account`, why: came }
+  if (isEnabled(inbound[from]))
+    return { record: true, settings: allowed(inbound[from], documents, maxTimeLimit), origin: `inbound from ${from} to account`, why: came }
   return {
     record: isEnabled(outbound[to]),
-    settings: capped(outbound[to], maxTimeLimit),
+    settings: allowed(outbound[to], documents, maxTimeLimit),
     origin: `outbound to ${to} from account`,
     why: `${came}, and ${words(outbound[to])} of calls that go to ${to}`,
   }
 }
 
 /** Of a caller that came from a trunk there is no user and no device of the account: leave them out. */
-const strangers = ({ account, callflows }: Documents): Documents => ({ ...(account === undefined ? {} : { account }), callflows })
+const strangers = ({ user: _user, device: _device, ...documents }: Documents): Documents => documents
 
 /** For the caller's leg, once, when the call begins. */
 export function decideCaller(documents: Documents, { from, to, maxTimeLimit }: Way): Decision {
   if (from === 'offnet') {
-    const settings = capped(merged(POLICY_DEFAULTS, strangers(documents)).inbound.offnet, maxTimeLimit)
+    const settings = allowed(merged(POLICY_DEFAULTS, strangers(documents)).inbound.offnet, documents, maxTimeLimit)
     return decided(settings, 'inbound offnet', 'inbound from offnet to endpoint')
   }
-  return decided(capped(merged(POLICY_DEFAULTS, documents).outbound[to], maxTimeLimit), `outbound ${to}`, `outbound to ${to} from endpoint`)
+  return decided(allowed(merged(POLICY_DEFAULTS, documents).outbound[to], documents, maxTimeLimit), `outbound ${to}`, `outbound to ${to} from endpoint`)
 }
 
 /** What is to run on the caller's leg when the call comes, and again when it is about to leave by a trunk. */
@@ -112,7 +126,7 @@ export const decideCallerLeg = (documents: Documents, way: Way): readonly Decisi
  * recorded on the caller's leg. `confirms`: who answers is not connected before he has pressed a key.
  */
 export function decideCallee(documents: Documents, { from, maxTimeLimit }: Way, running: readonly Effective[], confirms = false): Decision {
-  const settings = capped(merged(POLICY_DEFAULTS, documents).inbound[from], maxTimeLimit)
+  const settings = allowed(merged(POLICY_DEFAULTS, documents).inbound[from], documents, maxTimeLimit)
   const decision = decided(settings, `inbound ${from}`, `inbound from ${from} to endpoint`)
   // One flag that holds for both parties would make the same file twice.
   const shared = settings.enabled?.from
@@ -151,5 +165,5 @@ export function decideAction(documents: Documents, { from, to, maxTimeLimit }: W
   const own = everywhere('action', { ...settingsIn(data), enabled: true })
   const leaves = merge(layers, own)
   const settings = isCallee || from === 'offnet' ? leaves.inbound[from] : leaves.outbound[to]
-  return { record: true, settings: capped(settings, maxTimeLimit), origin: `callflow : ${label}`, why: 'the callflow says so at this point' }
+  return { record: true, settings: allowed(settings, documents, maxTimeLimit), origin: `callflow : ${label}`, why: 'the callflow says so at this point' }
 }

@@ -2,15 +2,18 @@
 
 import { isCode, reasonOf } from '../errors.ts'
 import type { Facts } from '../log.ts'
-import type { Leg, SwitchEvent, Switches } from '../switch/switch.ts'
+import type { Leg, SwitchEvent, Switches, SwitchNode } from '../switch/switch.ts'
 import { Adoption } from './adoption.ts'
-import { type AlsoCovered, CallCovers, type Covered, type CoverRequest } from './cover-call.ts'
+import { Announcer } from './announcer.ts'
+import { Beeps } from './beeping.ts'
+import { type AlsoCovered, CallCovers, type Covered, type CoverRequest, interactionOf } from './cover-call.ts'
 import { createCovers, type Wish } from './covers.ts'
 import { isEnd, type State } from './lifecycle.ts'
 import type { Live, LivePorts } from './live.ts'
 import { Following, type Survivor } from './following.ts'
 import { type MessageRequest, recordMessage, type Spoken } from './message.ts'
-import { goOn } from './next-part.ts'
+import { goOn, tellNewcomer } from './next-part.ts'
+import { Refusals } from './refusals.ts'
 import { Roster } from './roster.ts'
 import type { Effective } from './settings.ts'
 import { type Started, type StartRequest, refused, standing, start } from './starting.ts'
@@ -44,6 +47,11 @@ export interface Recorder {
   wishOf(interactionId: string): Wish
   /** Something else that records calls wants to be covered with them; the answer takes it back. */
   alsoCovers(other: AlsoCovered): () => void
+  /**
+   * A leg has answered: resolves when what is to be said to it of its recordings was asked for, so that what is played to it from now on is
+   * heard after that.
+   */
+  asked(leg: string): Promise<void>
   /** Once audio runs, or it is known that it never will: how a recording stands. Undefined where it is over, or was never there. */
   begun(id: string): Promise<Started | undefined>
   /** Documents that nobody looked after are there: what they say is compared with the switch, as after a connection. */
@@ -54,7 +62,7 @@ export interface Recorder {
   close(): Promise<void>
 }
 
-export interface RecorderPorts extends Omit<LivePorts, 'node'> {
+export interface RecorderPorts extends Omit<LivePorts, 'node' | 'announcer' | 'beeps'> {
   switches: Switches
   /** Hex of so many bytes. */
   random: (bytes: number) => string
@@ -69,11 +77,22 @@ export function startRecorder(ports: RecorderPorts): Recorder {
   const { switches, log } = ports
   let closed = false
   const covers = createCovers(ports.store)
+  const node = (name: string): SwitchNode => switches.node(name)
+  const announcer = new Announcer({ ...ports, node })
   const roster: Roster = new Roster(
-    { ...ports, node: name => switches.node(name) },
-    one => roster.inTurn(one.leg, async () => (closed ? undefined : goOn(ports, roster, one))),
-    interactionId => covers.of(interactionId),
+    { ...ports, node, announcer, beeps: new Beeps({ node }) },
+    {
+      full: one => roster.inTurn(one.leg, async () => (closed ? undefined : goOn(ports, roster, one))),
+      wishOf: interactionId => covers.of(interactionId),
+      newcomer: one =>
+        quietly(
+          roster.inTurn(one.leg, async () => (closed ? undefined : tellNewcomer(ports, roster, one))),
+          about(one),
+        ),
+      refused: (one, { leg, key = '', key_at: at = '' }) => quietly(refusals.refuse(one, { leg, key, at }), about(one)),
+    },
   )
+  const refusals = new Refusals(ports, roster, covers)
   const following = new Following(ports.clock)
   const callCovers = new CallCovers(ports, roster, covers)
   const adoption = new Adoption(ports, roster, callCovers)
@@ -98,7 +117,12 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     if (one !== undefined) quietly(tell(one), { recording_id: one.id, leg: leg.uuid })
   }
 
-  const bridged = ({ node, uuid }: Leg, otherLeg: string): void => quietly(talking(node, uuid, otherLeg), { leg: uuid })
+  const about = ({ id, leg }: Live): Facts => ({ recording_id: id, leg })
+
+  function bridged({ node, uuid }: Leg, otherLeg: string): void {
+    quietly(talking(node, uuid, otherLeg), { leg: uuid })
+    for (const one of [...roster.ofLeg(uuid), ...roster.ofLeg(otherLeg)]) quietly(one.met(), about(one))
+  }
 
   function heard(event: SwitchEvent): void {
     switch (event.name) {
@@ -110,6 +134,10 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       case 'CHANNEL_HOLD':
       case 'CHANNEL_UNHOLD':
         return told(event.leg.uuid, one => one.held(event.name === 'CHANNEL_HOLD', event.at))
+      case 'DTMF':
+        // While a call is masked a key may be a part of a card's number.
+        if (covers.of(interactionOf(event.leg)).mask !== undefined || announcer.pressed(event.leg, event.digit)) return
+        return quietly(refusals.pressed(event.leg, event.digit, event.at), { leg: event.leg.uuid })
       case 'RECORD_START':
         return meant(event, one => one.tell('RECORD_START', { at: event.at }))
       case 'RECORD_STOP':
@@ -120,6 +148,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       case 'CHANNEL_HANGUP_COMPLETE':
       case 'CHANNEL_DESTROY':
         callCovers.ended(event.leg)
+        if (event.name === 'CHANNEL_DESTROY') announcer.gone(event.leg.uuid)
         return told(event.leg.uuid, one => {
           following.leaving(one)
           return one.tell('leg_gone')
@@ -130,7 +159,6 @@ export function startRecorder(ports: RecorderPorts): Recorder {
         return roster.leave(event.node)
       case 'CHANNEL_PARK':
       case 'CHANNEL_UNBRIDGE':
-      case 'DTMF':
       case 'node_down':
     }
   }
@@ -142,6 +170,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       roster.inTurn(request.leg.uuid, async () => {
         // What runs already is to be joined, not recorded twice.
         if (!request.fresh) await adoption.done(request.leg.node)
+        refusals.check(request)
         return start(ports, roster, request)
       }),
 
@@ -150,7 +179,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
 
     async follow(left, to) {
       const live = roster.ofLeg(left)
-      const requests = following.requests(left, live, to)
+      const requests = following.requests(left, live, to).filter(request => !refusals.holds(request))
       // Begun before the others end, so that nothing said meanwhile is missing.
       for (const request of requests) await roster.inTurn(to.leg.uuid, () => start(ports, roster, request))
       await Promise.all(live.map(one => one.ask('stop').catch(unlessOver)))
@@ -185,6 +214,10 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     cover: request => callCovers.cover(request),
     wishOf: interactionId => callCovers.wishOf(interactionId),
     alsoCovers: other => callCovers.alsoCovers(other),
+
+    async asked(leg) {
+      await Promise.all(roster.ofLeg(leg).map(one => one.asked()))
+    },
 
     async begun(id) {
       const one = roster.get(id)

@@ -1,15 +1,26 @@
 // The recordings that have not ended, as this process holds them: by id and by the leg they are of.
 
+import type { Notice } from './announce.ts'
 import type { Wish } from './covers.ts'
 import { type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
 import { isStoreAway } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
 import { Live, type LivePorts } from './live.ts'
 
+export interface RosterEvents {
+  /** A file is as long as files may be. */
+  full(one: Live): Promise<void>
+  /** What a call is to be covered with. */
+  wishOf(interactionId: string): Wish
+  /** Somebody joined who was not told of it. */
+  newcomer(one: Live): void
+  /** A party said no while it was being told. */
+  refused(one: Live, notice: Notice): void
+}
+
 export class Roster {
   readonly #ports: LivePorts
-  readonly #full: (one: Live) => Promise<void>
-  readonly #wishOf: (interactionId: string) => Wish
+  readonly #on: RosterEvents
   readonly #live = new Map<string, Live>()
   /** Called at the end of those whose end somebody waits for. */
   readonly #endings = new Map<string, (() => void)[]>()
@@ -17,11 +28,9 @@ export class Roster {
   /** The last of what was asked for on each leg. */
   readonly #turns = new Map<string, Promise<unknown>>()
 
-  /** `full` is told when a file is as long as files may be; `wishOf` says what a call is to be covered with. */
-  constructor(ports: LivePorts, full: (one: Live) => Promise<void>, wishOf: (interactionId: string) => Wish) {
+  constructor(ports: LivePorts, on: RosterEvents) {
     this.#ports = ports
-    this.#full = full
-    this.#wishOf = wishOf
+    this.#on = on
   }
 
   get(id: string): Live | undefined {
@@ -53,8 +62,10 @@ export class Roster {
   watch(inFlight: InFlight, recording: Recording): Live {
     const one = new Live(this.#ports, inFlight, recording, {
       end: () => this.#forget(one),
-      full: () => this.#full(one),
-      wish: () => this.#wishOf(recording.interaction_id),
+      full: () => this.#on.full(one),
+      wish: () => this.#on.wishOf(recording.interaction_id),
+      newcomer: () => this.#on.newcomer(one),
+      refused: notice => this.#on.refused(one, notice),
     })
     this.#live.set(one.id, one)
     this.#byLeg.set(one.leg, [...(this.#byLeg.get(one.leg) ?? []), one])

@@ -2,6 +2,8 @@
 // expand `any` under every direction and network, merge weakest first, and only then is a leaf
 // without `enabled` off. The layer each value came from is part of the answer, not a debug feature.
 
+import { type Announce, type Beep, readAnnounce, readBeep } from './announce.ts'
+
 /** Weakest first. */
 export const LAYERS = ['system', 'account', 'user', 'device', 'callflow', 'action'] as const
 export type Layer = (typeof LAYERS)[number]
@@ -34,6 +36,10 @@ export interface Settings {
   /** After its start; 0 is for ever. */
   retention_days?: number
   should_follow_transfer?: boolean
+  /** What is said to whom before anything is kept; false takes away what a weaker layer says. */
+  announce?: Announce | false
+  /** A tone while it is recorded. */
+  beep?: Beep | false
   /** SIP URIs of recording servers that hear the call beside, separated by commas. */
   siprec_server?: string
 }
@@ -81,6 +87,8 @@ const READERS: { readonly [S in Setting]-?: Reader<NonNullable<Settings[S]>> } =
   stereo: boolean,
   retention_days: integer(RETENTION_DAYS.min, RETENTION_DAYS.max),
   should_follow_transfer: boolean,
+  announce: readAnnounce,
+  beep: readBeep,
   siprec_server: value => (typeof value === 'string' && value !== '' ? value : undefined),
 }
 export const SETTINGS = Object.keys(READERS) as readonly Setting[]
@@ -156,7 +164,10 @@ export const valuesOf = (settings: Effective): Settings =>
 const OF_A_FILE = SETTINGS.filter(setting => setting !== 'should_follow_transfer' && setting !== 'siprec_server')
 
 /** Would they make the same file? Who said it is no part of that. */
-export const sameFile = (one: Effective, other: Effective): boolean => OF_A_FILE.every(setting => one[setting]?.value === other[setting]?.value)
+export const sameFile = (one: Effective, other: Effective): boolean => OF_A_FILE.every(setting => same(one[setting]?.value, other[setting]?.value))
+
+/** Objects were read key by key in one order. */
+const same = (one: unknown, other: unknown): boolean => one === other || (isObject(one) && isObject(other) && JSON.stringify(one) === JSON.stringify(other))
 
 const COMMON: Settings = { record_min_sec: 0, stereo: true, method: 'put', should_follow_transfer: true }
 

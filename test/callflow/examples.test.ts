@@ -121,6 +121,7 @@ const CASES: Record<string, Case[]> = {
     { hears: ['answer', bob], bridges: [{ cause: 'USER_BUSY' }], recorded: ['ncco'] },
   ],
   'pay-by-phone': [{ hears: [bob] }],
+  'told-and-asked': [{ hears: ['answer', bob], recorded: ['callflow : told'] }],
   'recording-servers': [{ hears: ['answer', 'playback tone_stream://%(300,0,440)', bob] }],
   stay: [{ hears: ['answer', 'playback tone_stream://%(300,0,440)'], stays: true }],
   nested: [

@@ -123,6 +123,7 @@ export function notingRecorder() {
         ...(failing.refuse === undefined ? {} : { reason: failing.refuse }),
       }
     },
+    asked: async () => {},
     adopt() {},
     async follow(left, { leg, side }) {
       if (failing.with !== undefined) throw failing.with

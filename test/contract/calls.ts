@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava'
 import { systemClock } from '../../src/clock.ts'
 import { silent } from '../../src/log.ts'
 import { mp3Counter } from '../../src/recording/audio-length.ts'
+import type { Consent } from '../../src/recording/announce.ts'
 import type { Segment } from '../../src/recording/segments.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import type { Leg, SwitchEvent, SwitchNode } from '../../src/switch/switch.ts'
@@ -97,6 +98,7 @@ export interface CallsContract {
 
 interface Recording {
   id: string
+  consent?: Consent
   segments?: Segment[]
   verified?: boolean
   name: string
@@ -726,6 +728,24 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     }
     scene.hearsBoth(wav, 0, 0.9)
     scene.hearsBoth(wav, wav.seconds - 0.9)
+  })
+
+  promise('both parties are told before anything is kept, and neither what is said nor the beep is in the file', async scene => {
+    const announce = { media: 'tone_stream://%(1500,0,2000)', optout_key: '9' }
+    const caller = await scene.phone('tone1000', { record_call: { format: 'wav', announce, beep: { every: 1 } } })
+    const { leg, hangup } = await scene.dial(caller, await scene.callflow(ring(await scene.phone())))
+    const began = await scene.named('RECORD_START', leg)
+    await scene.pass(3)
+    await hangup()
+    const recording = await scene.one(caller)
+    const { announced = [], beeps = [] } = recording.consent ?? {}
+    scene.t.deepEqual(announced.map(({ party, outcome, key }) => `${party} ${outcome} ${key}`).sort(), ['callee played undefined', 'caller played undefined'])
+    scene.t.deepEqual(beeps.map(({ party, reason }) => `${party} ${reason}`).sort(), ['callee undefined', 'caller undefined'])
+    // Times are told in milliseconds, by two clocks of one machine.
+    for (const { ended_at = '' } of announced) scene.t.true(Date.parse(ended_at) <= began.at + 20, `${ended_at} and ${began.at}`)
+    const wav = await scene.wav(recording)
+    scene.hearsBoth(wav, 0.2)
+    for (const samples of wav.samples) for (const hz of [2000, 1400]) scene.t.true(tones(samples, wav.sampleRate, hz) < 0.02, `${hz} Hz`)
   })
 
   promise('record_caller takes a message until a key is pressed, the caller’s voice alone, and the call goes on', async scene => {

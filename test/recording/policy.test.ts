@@ -172,6 +172,21 @@ test('a limit above MAX_TIME_LIMIT is the maximum, at it or below it stays, and 
   t.is(limit(20_000), undefined)
 })
 
+test('nobody can refuse to be recorded where the account does not let him, whichever layer offers him a key', t => {
+  const announce = { media: 'tone_stream://%(1,0,440)', optout_key: '9' }
+  const said = (documents: Documents): unknown =>
+    [decideCaller(documents, way), decideCallee(documents, way, []), decideAction(documents, way, { announce }, 'x')].map(
+      ({ settings }) => settings.announce?.value && settings.announce.value.optout_key,
+    )
+  const user = { record_call: { announce } }
+  t.deepEqual(said({ ...none, user }), [undefined, undefined, undefined])
+  t.deepEqual(said({ ...none, user, mayRefuse: true }), ['9', '9', '9'])
+  const account = { call_recording: { account: { any: { any: { enabled: true, announce } } } } }
+  t.is(decideAccount({ ...none, account }, way).settings.announce?.from, 'account')
+  t.like(decideAccount({ ...none, account, mayRefuse: true }, way).settings.announce?.value, { optout_key: '9' })
+  t.notThrows(() => decideCaller({ ...none, user: { record_call: { announce: false } } }, way))
+})
+
 const word = fc.oneof(
   fc.boolean(),
   fc.constantFrom('true', 'false', 'yes', null, 7),

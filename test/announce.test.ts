@@ -1,0 +1,263 @@
+// Who is recorded is told: calls on the embedded switch, judged by the files, the documents and what the parties could hear. One after the
+// other, since at five times its speed a call hears how busy the machine is.
+
+import test, { type ExecutionContext } from 'ava'
+import type { Client } from '../src/client.ts'
+import type { Consent } from '../src/recording/announce.ts'
+import { loudness, tones, type Wav, wavFrom } from './helpers/audio.ts'
+import { type Engine, startEngine } from './helpers/engine.ts'
+import { until } from './helpers/wait.ts'
+
+interface Id {
+  id: string
+}
+
+interface Recorded extends Id {
+  state: string
+  reason?: string
+  call_id: string
+  group_id: string
+  start: number
+  duration_ms: number
+  consent?: Consent
+  delivery?: { state: string }
+}
+
+/** Two seconds of 2000 Hz, as no phone here speaks. */
+const SAID = 'tone_stream://%(2000,0,2000)'
+const HZ = 2000
+const announce = { media: SAID }
+
+interface Desk {
+  engine: Engine
+  client: Client
+  at: string
+  alice: string
+  bob: string
+  /** Alice calls, presses keys (`second:keys`), and hangs up after so many seconds. */
+  calls: (asking: { number?: string; seconds?: number; dtmf?: string }) => Promise<unknown>
+  /** All recordings once there are so many and each has come to its end. */
+  recordings: (count: number) => Promise<Recorded[]>
+  file: (id: string) => Promise<Wav>
+}
+
+async function desk(t: ExecutionContext, settings: object, { account: more = {}, speed = 5 }: { account?: object; speed?: number } = {}): Promise<Desk> {
+  const engine = await startEngine(t, { SIMULATOR_SPEED: String(speed) })
+  const { client } = engine
+  const { id: account } = await client.put<Id>(`accounts/${client.accountId}`, {
+    name: 'desk',
+    allow_parent_audio: true,
+    record_call: { format: 'wav', ...settings },
+    ...more,
+  })
+  const at = `accounts/${account}`
+  const phone = async (name: string): Promise<string> =>
+    (await client.put<Id>(`${at}/devices`, { name, sip: { username: name, password: `${name}-secret` } })).id
+  const [alice, bob] = [await phone('alice'), await phone('bob')]
+  const ring = { module: 'device', data: { id: bob } }
+  await client.put(`${at}/callflows`, { numbers: ['2002'], flow: ring })
+  await client.put(`${at}/callflows`, { numbers: ['3003'], flow: { module: 'play', data: { id: 'tone_stream://%(4000,0,600)' }, children: { _: ring } } })
+  return {
+    engine,
+    client,
+    at,
+    alice,
+    bob,
+    calls: ({ number = '2002', ...asking }) => engine.client.put(`${at}/devices/${alice}/quickcall/${number}`, { seconds: 8, ...asking }),
+    recordings: count =>
+      until(`${count} recordings at their end`, async () => {
+        const all = await engine.client.get<Recorded[]>(`${at}/recordings`)
+        const over = all.filter(one => one.delivery?.state === 'stored' || one.state === 'discarded' || one.state === 'failed')
+        return over.length >= count && over.length === all.length && all
+      }),
+    async file(id) {
+      const response = await fetch(`${engine.url}/v2/${at}/recordings/${id}?accept=audio/x-wav`, { headers: { 'x-auth-token': engine.client.token } })
+      return wavFrom(Buffer.from(await response.arrayBuffer()))
+    },
+  }
+}
+
+/** How much of the whole of a side is that tone. */
+const share = ({ samples, sampleRate }: Wav, side: number, hz: number): number => tones(samples[side] ?? new Int16Array(), sampleRate, hz)
+
+test.serial('both are told before anything is kept, each once, and what is said is not in the file', async t => {
+  const { calls, recordings, file } = await desk(t, { announce })
+  await calls({ seconds: 14 })
+  const [one, ...others] = await recordings(1)
+  t.deepEqual(others, [])
+  t.is(one?.state, 'stopped')
+  const announced = one?.consent?.announced ?? []
+  t.deepEqual(announced.map(({ party, outcome, media }) => `${party} ${outcome} ${media}`).sort(), [`callee played ${SAID}`, `caller played ${SAID}`])
+  t.is(new Set(announced.map(({ leg }) => leg)).size, 2)
+  for (const { at, ended_at = '' } of announced) t.true(Date.parse(ended_at) > Date.parse(at))
+  const wav = await file(one?.id ?? '')
+  t.true(wav.seconds > 3 && wav.seconds < 13, `${wav.seconds} s of the 14 they are connected, less the 2 in which the callee is told`)
+  for (const side of [0, 1]) t.true(share(wav, side, HZ) < 0.01)
+  t.true(share(wav, 0, 440) > 0.9)
+  t.true(share(wav, 1, 1000) > 0.9, 'they talk from its first moment')
+})
+
+test.serial('who joins later is told before more is kept: a next part of the group waits for it', async t => {
+  const { calls, recordings, file } = await desk(t, { announce })
+  await calls({ number: '3003', seconds: 12 })
+  const parts = await recordings(2)
+  t.is(parts.length, 2)
+  // Both may begin in one second of the wall.
+  const [first, second] = parts.toSorted((a, b) => (a.consent?.announced?.length ?? 0) - (b.consent?.announced?.length ?? 0))
+  t.is(first?.group_id, second?.group_id)
+  t.deepEqual(
+    first?.consent?.announced?.map(({ party }) => party),
+    ['caller'],
+  )
+  t.deepEqual(second?.consent?.announced?.map(({ party, outcome }) => `${party} ${outcome}`).sort(), ['callee played', 'caller played'])
+  const caller = (one: Recorded | undefined): string | undefined => one?.consent?.announced?.find(({ party }) => party === 'caller')?.at
+  t.is(caller(first), caller(second), 'who was told before is not told again')
+  const [before, after] = [await file(first?.id ?? ''), await file(second?.id ?? '')]
+  t.true(share(before, 1, 600) > 0.7, 'what the callflow played')
+  t.true(share(before, 1, 1000) < 0.1, 'and nothing of the callee, who had not been told')
+  for (const side of [0, 1]) t.true(share(after, side, HZ) < 0.01)
+  t.true(share(after, 1, 1000) > 0.9)
+})
+
+test.serial('a key refuses the recording while it is announced, where the account lets it, and policy does not begin again', async t => {
+  const { calls, recordings, client, at, bob } = await desk(t, { announce: { ...announce, optout_key: '9' } }, { account: { allow_recording_optout: true } })
+  await client.patch(`${at}/devices/${bob}`, { record_call: { format: 'wav', time_limit: 77 } })
+  await calls({ dtmf: '1:9', seconds: 6 })
+  const all = await recordings(2)
+  t.deepEqual(
+    all.map(({ state, reason, duration_ms }) => [state, reason, duration_ms]),
+    [
+      ['discarded', 'opted_out', 0],
+      ['discarded', 'opted_out', 0],
+    ],
+  )
+  for (const one of all) t.like(one.consent?.refused, { key: '9' })
+  const said = all.flatMap(one => one.consent?.announced ?? []).find(({ party, key }) => party === 'caller' && key === '9')
+  t.is(said?.outcome, 'broken_off')
+})
+
+test.serial('a key ends a recording that runs, nothing of it is kept, and it does not begin again when the call goes on', async t => {
+  const { calls, recordings, engine, at } = await desk(t, { announce: { ...announce, optout_key: '9' } }, { account: { allow_recording_optout: true } })
+  // The caller is told while the other one is not yet rung, and that one when he answers.
+  await calls({ dtmf: '7:9', seconds: 14 })
+  const [one, ...others] = await recordings(1)
+  t.deepEqual(others, [])
+  t.like(one, { state: 'discarded', reason: 'opted_out' })
+  t.like(one?.consent?.refused, { key: '9' })
+  t.deepEqual(
+    one?.consent?.announced?.map(({ outcome }) => outcome),
+    ['played', 'played'],
+  )
+  const response = await fetch(`${engine.url}/v2/${at}/recordings/${one?.id}?accept=audio/x-wav`, { headers: { 'x-auth-token': engine.client.token } })
+  t.is(response.status, 404)
+})
+
+test.serial('while the call is masked no key refuses it: it may be a card’s', async t => {
+  const metaflows = { numbers: { '2': { module: 'record_call', data: { action: 'mask' } } } }
+  const { calls, recordings } = await desk(t, { announce: { ...announce, optout_key: '9' } }, { account: { allow_recording_optout: true, metaflows } })
+  await calls({ dtmf: '7:*200000000009', seconds: 14 })
+  const [one] = await recordings(1)
+  t.is(one?.state, 'stopped')
+  t.is(one?.consent?.refused, undefined)
+})
+
+test.serial('where the account does not let anybody refuse, the key is a key', async t => {
+  const { calls, recordings } = await desk(t, { announce: { ...announce, optout_key: '9' } })
+  await calls({ dtmf: '1:9', seconds: 6 })
+  const [one] = await recordings(1)
+  t.is(one?.state, 'stopped')
+  t.is(one?.consent?.refused, undefined)
+  t.deepEqual(
+    one?.consent?.announced?.map(({ outcome }) => outcome),
+    ['played', 'played'],
+  )
+})
+
+test.serial('where a key is asked for, the recording begins with it, and without it there is none', async t => {
+  const asked = { announce: { ...announce, to: 'caller', consent_key: '1' } }
+  const yes = await desk(t, asked)
+  await yes.calls({ dtmf: '3:1', seconds: 8 })
+  const [one] = await yes.recordings(1)
+  t.is(one?.state, 'stopped')
+  t.deepEqual(
+    one?.consent?.announced?.map(({ party, outcome, key }) => [party, outcome, key]),
+    [['caller', 'played', '1']],
+  )
+  const begun = ((one?.start ?? 0) - 62_167_219_200 + 1) * 1000
+  t.true(begun > Date.parse(one?.consent?.announced?.[0]?.key_at ?? ''), 'from the key on')
+
+  await yes.calls({ dtmf: '3:7', seconds: 20 })
+  const silent = (await yes.recordings(2)).find(({ id }) => id !== one?.id)
+  t.like(silent, { state: 'discarded', reason: 'no_consent' })
+})
+
+test.serial('a required announcement that cannot be played leaves a failed recording, another one is recorded without', async t => {
+  const { calls, recordings, client, at } = await desk(t, { announce: { text: 'This call is recorded.' } })
+  await calls({ seconds: 4 })
+  const [one] = await recordings(1)
+  t.like(one, { state: 'failed', reason: 'announcement_failed' })
+  t.regex(one?.consent?.announced?.[0]?.reason ?? '', /mod_flite/, 'the embedded switch does not speak')
+  await client.patch(at, { record_call: { announce: { required: false } } })
+  await calls({ seconds: 4 })
+  const other = await until('one that is kept', async () => (await recordings(2)).find(({ state }) => state !== 'failed'))
+  t.is(other.state, 'stopped')
+  t.is(other.consent?.announced?.[0]?.outcome, 'failed')
+})
+
+test.serial('with keep the announcement is in the file', async t => {
+  const { calls, recordings, file } = await desk(t, { announce: { ...announce, keep: true } })
+  await calls({ seconds: 6 })
+  const [one] = await recordings(1)
+  const wav = await file(one?.id ?? '')
+  t.true(wav.seconds > 5, `${wav.seconds}`)
+  t.true(share(wav, 1, HZ) > 0.2)
+  t.is(one?.consent?.announced?.length, 2)
+})
+
+test.serial('an engine that is started anew in the middle of an announcement says it again, and only then records', async t => {
+  const { calls, recordings, file, engine, at } = await desk(t, { announce: { media: 'tone_stream://%(4000,0,2000)' } }, { speed: 2 })
+  await calls({ seconds: 16 })
+  await until('it is being told', async () => {
+    const [one] = await engine.client.get<Recorded[]>(`${at}/recordings`)
+    const legs = await engine.client.get<{ other_leg?: string }[]>(`${at}/channels`)
+    return one?.state === 'waiting' && legs.length === 2 && legs.every(leg => leg.other_leg !== undefined)
+  })
+  await new Promise(resolve => setTimeout(resolve, 500))
+  await engine.restart()
+  const [one, ...others] = await recordings(1)
+  t.deepEqual(others, [])
+  t.is(one?.state, 'stopped')
+  t.deepEqual(
+    one?.consent?.announced?.map(({ outcome }) => outcome),
+    ['played', 'played'],
+  )
+  const wav = await file(one?.id ?? '')
+  for (const side of [0, 1]) t.true(share(wav, side, HZ) < 0.05)
+})
+
+test.serial('a beep sounds while something is kept, for who is to hear it, and the document says so', async t => {
+  const { calls, recordings, engine, at, file } = await desk(t, { beep: { every: 1, to: 'caller' } }, { speed: 2 })
+  await calls({ seconds: 12 })
+  const caller = await until('it beeps', async () => {
+    const [one] = await engine.client.get<Recorded[]>(`${at}/recordings`)
+    return one?.consent?.beeps?.length === 1 && one
+  })
+  t.like(caller.consent?.beeps?.[0], { party: 'caller', every: 1, leg: caller.call_id })
+  const act = (action: string, more: object = {}): Promise<unknown> =>
+    engine.client.post(`${at}/channels/${caller.call_id}`, { action: 'record', data: { action, ...more } })
+  // What begins later hears what its leg hears.
+  await act('start', { beep: false, time_limit: 60 })
+  await new Promise(resolve => setTimeout(resolve, 1500))
+  await act('pause')
+  await act('resume')
+  const all = await recordings(2)
+  const [first, later] = all.toSorted((a, b) => b.duration_ms - a.duration_ms)
+  const loud = (wav: Wav, side: number): number => Math.max(...Array.from({ length: Math.floor(wav.seconds * 10) }, (_, at) => beepIn(wav, side, at / 10)))
+  const [before, after] = [await file(first?.id ?? ''), await file(later?.id ?? '')]
+  t.true(loud(after, 1) > 0.3, 'the caller hears it')
+  t.true(loud(after, 0) < 0.1, 'and does not say it')
+  t.true(loud(before, 0) < 0.1)
+  t.true(loudness(before.samples[1] ?? new Int16Array(), before.sampleRate) > 100)
+})
+
+const beepIn = ({ samples, sampleRate }: Wav, side: number, at: number): number => tones(samples[side] ?? new Int16Array(), sampleRate, 1400, at, at + 0.1)
