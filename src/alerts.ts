@@ -66,6 +66,14 @@ export const rulesFor = (minFree: number): readonly Rule[] => [
     description: 'Calls there are not recorded until it is back; /readyz tells why.',
   },
   {
+    alert: 'CallrecSwitchUndriven',
+    expr: 'max by (switch) (callrec_switch_state{state="up"}) == 0 and max by (switch) (callrec_switch_state{state="standby"}) == 1',
+    for: '1m',
+    severity: 'page',
+    summary: 'engines are connected to {{ $labels.switch }}, and none of them drives it',
+    description: 'Calls there are not recorded. /readyz of each says why; mostly its RECORDING_DIR is not where that switch records.',
+  },
+  {
     alert: 'CallrecStoreDown',
     expr: 'callrec_store_up == 0',
     for: '1m',

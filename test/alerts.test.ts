@@ -28,6 +28,11 @@ test('there is a rule for missing recordings, old deliveries, a full spool, a sw
   }
 })
 
+test('a switch that every engine leaves to the others is told of, and one that an engine drives is not', t => {
+  const { expr } = rules.find(({ alert }) => alert === 'CallrecSwitchUndriven')!
+  t.is(expr, 'max by (switch) (callrec_switch_state{state="up"}) == 0 and max by (switch) (callrec_switch_state{state="standby"}) == 1')
+})
+
 test('the spool is told of before recordings are refused', t => {
   t.is(rulesFor(5_000).find(({ alert }) => alert === 'CallrecSpoolNearlyFull')?.expr, 'callrec_spool_free_bytes < 10000')
 })
