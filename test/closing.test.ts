@@ -1,4 +1,5 @@
 import test from 'ava'
+import { LAST_ANSWERS } from '../src/api/listen.ts'
 import { type Closable, closeInTurn, LAST_WORDS } from '../src/closing.ts'
 import { manualClock } from './helpers/clock.ts'
 import { notedLog } from './helpers/log.ts'
@@ -38,4 +39,8 @@ test('a neighbour that says nothing is closed when its time is over, before who 
   await done
   t.deepEqual(closed, ['store', 'recorder', 'switches', 'store'])
   t.like(lines, [{ level: 'warn', event: 'closing_late' }])
+})
+
+test('a client that does not read its answer leaves the others time to close', t => {
+  t.true(LAST_ANSWERS <= LAST_WORDS - 2_000)
 })

@@ -20,7 +20,8 @@ export interface Patience {
   look: number
 }
 const PATIENCE: Patience = { request: 60_000, headers: 15_000, look: 5_000 }
-const LAST_ANSWERS = 5_000
+/** Less than a stop has: what the recorder still writes must not wait for who reads slowly. */
+export const LAST_ANSWERS = 3_000
 
 export interface Address {
   host: string
