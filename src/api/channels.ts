@@ -1,9 +1,9 @@
 // Channels: the legs that are up now, as the switches tell at the moment they are asked. Only those with an
 // account on them are anybody's, so a leg of a foreign dialplan is nobody's to see.
 
-import { isCode } from '../errors.ts'
+import { AppError, isCode } from '../errors.ts'
 import { accountDb, isId, toGregorian } from '../store/modb.ts'
-import type { Leg, SwitchNode } from '../switch/switch.ts'
+import type { Leg, NodeState, SwitchNode } from '../switch/switch.ts'
 import { type Channel, channelActions } from './channel-actions.ts'
 import { type Device, ownerOf } from './devices.ts'
 import { existing, noSuch } from './document.ts'
@@ -68,17 +68,31 @@ export function channelRoutes(room: Room): Route[] {
 
 type Whose = (row: Fields, request: Request) => boolean
 
-/** The leg that the path names, on whichever switch it is; `bad_identifier` where it is not the account's, or not whose the path says. */
+/**
+ * The leg that the path names, on whichever switch it is; `bad_identifier` where it is not the account's, or not whose the path says, and
+ * `switch_down` with the reason where another engine drives its switch.
+ */
 async function channelOf(room: Room, request: Request, whose: Whose): Promise<Channel> {
   const uuid = request.param('channel')
-  const legs = await Promise.all(up(room).map(node => unlessDown(node.leg(uuid), undefined)))
-  const leg = legs.find(found => found !== undefined)
-  const [row] = leg === undefined ? [] : await rowsOf(room, request, [leg])
-  if (leg === undefined || row === undefined || !whose(row, request)) throw noSuch('channel', uuid)
-  return { leg, row }
+  const own = await amongThem(up(room), room, request, whose)
+  if (own !== undefined) return own
+  const others = await amongThem(standing(room, 'standby'), room, request, whose)
+  if (others === undefined) throw noSuch('channel', uuid)
+  const { node } = others.leg
+  const { reason = 'not ours' } = room.switches.node(node).status()
+  throw new AppError('switch_down', `leg ${uuid} is on ${node}, which is ${reason}: ask there`, { node, reason })
 }
 
-const up = ({ switches }: Room): SwitchNode[] => switches.nodes.filter(node => node.status().state === 'up')
+async function amongThem(nodes: readonly SwitchNode[], room: Room, request: Request, whose: Whose): Promise<Channel | undefined> {
+  const uuid = request.param('channel')
+  const legs = await Promise.all(nodes.map(node => unlessDown(node.leg(uuid), undefined)))
+  const leg = legs.find(found => found !== undefined)
+  const [row] = leg === undefined ? [] : await rowsOf(room, request, [leg])
+  return leg === undefined || row === undefined || !whose(row, request) ? undefined : { leg, row }
+}
+
+const standing = ({ switches }: Room, state: NodeState): SwitchNode[] => switches.nodes.filter(node => node.status().state === state)
+const up = (room: Room): SwitchNode[] => standing(room, 'up')
 
 const legsOf = (node: SwitchNode): Promise<Leg[]> => unlessDown(node.legs(), [])
 

@@ -96,6 +96,18 @@ test("a leg that is not there, or another account's, is 404", async t => {
   t.deepEqual(controlled, [])
 })
 
+test('a leg whose switch another engine drives is 503 with the reason, whatever is asked of it; others stay 404', async t => {
+  const { act, ask, at, controlled, state } = await talking(t)
+  state.now = 'standby'
+  const mask = { action: 'record', data: { action: 'mask' } }
+  t.like(await act(mask), { status: 503, body: { message: 'switch_down', data: { node: 'fs1' } } })
+  t.is((await ask('GET', `${at}/channels/${LEG}`)).status, 503)
+  t.is((await ask('PUT', `${at}/channels/${LEG}`, { module: 'hangup' })).status, 503)
+  t.is((await act(mask, '44444444-dddd')).status, 404, 'another account’s')
+  t.is((await act(mask, '55555555-eeee')).status, 404)
+  t.deepEqual(controlled, [])
+})
+
 test('a refusal names the state, and the switch that does not confirm is said so', async t => {
   const { act, uncontrollable } = await talking(t)
   uncontrollable.with = new AppError('wrong_state', 'Cannot start recording when recording is already started', { state: 'recording' })

@@ -98,6 +98,7 @@ export interface CallsContract {
 
 interface Recording {
   id: string
+  group_id: string
   consent?: Consent
   segments?: Segment[]
   verified?: boolean
@@ -746,6 +747,38 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     const wav = await scene.wav(recording)
     scene.hearsBoth(wav, 0.2)
     for (const samples of wav.samples) for (const hz of [2000, 1400]) scene.t.true(tones(samples, wav.sampleRate, hz) < 0.02, `${hz} Hz`)
+  })
+
+  promise('a caller whom the API sends to another number is connected there, and who answers him is told before more is kept', async scene => {
+    const { client } = scene.world.engine
+    const caller = await scene.phone('tone1000', { record_call: { format: 'wav', announce: { media: 'tone_stream://%(1000,0,2000)' } } })
+    const { leg, hangup } = await scene.dial(caller, await scene.callflow(ring(await scene.phone())))
+    const number = await scene.callflow(ring(await scene.phone()))
+    await scene.named('RECORD_START', leg)
+    await scene.pass(1)
+    const first = (await scene.named('CHANNEL_BRIDGE', leg)) as Extract<SwitchEvent, { name: 'CHANNEL_BRIDGE' }>
+    await client.post(`${scene.at}/channels/${leg}`, { action: 'transfer', target: number })
+    const bridged = await scene.event(
+      event => event.name === 'CHANNEL_BRIDGE' && event.leg.uuid === leg && event.otherLeg !== first.otherLeg,
+      'he is connected elsewhere',
+    )
+    await until('a second part', () => scene.world.events.filter(event => event.name === 'RECORD_START' && event.leg.uuid === leg).length === 2)
+    await scene.pass(2)
+    await hangup()
+    const parts = await scene.recordings(caller, 2)
+    scene.t.is(parts.length, 2)
+    const told = (part: Recording | undefined): string[] =>
+      (part?.consent?.announced ?? []).map(notice => `${notice.party} ${notice.leg} ${notice.outcome}`).sort()
+    const second = bridged.name === 'CHANNEL_BRIDGE' ? bridged.otherLeg : ''
+    const heard = (part: Recording, uuid: string): boolean => part.consent?.announced?.some(notice => notice.leg === uuid) === true
+    const [one, other] = [parts.find(part => heard(part, first.otherLeg)), parts.find(part => heard(part, second))]
+    scene.t.deepEqual(told(one), [`callee ${first.otherLeg} played`, `caller ${leg} played`])
+    scene.t.deepEqual(told(other), [`callee ${second} played`, `caller ${leg} played`])
+    scene.t.is(one?.group_id, other?.group_id)
+    if (other === undefined) return
+    const wav = await scene.wav(other)
+    scene.hearsBoth(wav, 0.2)
+    for (const samples of wav.samples) scene.t.true(tones(samples, wav.sampleRate, 2000) < 0.02)
   })
 
   promise('record_caller takes a message until a key is pressed, the caller’s voice alone, and the call goes on', async scene => {
