@@ -227,6 +227,7 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
     async complaints(calls) {
       const found: string[] = []
       const begun = new Set(seen.flatMap(event => (event.name === 'RECORD_START' ? [event.variables['rec_id'] ?? 'without an id'] : [])))
+      const causes = new Map(seen.flatMap(event => (event.name === 'RECORD_STOP' ? [[event.variables['rec_id'] ?? 'without an id', event.cause]] : [])))
       const all = await recordings()
       const sent = uploads(account)
       for (const id of begun) if (!all.some(one => one._id === id)) found.push(`recording ${id} began and has no document`)
@@ -234,7 +235,9 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
         const mine = sent.filter(({ key }) => key === id)
         if (state === 'failed' || state === 'discarded') {
           if ((reason ?? '') === '') found.push(`${id} is ${state} without a reason`)
-          if (begun.has(id) && state === 'failed') found.push(`${id} began and is failed: ${reason}`)
+          // Of one that has no frame yet the switch removes the file, and says so to who listens: that one had nothing to lose.
+          if (begun.has(id) && state === 'failed' && causes.get(id) !== 'empty-file')
+            found.push(`${id} began, ended as ${causes.get(id)} and is failed: ${reason}`)
         } else if (state !== 'stopped' || delivery?.state !== 'stored')
           found.push(`${id} is left ${state}, ${delivery?.state ?? 'with nothing about its delivery'}`)
         else if (!mine.some(({ whole }) => whole)) found.push(`${id} says stored and never arrived`)
