@@ -44,7 +44,7 @@ import { couchStore } from './store/couch.ts'
 import { embeddedStore } from './store/embedded.ts'
 import { lockDirectory } from './store/lock.ts'
 import type { Store } from './store/store.ts'
-import { ownSwitches } from './switch/owned.ts'
+import { HAND_OVER, ownSwitches } from './switch/owned.ts'
 import { connectSwitches } from './switch/pool.ts'
 import { startVoice } from './voice/voice.ts'
 import { startWebhooks } from './webhooks/webhooks.ts'
@@ -100,7 +100,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const webhooks = own(startWebhooks({ store, http, clock: wall, log, metrics, random: Math.random, hex }))
     events.on(event => webhooks.tell(event))
     const audit = createAudit({ store, clock: wall, log })
-    const driven = own(ownSwitches({ switches, sees: sightOf(spool, hex), ...ownership }))
+    const driven = own({ ...ownSwitches({ switches, sees: sightOf(spool, hex), ...ownership }), atLeastMs: HAND_OVER + 500 })
     const delivery = own(
       startDelivery({
         store,

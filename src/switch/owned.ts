@@ -27,7 +27,7 @@ export interface OwnedOptions {
 }
 
 /** Milliseconds. */
-const HAND_OVER = 2_000
+export const HAND_OVER = 2_000
 /** … that the disk and the switch have to show that they are one. */
 const SIGHT = 3_000
 /** … for which one who waits believes it: who is to take over some day is to know before that he cannot. */
