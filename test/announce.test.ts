@@ -56,7 +56,7 @@ async function desk(t: ExecutionContext, settings: object, { account: more = {},
   const [alice, bob] = [await phone('alice'), await phone('bob')]
   const ring = { module: 'device', data: { id: bob } }
   await client.put(`${at}/callflows`, { numbers: ['2002'], flow: ring })
-  await client.put(`${at}/callflows`, { numbers: ['3003'], flow: { module: 'play', data: { id: 'tone_stream://%(4000,0,600)' }, children: { _: ring } } })
+  await client.put(`${at}/callflows`, { numbers: ['3003'], flow: { module: 'play', data: { id: 'tone_stream://%(2000,0,600)' }, children: { _: ring } } })
   return {
     engine,
     client,
@@ -98,8 +98,9 @@ test.serial('both are told before anything is kept, each once, and what is said 
 })
 
 test.serial('who joins later is told before more is kept: a next part of the group waits for it', async t => {
-  const { calls, recordings, file } = await desk(t, { announce })
-  await calls({ number: '3003', seconds: 12 })
+  // At the speed of life: how soon a part ends is a matter of milliseconds.
+  const { calls, recordings, file } = await desk(t, { announce }, { speed: 1 })
+  await calls({ number: '3003', seconds: 6 })
   const parts = await recordings(2)
   t.is(parts.length, 2)
   // Both may begin in one second of the wall.
@@ -114,7 +115,7 @@ test.serial('who joins later is told before more is kept: a next part of the gro
   t.is(caller(first), caller(second), 'who was told before is not told again')
   const [before, after] = [await file(first?.id ?? ''), await file(second?.id ?? '')]
   t.true(share(before, 1, 600) > 0.7, 'what the callflow played')
-  t.true(share(before, 1, 1000) < 0.1, 'and nothing of the callee, who had not been told')
+  t.true(share(before, 1, 1000) < 0.15, 'and nothing of the callee, who had not been told')
   for (const side of [0, 1]) t.true(share(after, side, HZ) < 0.01)
   t.true(share(after, 1, 1000) > 0.9)
 })

@@ -79,8 +79,9 @@ export class Telling {
     return new Promise(asked => {
       this.#tell(asked)
         .catch((error: unknown) => {
-          // Out of reach it is not known what they hear; after the next connection they are told again.
-          if (!isCode(error, 'switch_down')) this.#ports.log.error('recording_not_told', { ...this.#one.ids, reason: reasonOf(error) })
+          // Who waits for this may be who is to hear of it.
+          asked()
+          return this.#unknown(error)
         })
         .finally(() => {
           this.#working = false
@@ -104,6 +105,14 @@ export class Telling {
 
   close(): void {
     this.#closed = true
+  }
+
+  /** The switch does not say who is there. */
+  async #unknown(error: unknown): Promise<void> {
+    // Out of reach it is not known what they hear either; after the next connection they are told again.
+    if (this.#closed || isCode(error, 'switch_down')) return
+    this.#ports.log.error('recording_not_told', { ...this.#one.ids, reason: reasonOf(error) })
+    await (this.#announce.required ? this.#one.untold() : this.#one.told())
   }
 
   async #tell(asked: () => void): Promise<void> {

@@ -227,13 +227,21 @@ test('what is known of the parties stays unknown while the switch is away, and n
   const telling = w.telling()
   await telling.begin()
   t.deepEqual(w.came, [])
-  t.false(telling.works)
+  await until('it gives up for now', () => !telling.works)
   w.fails.clear()
   await telling.begin()
   telling.close()
   await w.end('a')
   await w.end('b')
   t.deepEqual(w.came, [], 'another engine’s now')
+})
+
+test('a switch that does not say who is there keeps nothing waiting: what is required has failed, else it begins', async t => {
+  const w = setup()
+  w.fails.set('leg', new AppError('switch_timeout', 'no answer'))
+  await w.telling().begin()
+  await w.telling({ ...SAID, required: false }).begin()
+  t.deepEqual(w.came, ['untold', 'told'])
 })
 
 test('settings are read from whatever stands in a document, and what is broken is no silent recording', t => {
