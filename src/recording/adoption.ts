@@ -6,10 +6,11 @@ import type { Clock } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
-import { IN_FLIGHT, type InFlight, inFlightOf, type NewRecording, type Recording, recordingDbOf, recordingOf } from './document.ts'
+import { IN_FLIGHT, type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
 import type { CallCovers } from './cover-call.ts'
 import type { Journal } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
+import { knownRecording } from './known.ts'
 import type { Live } from './live.ts'
 import { Papers } from './papers.ts'
 import type { Roster } from './roster.ts'
@@ -81,7 +82,7 @@ export class Adoption {
     for (const { doc } of rows) {
       const inFlight = doc as InFlight | undefined
       if (inFlight === undefined || inFlight.delivery !== undefined || roster.get(inFlight._id) !== undefined) continue
-      const recording = await store.get<Recording>(recordingDbOf(inFlight), inFlight._id)
+      const recording = await knownRecording<Recording>(store, inFlight)
       if (this.#closed) return
       if (recording !== undefined && !isEnd(recording.state)) compared.push(this.#compare(roster.watch(inFlight, recording)))
       else if (recording?.state === 'stopped') compared.push(this.#compare(roster.watch(inFlight, { ...recording, state: inFlight.state })))
@@ -104,10 +105,7 @@ export class Adoption {
   async #replay(made: NewRecording): Promise<void> {
     const { store, clock, journal, log } = this.#ports
     const [inFlight, recording] = [inFlightOf(made), recordingOf(made)]
-    const known = await store.get<Recording>(recordingDbOf(inFlight), made.id).catch((error: unknown) => {
-      if (isCode(error, 'datastore_missing')) return undefined
-      throw error
-    })
+    const known = await knownRecording<Recording>(store, inFlight)
     if (known === undefined) await new Papers(store, clock, inFlight, recording).save()
     else if (!isEnd(known.state) && (await store.get(IN_FLIGHT, made.id)) === undefined) await store.put(IN_FLIGHT, inFlight)
     await journal.remove(made)

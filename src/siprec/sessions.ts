@@ -8,7 +8,8 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Covered } from '../recording/cover-call.ts'
 import type { Wish } from '../recording/covers.ts'
-import { type By, type CallFacts, IN_FLIGHT, recordingDbOf, type Side } from '../recording/document.ts'
+import { type By, type CallFacts, IN_FLIGHT, type Side } from '../recording/document.ts'
+import { knownRecording } from '../recording/known.ts'
 import { type Cover, type State } from '../recording/lifecycle.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import { recordingId } from '../store/modb.ts'
@@ -212,7 +213,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       if (leg.variables['callrec_recording_leg'] === 'true') await node.hangup(leg.uuid, 'NORMAL_CLEARING').catch(() => undefined)
     }
     for (const inFlight of found) {
-      const recording = await store.get<SiprecRecording>(recordingDbOf(inFlight), inFlight._id)
+      const recording = await knownRecording<SiprecRecording>(store, inFlight)
       if (recording === undefined) {
         await store.purge(IN_FLIGHT, inFlight._id)
         continue

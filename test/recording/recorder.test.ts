@@ -873,6 +873,19 @@ test('what an earlier crash left between two writes is cleared away', async t =>
   t.deepEqual(w.removed, [w.file(other.id)])
 })
 
+test('what a crash left of the first recording of a month keeps no other from being adopted', async t => {
+  const w = await setup(t)
+  const { id } = await w.start()
+  await w.restart()
+  // It was killed before the month had a database.
+  const { _rev, ...inFlight } = (await w.inFlight(id))!
+  const first = `${id.slice(0, 7)}${'0'.repeat(32)}`
+  await w.real.put(IN_FLIGHT, { ...inFlight, _id: first, account_id: 'cd'.repeat(16) })
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.reaches(id, 'recording')
+  t.true(await until('its place in the queue is free', async () => (await w.inFlight(first)) === undefined))
+})
+
 test('a field somebody else wrote meanwhile outlives our writes', async t => {
   const w = await setup(t)
   const { id } = await w.start()
