@@ -3,6 +3,7 @@
 // line choose measurements by name: `node build/bench/run.js load`.
 
 import { authRows } from './auth.ts'
+import { inFlightRows } from './in-flight.ts'
 import { listRows } from './lists.ts'
 import { loadRows } from './load.ts'
 import { maskRows } from './mask.ts'
@@ -37,6 +38,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   lists: listRows,
   upload: uploadRows,
   sweep: sweepRows,
+  inflight: inFlightRows,
   embedded: () => on(startEmbeddedSwitch(), startRows),
   freeswitch: () => on(startRealSwitch(), startRows),
   mask: async () => [...(await on(startEmbeddedSwitch(), maskRows)), ...(await on(startRealSwitch(), maskRows))],

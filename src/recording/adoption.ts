@@ -4,13 +4,14 @@
 
 import type { Clock } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
+import { createLimit } from '../in-turn.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { IN_FLIGHT, type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
 import type { CallCovers } from './cover-call.ts'
 import type { Journal } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
-import { knownRecording } from './known.ts'
+import { knownRecording, knownRecordings } from './known.ts'
 import type { Live } from './live.ts'
 import { Papers } from './papers.ts'
 import type { Roster } from './roster.ts'
@@ -26,12 +27,15 @@ export interface AdoptionPorts {
 
 /** Milliseconds of call time until what could not be adopted is looked at again. */
 const ADOPT_AGAIN = 5_000
+/** Recordings that a switch is asked about at the same time. */
+const AT_ONCE = 64
 
 export class Adoption {
   readonly #ports: AdoptionPorts
   readonly #roster: Roster
   readonly #covers: Pick<CallCovers, 'load' | 'forgetIfOver'>
   readonly #turns = new Map<string, Promise<void>>()
+  readonly #limited = createLimit(AT_ONCE)
   readonly #again = new Map<string, () => void>()
   #closed = false
 
@@ -79,11 +83,10 @@ export class Adoption {
       .all()
       .filter(one => one.node === node && !isEnd(one.state))
       .map(one => this.#compare(one))
-    for (const { doc } of rows) {
-      const inFlight = doc as InFlight | undefined
-      if (inFlight === undefined || inFlight.delivery !== undefined || roster.get(inFlight._id) !== undefined) continue
-      const recording = await knownRecording<Recording>(store, inFlight)
+    const found = rows.map(({ doc }) => doc as InFlight | undefined).filter(doc => doc !== undefined && doc.delivery === undefined)
+    for await (const { inFlight, recording } of knownRecordings<Recording, InFlight>(store, found as InFlight[])) {
       if (this.#closed) return
+      if (roster.get(inFlight._id) !== undefined) continue
       if (recording !== undefined && !isEnd(recording.state)) compared.push(this.#compare(roster.watch(inFlight, recording)))
       else if (recording?.state === 'stopped') compared.push(this.#compare(roster.watch(inFlight, { ...recording, state: inFlight.state })))
       else await this.#leaveBehind(inFlight, recording)
@@ -95,7 +98,7 @@ export class Adoption {
 
   /** Documents may be behind what runs, so the switch is asked before anything else is heard of it. */
   #compare(one: Live): Promise<void> {
-    const compared = one.reconcile()
+    const compared = one.reconcile(this.#limited)
     // Seen when all have been asked.
     compared.catch(() => {})
     return compared

@@ -242,10 +242,11 @@ export class Live {
 
   /**
    * After a gap in what the switch told: asks it and goes on from the answer. Rejects when it cannot be asked. It is asked in its turn:
-   * the answer would say nothing of a command that is under way, and what comes meanwhile is judged by what it says.
+   * the answer would say nothing of a command that is under way, and what comes meanwhile is judged by what it says. `limited` keeps
+   * those that are asked about at the same time few.
    */
-  reconcile(): Promise<void> {
-    return this.#next(() => this.#compare())
+  reconcile(limited: (run: () => Promise<void>) => Promise<void> = run => run()): Promise<void> {
+    return this.#next(() => limited(() => this.#compare()))
   }
 
   /** Another engine has it: what is still to be written here is not. */

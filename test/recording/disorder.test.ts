@@ -33,6 +33,9 @@ function memoryStore() {
     async get(db: string, id: string) {
       return docs(db).get(id)
     },
+    async getMany(db: string, ids: readonly string[]) {
+      return ids.map(id => docs(db).get(id))
+    },
     async put(db: string, doc: Doc) {
       if (docs(db).get(doc._id)?._rev !== doc._rev) throw new AppError('datastore_conflict', doc._id)
       revision += 1

@@ -67,12 +67,16 @@ async function setup(t: ExecutionContext) {
     const code = fails.get(what.split(' ')[0] ?? '')
     if (code !== undefined) throw new AppError(code, `scripted ${code}`)
   }
+  const asking = { now: 0, most: 0 }
   let state: NodeState = 'up'
   const node = {
     name: 'fs1',
     status: () => ({ name: 'fs1', state, address: '', modules: { mod_shout: false } }),
     leg: async uuid => {
+      asking.now += 1
+      asking.most = Math.max(asking.most, asking.now)
       await say('leg')
+      asking.now -= 1
       return legs.get(uuid)
     },
     recordings: async () => [...recorded],
@@ -174,6 +178,8 @@ async function setup(t: ExecutionContext) {
     recorded,
     files,
     removed,
+    /** Questions about legs under way, and how many there were at most. */
+    asking,
     spoolFails,
     storeFails,
     journal,
@@ -780,6 +786,30 @@ test('after a restart a leg that is gone is finished from its file, or failed wh
   w.tell({ name: 'node_up', node: 'fs1' })
   await w.reaches(kept.id, 'stopped')
   t.like(await w.reaches(lost.id, 'failed'), { reason: 'file_missing' })
+})
+
+test('after a restart a switch is asked about a few recordings at a time, however many there are, and all are adopted', async t => {
+  const w = await setup(t)
+  const ids: string[] = []
+  for (let nth = 0; nth < 300; nth++) {
+    const leg = aLeg(`leg-${nth}`)
+    w.legs.set(leg.uuid, leg)
+    ids.push((await w.start({}, { leg, fresh: true })).id)
+  }
+  for (const id of ids) w.started(id)
+  for (const id of ids) await w.reaches(id, 'recording')
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('all are adopted', () =>
+    ids.every((id, nth) =>
+      w
+        .recorder()
+        .running(`leg-${nth}`)
+        .some(one => one.id === id),
+    ),
+  )
+  await until('nobody waits', () => w.asking.now === 0)
+  t.true(w.asking.most <= 64, `${w.asking.most} at a time`)
 })
 
 test('after a restart one that waited begins if its leg was answered meanwhile, and fails if it is gone', async t => {
