@@ -121,7 +121,16 @@ async function start(call: Talk, { settings, origin }: Decision, asked: Asked): 
 async function toServers(call: Talk, { settings, origin }: Pick<Decision, 'settings' | 'origin'>, { leg, side, facts, by }: Asked): Promise<void> {
   const servers = settings.siprec_server?.value
   if (servers === undefined || call.ports.siprec.running(leg.uuid).length > 0) return
-  const started = await call.ports.siprec.start({ accountId: call.accountId, leg, side, facts, servers, origin, by })
+  const started = await call.ports.siprec.start({
+    accountId: call.accountId,
+    leg,
+    side,
+    facts,
+    servers,
+    origin,
+    by,
+    follows: settings.should_follow_transfer?.value !== false,
+  })
   if (started.state === 'failed') call.log.error('siprec_refused', { recorded_leg: leg.uuid, recording_id: started.id, reason: started.reason })
 }
 
@@ -151,10 +160,12 @@ export async function recordOn(
   facts: CallFacts = callerFacts(call),
   to: Pick<StartRequest, 'leg' | 'side'> = { leg: call.leg, side: 'caller' },
 ): Promise<void> {
-  try {
-    await call.ports.recorder.follow(left, { accountId: call.accountId, facts, ...to })
-  } catch (error) {
-    call.log.error('recording_not_continued', { recorded_leg: left, surviving_leg: to.leg.uuid, reason: reasonOf(error) })
+  for (const room of [call.ports.recorder, call.ports.siprec]) {
+    try {
+      await room.follow(left, { accountId: call.accountId, facts, ...to })
+    } catch (error) {
+      call.log.error('recording_not_continued', { recorded_leg: left, surviving_leg: to.leg.uuid, reason: reasonOf(error) })
+    }
   }
 }
 

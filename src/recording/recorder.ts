@@ -41,6 +41,8 @@ export interface Recorder {
   ended(id: string): Promise<void>
   /** Every recording of a leg that has not ended. */
   running(leg: string): readonly { id: string; settings: Effective; state: State; origins: readonly string[] }[]
+  /** The group of what is recorded of a leg, or else of its conversation. */
+  groupOf(leg: string, interactionId: string): string | undefined
   /** Masks or pauses all that records a call, or ends that; see CallCovers. */
   cover(request: CoverRequest): Promise<Covered[]>
   /** What a call is to be covered with now: whatever else begins to record it begins so. */
@@ -210,6 +212,8 @@ export function startRecorder(ports: RecorderPorts): Recorder {
         .ofLeg(leg)
         .filter(one => !one.inFlight.message)
         .map(one => ({ id: one.id, settings: one.settings, state: one.state, origins: one.origins.map(({ origin }) => origin) })),
+
+    groupOf: (leg, interactionId) => (roster.ofLeg(leg)[0] ?? roster.running().find(one => one.recording.interaction_id === interactionId))?.recording.group_id,
 
     cover: request => callCovers.cover(request),
     wishOf: interactionId => callCovers.wishOf(interactionId),

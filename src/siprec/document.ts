@@ -60,6 +60,8 @@ export interface SiprecInFlight extends Doc {
   headers: Readonly<Record<string, string>>
   mode: Mode
   required: boolean
+  /** It ends where its leg leaves the conversation, and no next part goes on with who is left. */
+  ends_with_leg?: true
   started_at?: number
   gaps?: Gaps
 }
@@ -79,6 +81,7 @@ export interface NewSession {
   headers: Readonly<Record<string, string>>
   mode: Mode
   required: boolean
+  follows: boolean
   recordingId: string
   /** Unix milliseconds. */
   now: number
@@ -112,7 +115,7 @@ export function recordingOf({ id, accountId, leg, facts, groupId = id, origin, s
   }
 }
 
-export const inFlightOf = ({ id, accountId, node, leg, side, servers, headers, mode, required }: NewSession): SiprecInFlight => ({
+export const inFlightOf = ({ id, accountId, node, leg, side, servers, headers, mode, required, follows }: NewSession): SiprecInFlight => ({
   _id: id,
   account_id: accountId,
   siprec_node: node,
@@ -122,4 +125,5 @@ export const inFlightOf = ({ id, accountId, node, leg, side, servers, headers, m
   headers,
   mode,
   required,
+  ...(follows ? {} : { ends_with_leg: true }),
 })

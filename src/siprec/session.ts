@@ -44,6 +44,7 @@ export interface Live {
   readonly interactionId: string
   readonly required: boolean
   readonly document: Readonly<SiprecRecording>
+  readonly inFlight: Readonly<SiprecInFlight>
   /** Writes both documents, before anything is asked of anybody. */
   write(): Promise<void>
   /** Resolves when the first server took it, or none did. */
@@ -51,6 +52,8 @@ export interface Live {
   /** Throws `wrong_state`. */
   cover(what: Cover, by: string): Promise<void>
   talksTo(other: Leg | undefined): Promise<void>
+  /** One party has put the other on hold: nobody speaks on any stream until that ends. */
+  held(on: boolean): Promise<void>
   end(state: 'stopped' | 'discarded' | 'failed', reason?: string): Promise<void>
   /** The engine goes: its dialogs end, its documents stay for a successor. */
   leave(): Promise<void>
@@ -73,15 +76,22 @@ const BYE_PATIENCE = 1000
 
 export const NO_AUDIO = 'no audio has left the switch for this server in 10 s; RTP from the switch to the server may be blocked'
 
+/** The parts of one conversation are one group to servers, too (RFC 7865 section 6.2): its id is 16 bytes, and so is this. */
+function groupIdOf({ group_id }: SiprecRecording): string | undefined {
+  const [, hex] = /-([0-9a-f]{32})$/.exec(group_id) ?? []
+  return hex === undefined ? undefined : Buffer.from(hex, 'hex').toString('base64')
+}
+
 export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFlight; recording: SiprecRecording }, on: SessionEvents): Live {
   const { store, clock, wall, log, metrics, random } = ports
   let { inFlight, recording } = first
   const newId: NewId = () => Buffer.from(random(16), 'hex').toString('base64')
   const since = new Date(wall.now()).toISOString()
-  const ids = { groupId: newId(), sessionId: newId(), streams: streamIds(inFlight.mode, newId) }
+  const ids = { groupId: groupIdOf(recording) ?? newId(), sessionId: newId(), streams: streamIds(inFlight.mode, newId) }
   const hidden = new Map<Hidden, string>()
   let people = peopleOf(recording, newId, since)
   let startedAt: number | undefined
+  let onHold = false
   let saving: Promise<unknown> = Promise.resolve()
   let turn: Promise<unknown> = Promise.resolve()
   let watch = (): void => {}
@@ -103,7 +113,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
         headers: [['X-Srs-Recording-ID', recording.siprec_recording_id], ...Object.entries(inFlight.headers)],
       },
       {
-        metadata: () => metadata(snapshotOf(people, ids, { since, recordingId: recording.siprec_recording_id, paused: isHidden() })),
+        metadata: () => metadata(snapshotOf(people, ids, { since, recordingId: recording.siprec_recording_id, paused: isHidden() || onHold })),
         changed: () => void save(),
         lost: () => void lost(),
         hidden: isHidden,
@@ -225,6 +235,16 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     tell(({ mask: 'recording.masked', unmask: 'recording.unmasked', pause: 'recording.paused', resume: 'recording.resumed' } as const)[what])
   }
 
+  async function hold(on: boolean): Promise<void> {
+    if (on === onHold || startedAt === undefined || isOver()) return
+    onHold = on
+    const gaps = inFlight.gaps ?? []
+    inFlight = { ...inFlight, gaps: on ? open(gaps, 'hold', moment(), 'hold') : close(gaps, 'hold', moment()) }
+    recording = { ...recording, ...segments() }
+    await Promise.all(servers.map(async server => server.update()))
+    await save()
+  }
+
   async function end(state: 'stopped' | 'discarded' | 'failed', reason?: string): Promise<void> {
     if (isOver()) return
     recording = { ...recording, state: 'stopping' }
@@ -268,6 +288,9 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     get document() {
       return recording
     },
+    get inFlight() {
+      return inFlight
+    },
     async write() {
       inFlight = { ...inFlight, _rev: await put(IN_FLIGHT, inFlight) }
       await saveNow()
@@ -282,6 +305,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
         people = next
         await Promise.all(servers.map(async server => server.update()))
       }),
+    held: on => inTurn(() => hold(on)),
     end,
     async leave() {
       watch()

@@ -7,6 +7,8 @@ import type { Events } from '../events.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Covered } from '../recording/cover-call.ts'
+import { Departed } from '../recording/departed.ts'
+import type { Survivor } from '../recording/following.ts'
 import type { Wish } from '../recording/covers.ts'
 import { type By, type CallFacts, IN_FLIGHT, type Side } from '../recording/document.ts'
 import { knownRecording } from '../recording/known.ts'
@@ -33,6 +35,10 @@ export interface SiprecRequest {
   mode?: Mode
   /** The call ends when no server takes it. */
   required?: boolean
+  /** Where its leg leaves the conversation, it goes on with who is left; true unless said. */
+  follows?: boolean
+  /** Of the part it goes on from. */
+  groupId?: string
   origin: string
   by: By
 }
@@ -51,6 +57,8 @@ export interface Siprec {
   /** Throws `wrong_state` when there is none. */
   stop(leg: string): Promise<SiprecStarted>
   running(leg: string): readonly { id: string; state: State }[]
+  /** As Recorder.follow. */
+  follow(left: string, to: Survivor): Promise<void>
   /** A leg that was to be rung was never made. */
   legNeverCame(leg: string): void
   close(): Promise<void>
@@ -59,7 +67,7 @@ export interface Siprec {
 export interface SiprecPorts {
   switches: Switches
   store: Store
-  recorder: Pick<Recorder, 'wishOf' | 'alsoCovers'>
+  recorder: Pick<Recorder, 'wishOf' | 'alsoCovers' | 'groupOf'>
   door: Door
   /** Call time. */
   clock: Clock
@@ -71,6 +79,28 @@ export interface SiprecPorts {
   random: (bytes: number) => string
 }
 
+/** What a recording hands on to its next part: whose it is stays, what it is of becomes the other leg. */
+interface Part {
+  follows: boolean
+  request: Omit<SiprecRequest, 'accountId' | 'leg' | 'side' | 'facts'>
+  facts: Pick<CallFacts, 'interaction_id' | 'owner_id' | 'endpoint_id' | 'label'>
+}
+
+function partOf({ inFlight, document }: Live): Part {
+  const { servers, headers, mode, required, ends_with_leg } = inFlight
+  const { _id, group_id: groupId, siprec_recording_id: recordingId, origin, interaction_id, owner_id, endpoint_id, label } = document
+  return {
+    follows: ends_with_leg !== true,
+    request: { servers: servers.join(','), headers, mode, required, groupId, origin, by: 'policy', ...(recordingId === _id ? {} : { recordingId }) },
+    facts: {
+      interaction_id,
+      ...(owner_id === undefined ? {} : { owner_id }),
+      ...(endpoint_id === undefined ? {} : { endpoint_id }),
+      ...(label === undefined ? {} : { label }),
+    },
+  }
+}
+
 export const ALREADY = 'Cannot start recording when recording is already started'
 export const DUPLICATE = 'discarding duplicate startCallRecording request for a call'
 
@@ -80,6 +110,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
   const { switches, store, recorder, clock, log, random } = ports
   const byLeg = new Map<string, Live>()
   const starting = new Set<string>()
+  const departed = new Departed<Part>()
   const closed = new AbortController()
   const ending = new Set<Promise<void>>()
 
@@ -125,7 +156,9 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     const now = clock.now()
     const id = recordingId(now, random(16))
     const parsed = parseServers(request.servers)
+    const groupId = request.groupId ?? recorder.groupOf(leg.uuid, facts.interaction_id)
     const made: NewSession = {
+      ...(groupId === undefined ? {} : { groupId }),
       id,
       accountId,
       node: leg.node,
@@ -138,6 +171,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       headers: request.headers ?? {},
       mode: request.mode ?? 'separate',
       required: request.required ?? false,
+      follows: request.follows ?? true,
       recordingId: request.recordingId === undefined || request.recordingId === '' ? id : request.recordingId,
       now,
     }
@@ -175,6 +209,13 @@ export function startSiprec(ports: SiprecPorts): Siprec {
   function heard(event: SwitchEvent): void {
     if (event.name === 'node_up') return quietly(adopt(event.node), event.node)
     if (!('leg' in event)) return
+    if (event.name === 'CHANNEL_HOLD' || event.name === 'CHANNEL_UNHOLD') {
+      for (const uuid of [event.leg.uuid, event.leg.otherLeg ?? '']) {
+        const held = byLeg.get(uuid)
+        if (held !== undefined) quietly(held.held(event.name === 'CHANNEL_HOLD'), uuid)
+      }
+      return
+    }
     const one = byLeg.get(event.leg.uuid)
     if (one === undefined) return
     switch (event.name) {
@@ -186,10 +227,9 @@ export function startSiprec(ports: SiprecPorts): Siprec {
         return quietly(one.talksTo(undefined), one.leg)
       case 'CHANNEL_HANGUP_COMPLETE':
       case 'CHANNEL_DESTROY':
+        leaving(one)
         return quietly(one.state === 'waiting' ? one.end('discarded', 'never_answered') : one.end('stopped'), one.leg)
       case 'CHANNEL_PARK':
-      case 'CHANNEL_HOLD':
-      case 'CHANNEL_UNHOLD':
       case 'DTMF':
       case 'RECORD_START':
       case 'RECORD_STOP':
@@ -199,6 +239,20 @@ export function startSiprec(ports: SiprecPorts): Siprec {
   async function talksTo(one: Live, node: string, other: string): Promise<void> {
     const leg = await switches.node(node).leg(other)
     if (leg !== undefined) await one.talksTo(leg)
+  }
+
+  function leaving(one: Live): void {
+    if (one.state !== 'waiting' && one.state !== 'stopping') departed.add(one.leg, one.id, partOf(one), clock.elapsed())
+  }
+
+  async function follow(left: string, { accountId, leg, side, facts }: Survivor): Promise<void> {
+    const before = byLeg.get(left)
+    if (before !== undefined) leaving(before)
+    const [part] = departed.take(left, clock.elapsed())
+    const { owner_id: _owner, endpoint_id: _endpoint, label: _label, ...ofCall } = facts
+    // Begun before the other ends, so that nothing said meanwhile is missing.
+    if (part?.follows === true && !byLeg.has(leg.uuid)) await start({ accountId, leg, side, ...part.request, facts: { ...ofCall, ...part.facts } })
+    await before?.end('stopped')
   }
 
   /** After a gap in what the switch told, and of an engine that is gone: its dialogs died with it, so its calls are recorded anew. */
@@ -235,19 +289,22 @@ export function startSiprec(ports: SiprecPorts): Siprec {
   const uncover = recorder.alsoCovers({ cover })
   const unsubscribe = switches.on(heard)
 
+  async function start(request: SiprecRequest): Promise<SiprecStarted> {
+    const { uuid } = request.leg
+    const there = byLeg.get(uuid)
+    if (starting.has(uuid) || there?.state === 'starting' || there?.state === 'waiting') throw wrongState(DUPLICATE, 'starting')
+    if (there !== undefined) throw wrongState(ALREADY, there.state)
+    starting.add(uuid)
+    try {
+      return await startNow(request)
+    } finally {
+      starting.delete(uuid)
+    }
+  }
+
   return {
-    async start(request) {
-      const { uuid } = request.leg
-      const there = byLeg.get(uuid)
-      if (starting.has(uuid) || there?.state === 'starting' || there?.state === 'waiting') throw wrongState(DUPLICATE, 'starting')
-      if (there !== undefined) throw wrongState(ALREADY, there.state)
-      starting.add(uuid)
-      try {
-        return await startNow(request)
-      } finally {
-        starting.delete(uuid)
-      }
-    },
+    start,
+    follow,
     async stop(leg) {
       const one = byLeg.get(leg)
       if (one === undefined) throw wrongState('no SIPREC recording of this call runs', 'stopped')

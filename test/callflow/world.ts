@@ -125,6 +125,7 @@ export function notingRecorder() {
     },
     asked: async () => {},
     adopt() {},
+    groupOf: () => undefined,
     async follow(left, { leg, side }) {
       if (failing.with !== undefined) throw failing.with
       followed.push({ left, leg: leg.uuid, side })
@@ -207,6 +208,7 @@ export function notingSiprec(): { siprec: Siprec; started: SiprecRequest[]; stop
         return { id: 'siprec1', state: 'stopped', begun: Promise.resolve('stopped') }
       },
       running: () => [],
+      follow: async () => {},
       legNeverCame: () => {},
       close: () => Promise.resolve(),
     },

@@ -5,7 +5,7 @@ import { ALREADY, DUPLICATE } from '../../src/siprec/sessions.ts'
 import { tones } from '../helpers/audio.ts'
 import { recordingServer } from '../helpers/recording-server.ts'
 import { until } from '../helpers/wait.ts'
-import { siprecWorld } from './world.ts'
+import { ACCOUNT, FACTS, siprecWorld } from './world.ts'
 
 const SECOND = 8000
 
@@ -293,6 +293,73 @@ test('who is bridged in is told to the server as a new participant', async t => 
   await until('it was told', () => (server.calls[0]?.metadata.length ?? 0) > 1)
   t.regex(server.calls[0]?.metadata.at(-1) ?? '', /<disassociate-time>/)
   t.deepEqual(await server.check(), [])
+})
+
+test('hold is told to the server, stands in the gap map, and its end is told as well', async t => {
+  const { siprec, tell, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  t.regex(server.calls[0]?.metadata[0] ?? '', /<send>/)
+  // By whom he talks to, then once more by himself.
+  const other = { ...leg, uuid: leg.otherLeg ?? '', otherLeg: leg.uuid }
+  tell({ name: 'CHANNEL_HOLD', leg: other, at: Date.now() })
+  tell({ name: 'CHANNEL_HOLD', leg, at: Date.now() })
+  await until('the hold is told', () => server.calls[0]?.metadata.length === 2)
+  t.notRegex(server.calls[0]?.metadata[1] ?? '', /<send>/)
+  t.is((await document(started.id))?.state, 'recording')
+  tell({ name: 'CHANNEL_UNHOLD', leg: other, at: Date.now() })
+  await until('its end is told', () => server.calls[0]?.metadata.length === 3)
+  t.regex(server.calls[0]?.metadata[2] ?? '', /<send>/)
+  await siprec.stop(leg.uuid)
+  const [held, ...others] = (await document(started.id))?.segments ?? []
+  t.like(held, { kind: 'hold', by: 'hold' })
+  t.true(held?.until !== undefined)
+  t.deepEqual(others, [])
+  t.deepEqual(await server.check(), [])
+})
+
+test('what was recorded of who leaves goes on with who is left: a next part of the group, for the same server', async t => {
+  const { siprec, node, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const [alice, carol] = [await call(), await call({ talks: false })]
+  const first = await siprec.start(request(alice, server.uri, { recordingId: 'case-7', headers: { 'X-Case': '7' } }))
+  await first.begun
+  await node.hangup(alice.uuid, 'NORMAL_CLEARING')
+  await until('the first part is over', async () => (await document(first.id))?.state === 'stopped')
+  const { owner_id: _, ...facts } = { owner_id: 'of carol', ...FACTS }
+  await siprec.follow(alice.uuid, { accountId: ACCOUNT, leg: carol, side: 'callee', facts })
+  const [next] = siprec.running(carol.uuid)
+  await until('the second part', () => siprec.running(carol.uuid)[0]?.state === 'recording')
+  t.like(await document(next?.id ?? ''), { group_id: first.id, siprec_recording_id: 'case-7', origin: 'callflow : test', call_id: carol.uuid })
+  t.is(server.calls.length, 2)
+  t.is(header(server.calls[1]?.request ?? { headers: [] }, 'x-case'), '7')
+  const groups = server.calls.map(({ metadata }) => /group_id="([^"]+)"/.exec(metadata[0] ?? '')?.[1])
+  t.is(groups[0], groups[1], 'and the server is told that they belong together')
+  await siprec.follow(alice.uuid, { accountId: ACCOUNT, leg: carol, side: 'callee', facts })
+  t.is(server.calls.length, 2, 'once')
+})
+
+test('what does not follow transfers ends, also while its leg is there', async t => {
+  const { siprec, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const [alice, carol] = [await call(), await call({ talks: false })]
+  const first = await siprec.start(request(alice, server.uri, { follows: false }))
+  await first.begun
+  await siprec.follow(alice.uuid, { accountId: ACCOUNT, leg: carol, side: 'callee', facts: FACTS })
+  t.is((await document(first.id))?.state, 'stopped')
+  t.deepEqual(siprec.running(carol.uuid), [])
+})
+
+test('a recording by servers is in the group of the files of its call', async t => {
+  const { siprec, call, request, document, recorder } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  recorder.group = `202611-${'c'.repeat(32)}`
+  const started = await siprec.start(request(await call(), server.uri))
+  await started.begun
+  t.is((await document(started.id))?.group_id, recorder.group)
+  t.true((server.calls[0]?.metadata[0] ?? '').includes(`group_id="${Buffer.from('c'.repeat(32), 'hex').toString('base64')}"`))
 })
 
 test('mixed mode is one stream with both parties', async t => {

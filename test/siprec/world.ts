@@ -20,7 +20,7 @@ import { type SiprecRequest, startSiprec } from '../../src/siprec/sessions.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import { recordingDb } from '../../src/store/modb.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
-import type { Leg } from '../../src/switch/switch.ts'
+import type { Leg, SwitchEvent } from '../../src/switch/switch.ts'
 import { NO_DNS } from '../sip/network.ts'
 import { notedLog } from '../helpers/log.ts'
 import { tally } from '../helpers/tally.ts'
@@ -68,7 +68,7 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
   await store.createDatabase(IN_FLIGHT, 'recordings_in_flight')
   const events: RecordingEvent[] = []
   const random = (bytes: number): string => randomBytes(bytes).toString('hex')
-  const recorder: { wish: Wish; others: Set<AlsoCovered> } = { wish: {}, others: new Set() }
+  const recorder: { wish: Wish; others: Set<AlsoCovered>; group?: string } = { wish: {}, others: new Set() }
 
   async function embeddedPlace(): Promise<Place> {
     const simulator = await startSimulator({ host: '127.0.0.1', port: 0, password: 'ClueCon', recordingDir: dir, speed, idleExitMs: 60_000, log })
@@ -85,8 +85,15 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
     permits: address => address.startsWith('127.'),
     dns: { ...NO_DNS, addresses: async name => (name === 'srs.test' || name === 'localhost' ? ['127.0.0.1'] : []) },
   })
+  const listeners = new Set<(event: SwitchEvent) => void>()
   const siprec = startSiprec({
-    switches,
+    switches: {
+      ...switches,
+      on(listener) {
+        listeners.add(listener)
+        return switches.on(listener)
+      },
+    },
     store,
     door,
     clock,
@@ -97,6 +104,7 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
     events: { tell: async event => void events.push(event) },
     recorder: {
       wishOf: () => recorder.wish,
+      groupOf: () => recorder.group,
       alsoCovers(other) {
         recorder.others.add(other)
         return () => void recorder.others.delete(other)
@@ -120,6 +128,10 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
     events,
     recorder,
     siprec,
+    /** What the switch might tell. */
+    tell: (event: SwitchEvent): void => {
+      for (const listener of listeners) listener(event)
+    },
     /** Alice, who waits in park and says 440 Hz; and talks to Bob, who says 1000 Hz. */
     call: async ({ talks = true } = {}): Promise<Leg> => {
       const uuid = randomUUID()
