@@ -260,6 +260,42 @@ test('a sweep comes by itself, again and again, also after one that failed', asy
   t.deepEqual(clock.waits(), [])
 })
 
+/** Ends recordings as `erasure` does; each takes `ms`. */
+const slowly = (erasure: Erasure, clock: ManualClock, ms: number): Erasure => ({
+  ...erasure,
+  erase: (recording, wish) => {
+    clock.advance(ms)
+    return erasure.erase(recording, wish)
+  },
+})
+
+test('after every sixteen recordings a sweep rests nine times as long as they took', async t => {
+  const { recorded, clock, store, erasure, counts } = await room(t)
+  for (let n = 0; n < 20; n++) await recorded({ retain_until: 1 })
+  const retention = startRetention({ store, erasure: slowly(erasure, clock, 5), clock, log: notedLog().log, every: 3600 })
+  t.teardown(() => retention.close())
+  const sweeping = retention.sweep()
+  await until('a rest', () => clock.waits().includes(9 * 16 * 5))
+  t.deepEqual(counts, { 'callrec_recordings_erased_total retention': 16 })
+  clock.advance(9 * 16 * 5)
+  await until('the next rest', () => clock.waits().includes(9 * 4 * 5))
+  t.deepEqual(counts, { 'callrec_recordings_erased_total retention': 20 })
+  clock.advance(9 * 4 * 5)
+  t.is(await sweeping, 20)
+})
+
+test('a sweep that rests is closed at once, and ends nothing more', async t => {
+  const { recorded, clock, store, erasure, compacted } = await room(t)
+  for (let n = 0; n < 20; n++) await recorded({ retain_until: 1 })
+  const retention = startRetention({ store, erasure: slowly(erasure, clock, 5), clock, log: notedLog().log, every: 3600 })
+  const sweeping = retention.sweep()
+  await until('a rest', () => clock.waits().includes(9 * 16 * 5))
+  await retention.close()
+  t.is(await sweeping, 16)
+  t.is(compacted.length, 1)
+  t.deepEqual(clock.waits(), [])
+})
+
 test('a month that goes while it is swept is no error; one that cannot be read is', async t => {
   const { recorded, clock, store, erasure } = await room(t)
   await recorded({ retain_until: 1 })
