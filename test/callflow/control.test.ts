@@ -70,6 +70,17 @@ test('a stop of nothing says so, and one of what policy started says who started
   t.regex((await t.throwsAsync(ask('stop')))?.message ?? '', /policy started it/)
 })
 
+test('a toggle from the API and one from a key at the same moment have one order, and both answers are true', async t => {
+  const { control, caller, callee, started, recorder } = setup()
+  const toggle = (uuid: string, by: string) =>
+    control.record({ accountId: ACCOUNT, leg: { node: 'fs1', uuid }, action: 'toggle', settings: {}, by }).then(({ action }) => action)
+  t.deepEqual(await Promise.all([toggle(caller, 'api'), toggle(caller, 'key *1')]), ['start', 'stop'])
+  t.deepEqual(recorder.running(caller), [])
+  t.deepEqual(await Promise.all([toggle(callee, 'key *1'), toggle(callee, 'api'), toggle(callee, 'key *1')]), ['start', 'stop', 'start'])
+  t.is(recorder.running(callee).length, 1)
+  t.is(started.length, 3)
+})
+
 test('a leg that is gone is leg_gone, and a leg of nobody is recorded for nobody', async t => {
   const { ask, legs, caller, control } = setup()
   for (const action of ['start', 'stop', 'toggle'] as const) t.like(await t.throwsAsync<AppError>(ask(action, 'none')), { code: 'leg_gone' })

@@ -69,18 +69,18 @@ export function tones(samples: Int16Array, rate: number, hz: number, fromSec = 0
 /** Seconds; whole periods of every tone used here fit in. */
 const PIECE = 0.05
 
-/** Mono, 16 bit, 8000 Hz. */
-export function wavOfTone(hz: number, ms: number): Buffer {
-  const count = Math.round(8 * ms)
-  const file = Buffer.alloc(44 + 2 * count)
+/** A file of one channel, 8000 Hz. */
+export function wavOf(samples: Int16Array): Buffer {
+  const bytes = 2 * samples.length
+  const file = Buffer.alloc(44 + bytes)
   file.write('RIFF', 0)
-  file.writeUInt32LE(36 + 2 * count, 4)
+  file.writeUInt32LE(36 + bytes, 4)
   file.write('WAVEfmt ', 8)
   for (const [at, value] of [
     [16, 16],
     [24, 8000],
     [28, 16_000],
-    [40, 2 * count],
+    [40, bytes],
   ] as const)
     file.writeUInt32LE(value, at)
   for (const [at, value] of [
@@ -91,6 +91,9 @@ export function wavOfTone(hz: number, ms: number): Buffer {
   ] as const)
     file.writeUInt16LE(value, at)
   file.write('data', 36)
-  for (let i = 0; i < count; i++) file.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * hz * i) / 8000)), 44 + 2 * i)
+  samples.forEach((sample, at) => file.writeInt16LE(sample, 44 + 2 * at))
   return file
 }
+
+export const wavOfTone = (hz: number, ms: number): Buffer =>
+  wavOf(Int16Array.from({ length: 8 * ms }, (_, at) => Math.round(8000 * Math.sin((2 * Math.PI * hz * at) / 8000))))

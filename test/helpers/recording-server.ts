@@ -1,8 +1,11 @@
 // A recording server as a test's peer: takes SIPREC calls over real sockets, notes every breach of RFC 7866 and 7865 that it sees, and
-// keeps what it hears as one WAV for each label. What it answers with can be told, so that it can be a bad one, too.
+// writes what it hears as one WAV for each label. What it answers with can be told, so that it can be a bad one, too.
 
 import { randomBytes } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parse } from 'sdp-transform'
 import { systemClock } from '../../src/clock.ts'
 import { silent } from '../../src/log.ts'
@@ -11,6 +14,7 @@ import { format, type Header, header, headersOf, isMalformed, parse as parseSip,
 import { openSockets, type Sockets } from '../../src/sip/sockets.ts'
 import type { Transport } from '../../src/sip/transport.ts'
 import { find, METADATA, SDP } from '../../src/siprec/multipart.ts'
+import { readWav, type Wav, wavOf } from './audio.ts'
 import { schemaFaults } from './rs-metadata.ts'
 
 export interface Heard {
@@ -40,6 +44,8 @@ export interface RecordingServer {
   calls: readonly Recorded[]
   /** What it saw that a standard forbids. */
   breaches: readonly string[]
+  /** Writes what it heard, a WAV for each label; the folder goes with the test. */
+  wavs(call: Recorded): Promise<Readonly<Record<string, Wav>>>
   /** Holds all metadata to the schema too. */
   check(): Promise<string[]>
 }
@@ -176,6 +182,18 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
     port: sockets.port,
     calls,
     breaches,
+    async wavs({ heard }) {
+      const folder = await mkdtemp(join(tmpdir(), 'callrec-srs-'))
+      t.teardown(() => rm(folder, { recursive: true, force: true }))
+      const files = await Promise.all(
+        heard.map(async ({ label, pcm }) => {
+          const file = join(folder, `${label}.wav`)
+          await writeFile(file, wavOf(pcm))
+          return [label, readWav(file)] as const
+        }),
+      )
+      return Object.fromEntries(files)
+    },
     async check() {
       const documents = calls.flatMap(one => one.metadata)
       return [...breaches, ...(documents.length === 0 ? ['no metadata came at all'] : await schemaFaults(...documents))]
