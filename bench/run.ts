@@ -12,7 +12,7 @@ import { patchRows } from './patch.ts'
 import { readsRow } from './reads.ts'
 import type { Row } from './row.ts'
 import { siprecRows } from './siprec.ts'
-import { startRows } from './start.ts'
+import { startRows, sweptStartRows } from './start.ts'
 import { sweepRows } from './sweep.ts'
 import { uploadRows } from './upload.ts'
 import { startEmbeddedSwitch, startRealSwitch, type Switch } from './world.ts'
@@ -39,6 +39,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   upload: uploadRows,
   sweep: sweepRows,
   inflight: inFlightRows,
+  swept: () => on(startEmbeddedSwitch(), sweptStartRows),
   embedded: () => on(startEmbeddedSwitch(), startRows),
   freeswitch: () => on(startRealSwitch(), startRows),
   mask: async () => [...(await on(startEmbeddedSwitch(), maskRows)), ...(await on(startRealSwitch(), maskRows))],

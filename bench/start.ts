@@ -5,11 +5,14 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { embeddedStore } from '../src/store/embedded.ts'
+import { monthDb, monthOf, toGregorian } from '../src/store/modb.ts'
 import { type EventHeaders, header } from '../src/switch/event.ts'
-import { recordedTenant } from '../test/helpers/tenant.ts'
+import { recordedTenant, type Tenant } from '../test/helpers/tenant.ts'
 import { type Esl, openEsl, timeOf } from './esl.ts'
 import { ms, type Row, times } from './row.ts'
-import { cpuSeconds, quantile, startEngine, type Switch } from './world.ts'
+import { ACCOUNT, fill } from './sweep.ts'
+import { cpuSeconds, folder, forget, quantile, startEngine, type Switch } from './world.ts'
 
 const CALLS = 60
 /** Before them, not counted: a process that has just come compiles its code, and an account's first recording makes a database. */
@@ -96,5 +99,40 @@ export async function startRows(on: Switch): Promise<Row[]> {
     return [at(0.5), at(0.99), ...(on.name === 'embedded' ? [] : [cpu])]
   } finally {
     await engine.stop()
+  }
+}
+
+/** More than a sweep ends while calls are made. */
+const OVERDUE = 20_000
+const SWEPT_CALLS = 150
+
+/** The same while a retention sweep runs: the documents of a recording are written while the phone rings, so nobody who has answered waits for the store. */
+export async function sweptStartRows(on: Switch): Promise<Row[]> {
+  const directory = folder()
+  let tenant: Tenant | undefined
+  const through = async (more: Record<string, string>): Promise<number[]> => {
+    const engine = await startEngine(on, { directory, more })
+    try {
+      tenant ??= await recordedTenant(engine.client, on.realm, on.caller, on.callee)
+      const ours = `callrec_account_id=${tenant.accountId},callrec_device_id=${tenant.deviceId}`
+      await calls(on, WARM, ours, () => {})
+      return await calls(on, SWEPT_CALLS, ours, () => {})
+    } finally {
+      await engine.stop()
+    }
+  }
+  try {
+    const idle = await through({})
+    const [now, month] = [Date.now(), monthOf(Date.now())]
+    const store = await embeddedStore({ dir: join(directory, 'store') })
+    await store.createDatabase(monthDb(ACCOUNT, month), 'modb')
+    await fill(store, monthDb(ACCOUNT, month), month, toGregorian(now), OVERDUE)
+    await store.close()
+    const swept = await through({ RETENTION_SWEEP: '1' })
+    const [measured, floor] = [quantile(swept, 0.99), quantile(idle, 0.99)]
+    const what = 'CHANNEL_ANSWER → RECORD_START while a retention sweep runs, p99, embedded'
+    return [{ what, measured: ms(measured), floor: `${ms(floor)} idle`, ratio: times(measured, floor), budget: '≤ 1.2×' }]
+  } finally {
+    forget(directory)
   }
 }

@@ -23,7 +23,7 @@ const ROUNDS = 10
 const SAMPLES = 200
 /** Milliseconds between two starts. */
 const EVERY = 10
-const ACCOUNT = 'a'.repeat(32)
+export const ACCOUNT = 'a'.repeat(32)
 
 const quiet = (): void => {}
 const log = { debug: quiet, info: quiet, warn: quiet, error: quiet }
@@ -82,9 +82,9 @@ export async function sweepRows(): Promise<Row[]> {
   }
 }
 
-async function fill(store: Store, db: string, month: string, now: number): Promise<void> {
+export async function fill(store: Store, db: string, month: string, now: number, count = COUNT): Promise<void> {
   const policy = { retention_days: { value: 30, from: 'account' } }
-  for (let at = 0; at < COUNT; at += 1000) {
+  for (let at = 0; at < count; at += 1000) {
     const docs = Array.from({ length: 1000 }, (_, n) => ({
       _id: `${month}-${(at + n).toString(16).padStart(32, '0')}`,
       pvt_type: 'call_recording',

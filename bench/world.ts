@@ -69,7 +69,7 @@ async function said<T>(log: string, what: string, find: (line: string) => T | un
   throw new Error(`${what} did not start: ${readFileSync(log, 'utf8')}`)
 }
 
-async function stop(child: ChildProcess, directory: string): Promise<void> {
+async function stop(child: ChildProcess, directory?: string): Promise<void> {
   if (child.exitCode === null) {
     const gone = new Promise<void>(resolve => child.once('exit', () => resolve()))
     child.kill('SIGTERM')
@@ -77,7 +77,7 @@ async function stop(child: ChildProcess, directory: string): Promise<void> {
     await gone
     clearTimeout(kill)
   }
-  forget(directory)
+  if (directory !== undefined) forget(directory)
 }
 
 export async function startEmbeddedSwitch(): Promise<Switch> {
@@ -114,8 +114,9 @@ export async function startRealSwitch(): Promise<Switch | undefined> {
   throw new Error('FreeSWITCH did not start')
 }
 
-export async function startEngine(on: Switch): Promise<Engine> {
-  const directory = folder()
+/** `directory`: one that outlives it; `more`: settings. */
+export async function startEngine(on: Switch, { directory: given, more = {} }: { directory?: string; more?: Record<string, string> } = {}): Promise<Engine> {
+  const directory = given ?? folder()
   const log = join(directory, 'engine.log')
   const env = {
     FREESWITCH_ESL: `bench=:${on.password}@127.0.0.1:${on.port}`,
@@ -123,6 +124,7 @@ export async function startEngine(on: Switch): Promise<Engine> {
     SPOOL_MIN_FREE: '0',
     MASTER_API_KEY: KEY,
     LOG_LEVEL: 'info',
+    ...more,
   }
   const child = launch(['start', '--data-dir', directory, '--port', '0'], env, log)
   const url = await said(log, 'the engine', line => (line.includes('"callrec_started"') ? (JSON.parse(line) as { url: string }).url : undefined))
@@ -131,7 +133,7 @@ export async function startEngine(on: Switch): Promise<Engine> {
     pid: child.pid,
     client: await signIn(url, KEY),
     count: event => readFileSync(log, 'utf8').split(`"event":"${event}"`).length - 1,
-    stop: () => stop(child, directory),
+    stop: () => stop(child, given === undefined ? directory : undefined),
   }
 }
 
