@@ -195,6 +195,8 @@ export async function start(config: Config, log: Log): Promise<Running> {
       },
     })
     const { port } = own(await listen(api, config.api))
+    // First of all: while the API ends what it is answering, calls come.
+    own({ close: async () => executor.takeNoMore() })
     const url = `http://${config.api.host.includes(':') ? `[${config.api.host}]` : config.api.host}:${port}`
     log.info('callrec_started', { url, version: VERSION, store: store.kind, switches: nodes })
     return { url, master: preparation.ready, close: closeAll }

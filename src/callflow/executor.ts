@@ -21,6 +21,8 @@ export interface Executor {
   /** Calls whose flow runs here now. */
   calls(): number
   /** Leaves every call to the switch; resolves when nothing runs here any more. */
+  /** Calls that come from here on are another engine's; those there are go on. */
+  takeNoMore(): void
   close(): Promise<void>
 }
 
@@ -251,6 +253,9 @@ export function startExecutor(ports: Ports): Executor {
 
   return {
     calls: () => running.size,
+    takeNoMore() {
+      closing = true
+    },
     async close() {
       closing = true
       unsubscribe()

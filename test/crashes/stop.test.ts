@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -163,6 +163,31 @@ test('an engine with recordings that run and a delivery that hangs is gone withi
   t.is(code, 0, one.said())
   t.notRegex(await one.api('hash select/callrec/owner'), /:/, 'nobody has the switch')
   t.regex(await one.api('show channels'), /2002/, 'the call goes on')
+})
+
+test('an engine that is told to stop takes no more calls, also while a client reads its last answer slowly', async t => {
+  const sink = await httpSink(t)
+  const one = await installation(t)
+  const client = await signedIn(one)
+  await recordedCall(one, client, sink.url, 1200)
+  await until('a recording', () => one.said().includes('recording_started'))
+  const { hostname, port } = new URL(one.url)
+  const slow = connect(Number(port), hostname)
+  t.teardown(() => slow.destroy())
+  slow.on('error', () => {})
+  slow.write('PUT /v2/api_auth HTTP/1.1\r\nHost: callrec\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n')
+  await once(slow, 'data')
+  const stopped = one.stop()
+  await until('it answers nobody new', () =>
+    fetch(one.url).then(
+      () => false,
+      () => true,
+    ),
+  )
+  const before = one.said()
+  await one.api(`callrec_simulator_call {callrec_account_id=${client.accountId},callrec_inception=offnet,callrec_simulator_seconds=1200}2009 2002`)
+  t.is((await stopped).code, 0)
+  t.notRegex(one.said().slice(before.length), /call_refused|policy_decided|call_failed/)
 })
 
 test('an engine whose switch says nothing is gone within 10 s of SIGTERM', async t => {
