@@ -176,7 +176,7 @@ export function startOrphans(ports: SweepPorts): Orphans {
   /** False where it is left as it is. */
   async function mended(one: Orphan): Promise<boolean> {
     if (one.is === 'foreign' || one.is === 'unknown') {
-      log.warn('orphan_file_found', { ...about(one), todo: TODO[one.is] })
+      log.warn('orphan_file_found', { ...about(one), todo: CURES[one.is] })
       return false
     }
     if (one.is === 'document') return requeue(one.recording, one.node)
@@ -251,7 +251,7 @@ export function startOrphans(ports: SweepPorts): Orphans {
   }
 }
 
-const TODO = {
+const CURES = {
   foreign: 'callrec did not write it: move it out of RECORDING_DIR',
   unknown: 'no account of this store has its recording: was the store restored from an older backup? Keep the file elsewhere',
 }

@@ -69,8 +69,8 @@ export function tones(samples: Int16Array, rate: number, hz: number, fromSec = 0
 /** Seconds; whole periods of every tone used here fit in. */
 const PIECE = 0.05
 
-/** A file of one channel, 8000 Hz. */
-export function wavOf(samples: Int16Array): Buffer {
+/** A file of one channel. */
+export function wavOf(samples: Int16Array, rate = 8000): Buffer {
   const bytes = 2 * samples.length
   const file = Buffer.alloc(44 + bytes)
   file.write('RIFF', 0)
@@ -78,8 +78,8 @@ export function wavOf(samples: Int16Array): Buffer {
   file.write('WAVEfmt ', 8)
   for (const [at, value] of [
     [16, 16],
-    [24, 8000],
-    [28, 16_000],
+    [24, rate],
+    [28, 2 * rate],
     [40, bytes],
   ] as const)
     file.writeUInt32LE(value, at)
@@ -95,5 +95,8 @@ export function wavOf(samples: Int16Array): Buffer {
   return file
 }
 
-export const wavOfTone = (hz: number, ms: number): Buffer =>
-  wavOf(Int16Array.from({ length: 8 * ms }, (_, at) => Math.round(8000 * Math.sin((2 * Math.PI * hz * at) / 8000))))
+export const wavOfTone = (hz: number, ms: number, rate = 8000): Buffer =>
+  wavOf(
+    Int16Array.from({ length: (rate * ms) / 1000 }, (_, at) => Math.round(8000 * Math.sin((2 * Math.PI * hz * at) / rate))),
+    rate,
+  )

@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSyn
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 
-import { loudness, readWav, tone, type Wav } from '../helpers/audio.ts'
+import { loudness, readWav, tone, type Wav, wavOfTone } from '../helpers/audio.ts'
 import { type Client, type Harness, simulate } from './harness.ts'
 
 const A = 'aaaaaaaa-0000-4000-8000-00000000000a'
@@ -163,7 +163,7 @@ test('what is played to a leg is on its right channel, for as long as it is play
   // A prompt of 0.5 s at another rate than the leg's.
   await client.api(`uuid_answer ${A}`)
   const prompt = join(harness.dir, 'prompt.wav')
-  writeFileSync(prompt, promptOf(700, 16_000, 0.5))
+  writeFileSync(prompt, wavOfTone(700, 1000 * 0.5, 16_000))
   const path = join(harness.dir, 'played.wav')
   await client.api(`uuid_record ${A} start ${path} 0 {RECORD_STEREO=true}`)
   for (const [app, arg, ms] of [
@@ -194,30 +194,6 @@ test('what is played to a leg is on its right channel, for as long as it is play
     [0, 0, 0],
   )
 })
-
-function promptOf(hz: number, rate: number, seconds: number): Buffer {
-  const samples = rate * seconds
-  const file = Buffer.alloc(44 + 2 * samples)
-  file.write('RIFF____WAVEfmt ', 'latin1')
-  for (const [at, value] of [
-    [4, file.length - 8],
-    [16, 16],
-    [24, rate],
-    [28, rate * 2],
-    [40, samples * 2],
-  ] as const)
-    file.writeUInt32LE(value, at)
-  for (const [at, value] of [
-    [20, 1],
-    [22, 1],
-    [32, 2],
-    [34, 16],
-  ] as const)
-    file.writeUInt16LE(value, at)
-  file.write('data', 36)
-  for (let i = 0; i < samples; i++) file.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * hz * i) / rate)), 44 + 2 * i)
-  return file
-}
 
 test('a leg that is not answered: inbound it is pre-answered for the recording, ringing outbound it is refused', async t => {
   const harness = await simulate(t)
