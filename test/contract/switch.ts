@@ -233,18 +233,20 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
   })
 
   promise('a beep is heard by its side alone, is in no file that began before it, and ends when told', async (t, one) => {
-    const { node, directory } = one
+    const { node, directory, leg } = one
     const { a, b, files } = await talking(one)
+    // Time passes on a leg of its own: one that sleeps sends its peer no audio, and a beep is mixed into that.
+    const aside = await leg()
     await rejects(t, node.stopBeep(a, 1), 'switch_refused')
     await node.beep(a, 1)
     await rejects(t, node.beep(a, 1), 'switch_refused')
     const [later, after] = [join(directory, `${randomUUID()}.wav`), join(directory, `${randomUUID()}.wav`)]
     await node.record(a, later, stereo)
     t.deepEqual((await node.recordings(a)).toSorted(), [files[0], later].toSorted())
-    await node.execute(b, 'sleep', '2500')
+    await node.execute(aside, 'sleep', '2500')
     await node.stopBeep(a, 1)
     await node.record(a, after, stereo)
-    await node.execute(b, 'sleep', '1500')
+    await node.execute(aside, 'sleep', '1500')
     for (const [uuid, file] of [
       [a, files[0]],
       [b, files[1]],
