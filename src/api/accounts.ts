@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { mustHoldNothing } from '../recording/hold.ts'
+import type { WithCredentials } from '../siprec/credentials.ts'
 import { accountDb } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { refuseWithDescendants } from './account-tree.ts'
@@ -10,9 +11,9 @@ import { withApiKey } from './api-key.ts'
 import { ACCOUNTS } from './databases.ts'
 import { type Draft, noSuch, type Place, type Resource, type Settled, verbs } from './document.ts'
 import { documentRoutes } from './document-routes.ts'
-import { type Fields, shown } from './fields.ts'
+import { type Fields, isObject, shown } from './fields.ts'
 import { metaflowRoutes } from './metaflow-routes.ts'
-import { problem, type Problems, join, refuse } from './problems.ts'
+import { pathOf, problem, type Problems, join, refuse } from './problems.ts'
 import type { Answer, Request, Route } from './route.ts'
 import type { Account } from './who.ts'
 import type { Room } from './room.ts'
@@ -101,12 +102,33 @@ async function settle({ store, random }: Room, { id, fields, before, account: pa
   const realm = typeof given === 'string' ? given.toLowerCase() : newRealm(random)
   const byName = name === before?.['pvt_alphanum_name'] ? {} : await taken(store, 'name', 'listing_by_name', name, id)
   const byRealm = realm === before?.['realm'] ? {} : await taken(store, 'realm', 'listing_by_realm', realm, id)
-  refuse(join(byName, byRealm))
+  const { open, passwords, problems } = passwordsApart(fields['siprec_credentials'], before)
+  refuse(join(byName, byRealm, problems))
   if (before === undefined) {
     await mustBeThere(store, parent)
     await store.createDatabase(accountDb(id), 'account')
   }
-  return { fields: { ...fields, realm }, pvt: { pvt_alphanum_name: name } }
+  return {
+    fields: { ...fields, realm, ...(open === undefined ? {} : { siprec_credentials: open }) },
+    pvt: { pvt_alphanum_name: name, pvt_siprec_passwords: passwords },
+  }
+}
+
+/** One that is left out stays what it was; with another host it would go to somebody it was not given for. */
+function passwordsApart(given: unknown, before: Stored | undefined): { open?: Fields; passwords?: Record<string, string>; problems: Problems } {
+  if (!isObject(given)) return { problems: {} }
+  const known = (before as WithCredentials | undefined)?.pvt_siprec_passwords ?? {}
+  const open: Fields = {}
+  const passwords: Record<string, string> = {}
+  const problems: Problems[] = []
+  for (const [host, one] of Object.entries(given as Record<string, { username: string; password?: string }>)) {
+    const { password = Object.hasOwn(known, host) ? known[host] : undefined, ...rest } = one
+    open[host] = rest
+    if (password === undefined)
+      problems.push(problem(pathOf(['siprec_credentials', host, 'password']), 'required', { message: 'Field is required but missing' }))
+    else passwords[host] = password
+  }
+  return { open, passwords, problems: join(...problems) }
 }
 
 /** An account is not made below one that was deleted since the request was let in. */

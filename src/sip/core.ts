@@ -118,9 +118,16 @@ function attempt(core: Core, request: Request, target: Target, isLast: boolean, 
   })
 }
 
-/** The same request with an answer to what the server asked for, and the next number; undefined when it cannot be answered. */
-export function authorised(core: Core, request: Request, response: Response, credentials: Credentials | undefined): Request | undefined {
-  if (credentials === undefined || (response.status !== 401 && response.status !== 407)) return undefined
+/** The same request with an answer to what the server asked for; undefined when it cannot be answered. */
+export async function authorised(
+  core: Core,
+  request: Request,
+  response: Response,
+  find: (() => Promise<Credentials | undefined>) | undefined,
+): Promise<Request | undefined> {
+  if (response.status !== 401 && response.status !== 407) return undefined
+  const credentials = await find?.()
+  if (credentials === undefined) return undefined
   const answer = answerChallenge(response, request, credentials, core.random(8))
   return answer && { ...request, headers: [...without(request.headers, answer[0].toLowerCase()), answer] }
 }

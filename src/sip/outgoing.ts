@@ -19,7 +19,8 @@ export interface Invitation {
   body: Buffer
   /** Of the Contact, outside its brackets: `;+sip.src`. */
   contactParams?: string
-  credentials?: Credentials
+  /** Looked up when who has `uri` asks for them: that may be where a forwarding led. */
+  credentials?: (uri: string) => Promise<Credentials | undefined>
   /** Milliseconds until a call that nobody answers is given up. */
   patience: number
   events: SessionEvents
@@ -87,7 +88,9 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
 
   async function run(): Promise<void> {
     let request = firstRequest()
-    let [asked, forwarded, prolonged] = [false, false, false]
+    let [forwarded, prolonged] = [false, false]
+    /** By their status: a proxy asks, and then the server behind it. */
+    const challenges = new Set<number>()
     for (;;) {
       const targets = await core.targets(request.uri, sizeOf(request))
       const delivered = await deliver(core, request, targets, {
@@ -105,9 +108,12 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
       ringing = undefined
       if (answer.status < 300) return accept(delivered.request, answer, delivered.target)
       if (over) return
-      const next: Request | undefined = asked ? undefined : authorised(core, request, answer, credentials)
+      const { uri } = request
+      const find = credentials && (() => credentials(uri))
+      const next = challenges.has(answer.status) ? undefined : await authorised(core, request, answer, find)
+      if (over) return
       if (next !== undefined) {
-        asked = true
+        challenges.add(answer.status)
         request = renumbered(next)
       } else if (answer.status === 422 && !prolonged && /^\d{1,6}$/.test(header(answer, 'min-se') ?? '')) {
         prolonged = true
@@ -118,7 +124,13 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
         })
       } else if (answer.status < 400 && !forwarded && forwardOf(answer) !== undefined) {
         forwarded = true
-        request = renumbered({ ...request, uri: forwardOf(answer) ?? request.uri })
+        // What was said to the one who forwards is no business of the other.
+        challenges.clear()
+        request = renumbered({
+          ...request,
+          uri: forwardOf(answer) ?? request.uri,
+          headers: without(request.headers, 'authorization', 'proxy-authorization'),
+        })
       } else return done({ taken: false, status: answer.status, reason: answer.reason })
     }
   }
@@ -137,7 +149,7 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
       answered: undefined,
       timer: wanted ? agreed(response) : undefined,
       contactParams,
-      credentials,
+      credentials: credentials && (() => credentials(request.uri)),
       events: wanted ? events : { asked: () => undefined, refresh: () => ({}), ended: () => {} },
     })
     if (wanted) done({ taken: true, session, response, target })

@@ -53,7 +53,7 @@ export interface Beginning {
   answered: Exchange | undefined
   timer: SessionTimer | undefined
   contactParams: string
-  credentials: Credentials | undefined
+  credentials: (() => Promise<Credentials | undefined>) | undefined
   events: SessionEvents
 }
 
@@ -139,7 +139,7 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
         if (refreshes) watch(agreed(answer))
         return answer
       }
-      const again = tries === 0 ? authorised(core, request, answer, credentials) : undefined
+      const again = tries === 0 ? await authorised(core, request, answer, credentials) : undefined
       if (again === undefined) return answer
       dialog = { ...dialog, localSeq: dialog.localSeq + 1 }
       request = renumbered(again, dialog.localSeq)

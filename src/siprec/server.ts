@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Answer, Outgoing, Session } from '../sip/agent.ts'
+import type { Credentials } from '../sip/digest.ts'
 import { type Header, header, type Request, type Response } from '../sip/message.ts'
 import type { SwitchNode } from '../switch/switch.ts'
 import type { ServerEntry } from './document.ts'
@@ -32,6 +33,8 @@ export interface ServerWish {
   /** SIP URI of the caller as the server is to see us. */
   from: string
   headers: readonly Header[]
+  /** For who is at this URI. */
+  credentials: (uri: string) => Promise<Credentials | undefined>
 }
 
 export interface ServerEvents {
@@ -137,6 +140,7 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       headers: [['Require', 'siprec'], ['Accept', `application/sdp, application/rs-metadata, ${CONTENT_TYPE}`], ...wish.headers, ...first.headers],
       body: first.body,
       contactParams: ';+sip.src',
+      credentials: wish.credentials,
       patience: ANSWERS_WITHIN,
       events: { asked, refresh: body, ended: (by, reason) => (by === 'ours' ? undefined : dialogLost(by, reason)) },
     })

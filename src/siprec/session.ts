@@ -13,6 +13,7 @@ import { toGregorian } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Leg, SwitchNode } from '../switch/switch.ts'
 import { toldOf } from '../recording/told.ts'
+import { credentialsOf } from './credentials.ts'
 import type { SiprecInFlight, SiprecRecording } from './document.ts'
 import type { Door } from './door.ts'
 import { metadata } from './metadata.ts'
@@ -111,6 +112,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
         streams,
         from: 'sip:callrec@callrec.invalid',
         headers: [['X-Srs-Recording-ID', recording.siprec_recording_id], ...Object.entries(inFlight.headers)],
+        credentials: at => credentialsOf(store, inFlight.account_id, at).catch((error: unknown) => unread(at, error)),
       },
       {
         metadata: () => metadata(snapshotOf(people, ids, { since, recordingId: recording.siprec_recording_id, paused: isHidden() || onHold })),
@@ -120,6 +122,10 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
       },
     ),
   )
+
+  function unread(uri: string, error: unknown): undefined {
+    log.warn('siprec_credentials_not_read', { ...facts, uri, reason: reasonOf(error) })
+  }
 
   // Until it runs, what the call is covered with holds from one moment to the next.
   function isHidden(): boolean {

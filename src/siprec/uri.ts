@@ -55,6 +55,8 @@ function faultOf(text: string): string | undefined {
   if (/[|{}<>]/.test(text) || /[[\]]/.test(rest.replace(/^(?:[^@]*@)?\[[0-9A-Fa-f:.]+\]/, ''))) return 'it has one of | { } < > [ ]'
   // RFC 3261 section 25.1: reserved, unreserved and escaped.
   if (/[^A-Za-z0-9\-_.!~*'()%;/?:@&=+$[\]]/.test(text)) return 'it has a character that no SIP URI has'
+  // It would stand in every document and log line that names the server.
+  if (user.includes(':')) return 'it has a password, which belongs into the siprec_credentials of the account'
   if (user === '' && rest.startsWith('@')) return 'the part before the @ is empty'
   const [, port] = /^(?:[^@]*@)?(?:\[[^\]]*\]|[^:;?[]*):([^;?]*)/.exec(rest) ?? []
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) return 'its port is not from 1 to 65535'

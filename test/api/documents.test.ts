@@ -19,6 +19,30 @@ async function tenant(t: ExecutionContext): Promise<World & { id: string; at: st
   return { ...made, id, at: `/v2/accounts/${id}` }
 }
 
+test('what recording servers ask an account for is written and never read; a password left out stays, for another host it is due', async t => {
+  const { ask, at, id, store } = await tenant(t)
+  const passwords = async (): Promise<unknown> => (await store.get('accounts', id))?.['pvt_siprec_passwords']
+  const set = await ask<Made>('PATCH', at, { siprec_credentials: { 'rec.example.com': { username: 'acme', password: 'hidden-part' } } })
+  t.is(set.status, 200)
+  t.deepEqual(set.body.data['siprec_credentials'], { 'rec.example.com': { username: 'acme' } })
+  t.deepEqual(await passwords(), { 'rec.example.com': 'hidden-part' })
+  const read = await ask<Made>('GET', at)
+  t.is((await ask('PATCH', at, { siprec_credentials: { 'rec.example.com': { username: 'callrec' } } })).status, 200)
+  t.is((await ask('POST', at, read.body.data)).status, 200)
+  t.deepEqual(await passwords(), { 'rec.example.com': 'hidden-part' })
+  for (const host of ['srs.example.com', 'constructor']) {
+    const refused = await ask('PATCH', at, { siprec_credentials: { [host]: { username: 'acme' } } })
+    t.deepEqual(codes(refused), [`siprec_credentials.${host.replaceAll('.', '%2E')}.password.required`])
+  }
+  const wrong = await ask('PATCH', at, { siprec_credentials: { 'Rec.example.com': { username: 'acme', password: 'hidden-part' } } })
+  t.is(wrong.status, 400)
+  t.notRegex(JSON.stringify([set, read, wrong]), /hidden-part/)
+  await ask('PATCH', at, { siprec_credentials: { 'rec.example.com': null } })
+  t.is(await passwords().then(kept => JSON.stringify(kept)), '{}')
+  await ask('PATCH', at, { siprec_credentials: null })
+  t.is(await passwords(), undefined)
+})
+
 const codes = ({ body }: Answered): string[] =>
   Object.entries(body.data as Record<string, object>).flatMap(([path, found]) => Object.keys(found).map(code => `${path}.${code}`))
 

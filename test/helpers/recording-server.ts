@@ -1,7 +1,7 @@
 // A recording server as a test's peer: takes SIPREC calls over real sockets, notes every breach of RFC 7866 and 7865 that it sees, and
 // writes what it hears as one WAV for each label. What it answers with can be told, so that it can be a bad one, too.
 
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,8 @@ import { parse } from 'sdp-transform'
 import { systemClock } from '../../src/clock.ts'
 import { silent } from '../../src/log.ts'
 import { createAgent, type IncomingCall, type Session } from '../../src/sip/agent.ts'
-import { format, type Header, header, headersOf, isMalformed, parse as parseSip, type Request } from '../../src/sip/message.ts'
+import type { Credentials } from '../../src/sip/digest.ts'
+import { answerTo, format, type Header, header, headersOf, isMalformed, parse as parseSip, type Request, withToTag } from '../../src/sip/message.ts'
 import { openSockets, type Sockets } from '../../src/sip/sockets.ts'
 import type { Transport } from '../../src/sip/transport.ts'
 import { find, METADATA, SDP } from '../../src/siprec/multipart.ts'
@@ -58,6 +59,8 @@ export interface Behaviour {
   /** What it answers re-INVITEs with. */
   reinvite?: (request: Request) => number
   host?: string
+  /** Whom it lets in: every INVITE is asked for them, with this status. */
+  demands?: Credentials & { status: 401 | 407 }
 }
 
 type Test = { teardown(run: () => unknown): void }
@@ -68,7 +71,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
   const calls: Recorded[] = []
   const sockets = await openSockets({ host: '127.0.0.1', port: 0, clock, log: silent })
   const agent = createAgent({
-    transport: siprecAware(sockets, breaches),
+    transport: siprecAware(sockets, breaches, behaviour.demands),
     clock,
     log: silent,
     random: bytes => randomBytes(bytes).toString('hex'),
@@ -202,13 +205,18 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
 }
 
 /** The agent knows no SIPREC, so it would refuse `Require: siprec` with 420: here it is taken off before the agent sees it. */
-function siprecAware(sockets: Sockets, breaches: string[]): Transport {
+function siprecAware(sockets: Sockets, breaches: string[], demands: Behaviour['demands']): Transport {
   return {
     send: (bytes, target) => sockets.send(bytes, target),
     close: () => sockets.close(),
     onMessage(listener) {
       sockets.onMessage((bytes, from) => {
         const message = parseSip(bytes)
+        if (demands !== undefined && 'method' in message && message.method === 'INVITE' && !isLetIn(message, demands)) {
+          const [status, name]: [number, string] = demands.status === 401 ? [401, 'WWW-Authenticate'] : [407, 'Proxy-Authenticate']
+          const challenge: Header = [name, `Digest realm="srs", qop="auth", algorithm=SHA-256, nonce="${randomBytes(8).toString('hex')}"`]
+          return from.reply(format(withToTag(answerTo(message, status, 'Who are you', [challenge]), 'gate')))
+        }
         if (isMalformed(message)) breaches.push(`a message that cannot be read: ${message.fault}`)
         else if ('method' in message && message.method === 'INVITE' && !header(message, 'to')?.includes('tag=')) {
           if (header(message, 'require') !== 'siprec') breaches.push('INVITE: no Require: siprec')
@@ -219,6 +227,15 @@ function siprecAware(sockets: Sockets, breaches: string[]): Transport {
       })
     },
   }
+}
+
+/** RFC 7616 section 3.4.1, with any nonce. */
+function isLetIn(request: Request, { username, password, status }: Credentials & { status: number }): boolean {
+  const given = header(request, status === 401 ? 'authorization' : 'proxy-authorization') ?? ''
+  const field = (name: string): string => new RegExp(`[ ,]${name}="?([^",]*)"?`).exec(given)?.[1] ?? ''
+  const hash = (...parts: string[]): string => createHash('sha256').update(parts.join(':')).digest('hex')
+  const expected = hash(hash(username, 'srs', password), field('nonce'), field('nc'), field('cnonce'), 'auth', hash(request.method, field('uri')))
+  return field('username') === username && field('uri') === request.uri && field('response') === expected
 }
 
 function put(one: Heard, at: number, payload: Buffer): void {

@@ -227,10 +227,35 @@ test('a CANCEL ends what rings with 487, and whoever was called knows', async t 
 test('a challenge is answered once; a second one is a refusal', async t => {
   const net = network()
   scripted(net, B, (request, count) => (count < 2 ? [{ status: 401, headers: [['WWW-Authenticate', 'Digest realm="r", nonce="n"']] }] : [{ status: 200 }]))
-  const outcome = await called(net, TO_B, { credentials: { username: 'u', password: 'p' } })
+  const outcome = await called(net, TO_B, { credentials: async () => ({ username: 'u', password: 'p' }) })
   t.like(outcome, { taken: false, status: 401 })
   t.regex(header(lastOf(net, 'INVITE') as Request, 'authorization') ?? '', /^Digest username="u"/)
   t.is(header(lastOf(net, 'INVITE') as Request, 'cseq'), '2 INVITE')
+})
+
+test('a proxy and the server behind it are both told a password; who is forwarded to is asked for his own', async t => {
+  const net = network()
+  const asks = (name: string): { status: number; headers: [string, string][] }[] => [
+    { status: name.startsWith('Proxy') ? 407 : 401, headers: [[name, 'Digest realm="r", nonce="n"']] },
+  ]
+  scripted(net, B, (_, count) =>
+    count === 0 ? asks('Proxy-Authenticate') : count === 1 ? asks('WWW-Authenticate') : [{ status: 302, headers: [['Contact', '<sip:other@10.0.0.3>']] }],
+  )
+  const there: Request[] = []
+  scripted(net, '10.0.0.3', (request, count) => {
+    there.push(request)
+    return count === 0 ? asks('WWW-Authenticate') : [{ status: 403 }]
+  })
+  const found: string[] = []
+  const credentials = async (uri: string): Promise<{ username: string; password: string }> => {
+    found.push(uri)
+    return { username: `u${found.length}`, password: 'p' }
+  }
+  t.like(await called(net, TO_B, { credentials }), { taken: false, status: 403 })
+  t.deepEqual(found, [TO_B, TO_B, 'sip:other@10.0.0.3'])
+  t.is(header(there[0] as Request, 'authorization'), undefined)
+  t.is(header(there[0] as Request, 'proxy-authorization'), undefined)
+  t.regex(header(there[1] as Request, 'authorization') ?? '', /username="u3"/)
 })
 
 test('a forwarding is followed once', async t => {

@@ -212,6 +212,49 @@ for (const [what, spoil, reason] of [
   })
 }
 
+test('a server that asks who calls is told the user and password that the account has for its host, and nobody else is', async t => {
+  const { siprec, call, request, document, cover, store, events, lines } = await siprecWorld(t)
+  const password = 'hidden-part'
+  await store.createDatabase('accounts', 'accounts')
+  const account = { siprec_credentials: { 'srs.test': { username: 'acme' } }, pvt_siprec_passwords: { 'srs.test': password } }
+  await store.put('accounts', { _id: ACCOUNT, pvt_type: 'account', ...account })
+  const [user, proxied] = [
+    await recordingServer(t, { demands: { username: 'acme', password, status: 401 } }),
+    await recordingServer(t, { demands: { username: 'acme', password, status: 407 } }),
+  ]
+  const started = await siprec.start(request(await call(), `sip:SRS.test:${user.port},sip:srs.test.:${proxied.port}`))
+  t.is(await started.begun, 'recording')
+  await until('both take it', async () => (await document(started.id))?.servers.every(({ state }) => state === 'recording'))
+  // Asked again in the dialog.
+  await cover('pause')
+  t.deepEqual(
+    (await document(started.id))?.servers.map(({ state, reason }) => ({ state, reason })),
+    [1, 2].map(() => ({ state: 'paused', reason: undefined })),
+  )
+  t.deepEqual([...(await user.check()), ...(await proxied.check())], [])
+
+  const elsewhere = await siprec.start(request(await call({ talks: false }), `sip:127.0.0.1:${user.port},sip:srs.test:${user.port};maddr=127.0.0.1`))
+  t.is(await elsewhere.begun, 'failed')
+  t.true((await document(elsewhere.id))?.servers.every(({ code }) => code === 401))
+  t.is(user.calls.length, 1)
+  t.notRegex(JSON.stringify([events, lines, await document(started.id), await document(elsewhere.id)]), /hidden-part/)
+})
+
+test('a password that is wrong, or that the store cannot tell now, is a server that refused', async t => {
+  const { siprec, call, request, document, store, lines } = await siprecWorld(t)
+  const server = await recordingServer(t, { demands: { username: 'acme', password: 'right', status: 401 } })
+  const uri = `sip:srs.test:${server.port}`
+  const unread = await siprec.start(request(await call({ talks: false }), uri))
+  t.is(await unread.begun, 'failed')
+  t.is(lines.filter(({ event }) => event === 'siprec_credentials_not_read').length, 1)
+  await store.createDatabase('accounts', 'accounts')
+  const account = { siprec_credentials: { 'srs.test': { username: 'acme' } }, pvt_siprec_passwords: { 'srs.test': 'wrong' } }
+  await store.put('accounts', { _id: ACCOUNT, pvt_type: 'account', ...account })
+  const refused = await siprec.start(request(await call({ talks: false }), uri))
+  t.is(await refused.begun, 'failed')
+  for (const { id } of [unread, refused]) t.like((await document(id))?.servers[0], { state: 'failed', code: 401, reason: 'Who are you' })
+})
+
 test('a server that refuses one stream is sent the other', async t => {
   const { siprec, call, request, document } = await siprecWorld(t)
   const server = await recordingServer(t, { spoil: sdp => sdp.replace(/m=audio \d+/, 'm=audio 0') })

@@ -45,6 +45,7 @@ for (const [bad, why] of [
   ['siprec.example.com:5060', 'the sip: or sips: scheme is missing'],
   ['sip:', 'it has no host'],
   ['sip:user@', 'it has no host'],
+  ['sip:user:secret@host', 'it has a password, which belongs into the siprec_credentials of the account'],
   ['sip:@host', 'the part before the @ is empty'],
   ['sip:host:0', 'its port is not from 1 to 65535'],
   ['sip:host:65536', 'its port is not from 1 to 65535'],

@@ -83,7 +83,7 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
     random,
     authorities: readFileSync(packagePath('test/fixtures/tls/cert.pem'), 'utf8'),
     permits: address => address.startsWith('127.'),
-    dns: { ...NO_DNS, addresses: async name => (name === 'srs.test' || name === 'localhost' ? ['127.0.0.1'] : []) },
+    dns: { ...NO_DNS, addresses: async name => (/^(srs\.test\.?|localhost)$/i.test(name) ? ['127.0.0.1'] : []) },
   })
   const listeners = new Set<(event: SwitchEvent) => void>()
   const siprec = startSiprec({
