@@ -4,7 +4,8 @@
 import type { Clock } from '../clock.ts'
 import { AppError, type ErrorCode, isCode, isErrorCode } from '../errors.ts'
 import { createTurns } from '../in-turn.ts'
-import type { Covered } from '../recording/cover-call.ts'
+import { type Covered, type CoverRequest, interactionOf } from '../recording/cover-call.ts'
+import { hides } from '../recording/covers.ts'
 import type { Cover } from '../recording/lifecycle.ts'
 import { decideAction } from '../recording/policy.ts'
 import { sameFile } from '../recording/settings.ts'
@@ -24,7 +25,8 @@ export type RecordAction = (typeof RECORD_ACTIONS)[number]
 
 export interface RecordRequest {
   accountId: string
-  leg: Pick<Leg, 'node' | 'uuid'>
+  /** As the switch has just told it. */
+  leg: CoverRequest['leg']
   action: RecordAction
   /** As the data of a `record_call` node; what is absent is what the layers below say. */
   settings: Fields
@@ -147,15 +149,15 @@ export function createControl(ports: ControlPorts): CallControl {
       return stopped
     }
     const what: Cover = action
-    return { action, recordings: await recorder.cover({ accountId, node: leg.node, leg: leg.uuid, what, by }) }
+    // What shows waited for its turn, and the parties may be others by now.
+    return { action, recordings: await recorder.cover({ accountId, leg: hides(what) ? leg : await legNow(leg), what, by }) }
   }
 
   async function siprec({ accountId, leg: named, data, by }: Parameters<CallControl['siprec']>[0]): Promise<Controlled> {
     const own = await legNow(named)
     const leg = (await callerOf(own)) ?? own
     const { activity } = data
-    if (activity === 'pause' || activity === 'resume')
-      return { action: activity, recordings: await recorder.cover({ accountId, node: leg.node, leg: leg.uuid, what: activity, by }) }
+    if (activity === 'pause' || activity === 'resume') return { action: activity, recordings: await recorder.cover({ accountId, leg, what: activity, by }) }
     if (activity === 'stop') return { action: 'stop', recordings: [byServers(await ports.siprec.stop(leg.uuid), leg.uuid)] }
     const call = await talk(leg)
     if (call === undefined) throw new AppError('leg_gone', `leg ${leg.uuid} is no account's any more`, { leg: leg.uuid })
@@ -164,21 +166,15 @@ export function createControl(ports: ControlPorts): CallControl {
     return { action: 'start', recordings: [byServers(started, leg.uuid)] }
   }
 
-  /** What both parties of a call ask for has one order. */
-  async function turnOf({ leg }: Pick<RecordRequest, 'leg'>): Promise<string> {
-    const { uuid, variables } = await legNow(leg)
-    return variables['callrec_interaction_id'] ?? uuid
-  }
-
   return {
     async record(request) {
-      // A mask waits for nobody.
+      // A mask waits for nobody. What else both parties of a call ask for has one order.
       if (request.action === 'mask' || request.action === 'pause') return now(request)
-      return inTurn(await turnOf(request), () => now(request))
+      return inTurn(interactionOf(request.leg), () => now(request))
     },
 
     // A pause waits for nobody.
-    siprec: async request => (request.data['activity'] === 'pause' ? siprec(request) : inTurn(await turnOf(request), () => siprec(request))),
+    siprec: async request => (request.data['activity'] === 'pause' ? siprec(request) : inTurn(interactionOf(request.leg), () => siprec(request))),
 
     recordings: leg => recorder.running(leg).map(({ id, state, origins }) => ({ id, state, origins })),
 

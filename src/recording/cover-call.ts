@@ -12,9 +12,8 @@ import type { Roster } from './roster.ts'
 
 export interface CoverRequest {
   accountId: string
-  node: string
-  /** Any leg of the call. */
-  leg: string
+  /** Any leg of the call, as the switch has just told it: it is not asked again. */
+  leg: Pick<Leg, 'node' | 'uuid' | 'otherLeg' | 'variables'>
   what: Cover
   /** `api`, `key *2`, …: stands in the gap map. */
   by: string
@@ -74,16 +73,16 @@ export class CallCovers {
   }
 
   /**
-   * Resolves when the switch confirmed it of every recording, or those it did not confirm were ended. Rejects with `leg_gone`, with
+   * Resolves when the switch confirmed it of every recording, or those it did not confirm were ended. Rejects with
    * `wrong_state` where nothing can be covered so, and with what the store or the switch rejects.
    */
   async cover(request: CoverRequest): Promise<Covered[]> {
     const parties = await this.#parties(request)
-    const [first = request.leg] = [...parties.interactions].sort()
+    const [first = request.leg.uuid] = [...parties.interactions].sort()
     return this.#roster.inTurn(`cover ${first}`, () => this.#coverNow(request, parties))
   }
 
-  async #coverNow({ accountId, node, what, by }: CoverRequest, parties: Parties): Promise<Covered[]> {
+  async #coverNow({ accountId, leg: { node }, what, by }: CoverRequest, parties: Parties): Promise<Covered[]> {
     const now = this.#recordings(parties)
     const [first] = now
     const able = now.filter(one => TABLE[one.state][what] !== undefined)
@@ -108,11 +107,8 @@ export class CallCovers {
     return this.#roster.running().filter(one => one.state !== 'stopping' && (legs.has(one.leg) || interactions.has(one.recording.interaction_id)))
   }
 
-  async #parties({ node: name, leg: uuid }: CoverRequest): Promise<Parties> {
-    const node = this.#ports.switches.node(name)
-    const leg = await node.leg(uuid)
-    if (leg === undefined) throw new AppError('leg_gone', `${name}: no leg ${uuid}`, { node: name, leg: uuid })
-    const other = leg.otherLeg === undefined ? undefined : await node.leg(leg.otherLeg)
+  async #parties({ leg }: CoverRequest): Promise<Parties> {
+    const other = leg.otherLeg === undefined ? undefined : await this.#ports.switches.node(leg.node).leg(leg.otherLeg)
     const legs = [leg, other].filter(one => one !== undefined)
     const recorded = legs.flatMap(one => this.#roster.ofLeg(one.uuid)).map(one => one.recording.interaction_id)
     return { legs: new Set(legs.map(one => one.uuid)), interactions: new Set([...legs.map(interactionOf), ...recorded]) }
@@ -165,7 +161,7 @@ async function coverOne(one: Live, what: Cover, by: string): Promise<void> {
   }
 }
 
-export const interactionOf = ({ uuid, variables }: Leg): string => variables['callrec_interaction_id'] ?? uuid
+export const interactionOf = ({ uuid, variables }: Pick<Leg, 'uuid' | 'variables'>): string => variables['callrec_interaction_id'] ?? uuid
 
 const nothing = (what: Cover): AppError => new AppError('wrong_state', `nothing of this call is being recorded that one could ${what}`, { state: 'stopped' })
 

@@ -31,7 +31,7 @@ function setup() {
     variables: { callrec_account_id: ACCOUNT, callrec_device_id: BOB_PHONE, callrec_call_id: caller },
   })
   const ask = (action: 'start' | 'stop' | 'toggle' | 'mask', uuid = caller, settings: object = {}) =>
-    control.record({ accountId: ACCOUNT, leg: { node: 'fs1', uuid }, action, settings: { ...settings }, by: 'api' })
+    control.record({ accountId: ACCOUNT, leg: { node: 'fs1', uuid, variables: {} }, action, settings: { ...settings }, by: 'api' })
   return { ...recording, control, servers, ask, caller, callee, sent, fail, legs }
 }
 
@@ -73,7 +73,7 @@ test('a stop of nothing says so, and one of what policy started says who started
 test('a toggle from the API and one from a key at the same moment have one order, and both answers are true', async t => {
   const { control, caller, callee, started, recorder } = setup()
   const toggle = (uuid: string, by: string) =>
-    control.record({ accountId: ACCOUNT, leg: { node: 'fs1', uuid }, action: 'toggle', settings: {}, by }).then(({ action }) => action)
+    control.record({ accountId: ACCOUNT, leg: { node: 'fs1', uuid, variables: {} }, action: 'toggle', settings: {}, by }).then(({ action }) => action)
   t.deepEqual(await Promise.all([toggle(caller, 'api'), toggle(caller, 'key *1')]), ['start', 'stop'])
   t.deepEqual(recorder.running(caller), [])
   t.deepEqual(await Promise.all([toggle(callee, 'key *1'), toggle(callee, 'api'), toggle(callee, 'key *1')]), ['start', 'stop', 'start'])
@@ -123,7 +123,7 @@ test('a phone is transferred as if it had dialled, a trunk where trunks are tran
 
 test("servers record the caller's leg, whichever is named; what is missing is refused, and pause covers the whole call", async t => {
   const { control, servers, caller, callee } = setup()
-  const ask = (data: object, uuid = caller) => control.siprec({ accountId: ACCOUNT, leg: { node: 'fs1', uuid }, data: { ...data }, by: 'api' })
+  const ask = (data: object, uuid = caller) => control.siprec({ accountId: ACCOUNT, leg: { node: 'fs1', uuid, variables: {} }, data: { ...data }, by: 'api' })
   t.like(await ask({ activity: 'start', server: 'sip:srs' }, callee), { action: 'start', recordings: [{ kind: 'siprec', leg: caller, state: 'starting' }] })
   t.like(servers.started[0], { origin: 'api : 1000', side: 'caller', servers: 'sip:srs' })
   t.like(await ask({ activity: 'stop' }), { action: 'stop', recordings: [{ kind: 'siprec', state: 'stopped' }] })

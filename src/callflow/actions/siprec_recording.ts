@@ -11,13 +11,14 @@ import { recordByServers } from '../siprec.ts'
 export const siprec_recording: Action = async (data, call) => {
   const activity = text(data['activity'])
   const { recorder, siprec } = call.ports
-  const { node, uuid } = call.leg
+  const { uuid } = call.leg
   try {
     if (activity === 'start') await start(data, call)
     else if (activity === 'stop') await siprec.stop(uuid)
     else if (activity === 'pause' || activity === 'resume') {
       // What a caller is not to be heard with is in no file either.
-      await recorder.cover({ accountId: call.accountId, node, leg: uuid, what: activity, by: `callflow : ${labelOf(call, data)}` })
+      const leg = await call.node.leg(uuid)
+      if (leg !== undefined) await recorder.cover({ accountId: call.accountId, leg, what: activity, by: `callflow : ${labelOf(call, data)}` })
     }
   } catch (error) {
     call.log.error('siprec_refused', { activity, reason: reasonOf(error) })
