@@ -67,3 +67,30 @@ test('a user with siprec_server is heard by that server, with no node in any flo
   await engine.client.post(`${at}/channels/${call}`, { action: 'hangup' })
   t.deepEqual(await server.check(), [])
 })
+
+test('a file that is begun while servers record the call is in their group', async t => {
+  const engine = await startEngine(t)
+  const server = await recordingServer(t)
+  const { client } = engine
+  const at = `accounts/${client.accountId}`
+  await client.patch(at, { record_call: false })
+  const { id: alice } = await client.put<Id>(`${at}/users`, { first_name: 'Alice', last_name: 'Heard' })
+  const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice-phone', owner_id: alice, sip: { username: 'alice', password: 'alice-secret' } })
+  await client.put(`${at}/callflows`, { numbers: ['2002'], flow: { module: 'dead_air', data: {} } })
+  const { call_id: call } = await client.put<{ call_id: string }>(`${at}/devices/${phone}/quickcall/2002`, { seconds: 600 })
+  const act = (action: string, data: object): Promise<unknown> => client.post(`${at}/channels/${call}`, { action, data })
+  await until('it is sent to the server', () =>
+    act('siprec_recording', { activity: 'start', server: server.uri }).then(
+      () => true,
+      () => false,
+    ),
+  )
+  await act('record', { action: 'start' })
+  const [siprec, file] = await until('both run', async () => {
+    const all = await client.get<Listed[]>(`${at}/recordings`)
+    const [one, other] = ['siprec', 'file'].map(kind => all.find(found => found.kind === kind))
+    return one !== undefined && other !== undefined && [one, other]
+  })
+  t.is(file?.group_id, siprec?.group_id)
+  await act('hangup', {})
+})

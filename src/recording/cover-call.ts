@@ -29,10 +29,12 @@ export interface Covered {
   reason?: string
 }
 
-/** What else records calls, and is covered with them: sessions with recording servers. */
-export interface AlsoCovered {
+/** What else records calls, beside the files: sessions with recording servers. */
+export interface AlsoRecords {
   /** Answers what there is of that interaction, covered now; nothing where there is none. Rejects where it could neither cover nor end one. */
   cover(interactionId: string, what: Cover, by: string): Promise<readonly Covered[]>
+  /** The group of what it records of a leg, or else of its conversation. */
+  groupOf(leg: string, interactionId: string): string | undefined
 }
 
 export interface CoverPorts {
@@ -53,19 +55,15 @@ export class CallCovers {
   readonly #ports: CoverPorts
   readonly #roster: Roster
   readonly #covers: Covers
-  readonly #also = new Set<AlsoCovered>()
+  readonly #also: ReadonlySet<AlsoRecords>
   readonly #checks = new Map<string, () => void>()
 
-  constructor(ports: CoverPorts, roster: Roster, covers: Covers) {
+  /** `also` may grow and shrink. */
+  constructor(ports: CoverPorts, roster: Roster, covers: Covers, also: ReadonlySet<AlsoRecords>) {
     this.#ports = ports
     this.#roster = roster
     this.#covers = covers
-  }
-
-  /** The answer takes it back. */
-  alsoCovers(other: AlsoCovered): () => void {
-    this.#also.add(other)
-    return () => void this.#also.delete(other)
+    this.#also = also
   }
 
   wishOf(interactionId: string): Wish {

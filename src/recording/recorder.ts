@@ -6,7 +6,7 @@ import type { Leg, SwitchEvent, Switches, SwitchNode } from '../switch/switch.ts
 import { Adoption } from './adoption.ts'
 import { Announcer } from './announcer.ts'
 import { Beeps } from './beeping.ts'
-import { type AlsoCovered, CallCovers, type Covered, type CoverRequest, interactionOf } from './cover-call.ts'
+import { type AlsoRecords, CallCovers, type Covered, type CoverRequest, interactionOf } from './cover-call.ts'
 import { createCovers, type Wish } from './covers.ts'
 import { isEnd, type State } from './lifecycle.ts'
 import type { Live, LivePorts } from './live.ts'
@@ -47,8 +47,8 @@ export interface Recorder {
   cover(request: CoverRequest): Promise<Covered[]>
   /** What a call is to be covered with now: whatever else begins to record it begins so. */
   wishOf(interactionId: string): Wish
-  /** Something else that records calls wants to be covered with them; the answer takes it back. */
-  alsoCovers(other: AlsoCovered): () => void
+  /** Something else records calls: it is covered with their files, and is in one group with the first of them; the answer takes it back. */
+  alsoRecords(other: AlsoRecords): () => void
   /**
    * A leg has answered: resolves when what is to be said to it of its recordings was asked for, so that what is played to it from now on is
    * heard after that.
@@ -96,8 +96,17 @@ export function startRecorder(ports: RecorderPorts): Recorder {
   )
   const refusals = new Refusals(ports, roster, covers)
   const following = new Following(ports.clock)
-  const callCovers = new CallCovers(ports, roster, covers)
+  const also = new Set<AlsoRecords>()
+  const callCovers = new CallCovers(ports, roster, covers, also)
   const adoption = new Adoption(ports, roster, callCovers)
+
+  /** Of one group only one file of a call may be: the next of a group is what goes on when it is full. */
+  function inGroup(request: StartRequest): StartRequest {
+    const { leg, facts, groupId } = request
+    const found = [...also].map(other => other.groupOf(leg.uuid, facts.interaction_id)).find(one => one !== undefined)
+    if (groupId !== undefined || found === undefined || roster.running().some(one => one.recording.group_id === found)) return request
+    return { ...request, groupId: found }
+  }
 
   const told = (leg: string, tell: (one: Live) => Promise<void>): void => {
     for (const one of roster.ofLeg(leg)) quietly(tell(one), { recording_id: one.id, leg })
@@ -173,7 +182,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
         // What runs already is to be joined, not recorded twice.
         if (!request.fresh) await adoption.done(request.leg.node)
         refusals.check(request)
-        return start(ports, roster, request)
+        return start(ports, roster, inGroup(request))
       }),
 
     refuse: (request, reason, warnings) => refused(ports, roster, request, reason, warnings),
@@ -217,7 +226,10 @@ export function startRecorder(ports: RecorderPorts): Recorder {
 
     cover: request => callCovers.cover(request),
     wishOf: interactionId => callCovers.wishOf(interactionId),
-    alsoCovers: other => callCovers.alsoCovers(other),
+    alsoRecords(other) {
+      also.add(other)
+      return () => void also.delete(other)
+    },
 
     async asked(leg) {
       await Promise.all(roster.ofLeg(leg).map(one => one.asked()))

@@ -67,7 +67,7 @@ export interface Siprec {
 export interface SiprecPorts {
   switches: Switches
   store: Store
-  recorder: Pick<Recorder, 'wishOf' | 'alsoCovers' | 'groupOf'>
+  recorder: Pick<Recorder, 'wishOf' | 'alsoRecords' | 'groupOf'>
   door: Door
   /** Call time. */
   clock: Clock
@@ -156,7 +156,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     const now = clock.now()
     const id = recordingId(now, random(16))
     const parsed = parseServers(request.servers)
-    const groupId = request.groupId ?? recorder.groupOf(leg.uuid, facts.interaction_id)
+    const groupId = request.groupId ?? recorder.groupOf(leg.uuid, facts.interaction_id) ?? groupOf(leg.uuid, facts.interaction_id)
     const made: NewSession = {
       ...(groupId === undefined ? {} : { groupId }),
       id,
@@ -280,13 +280,16 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     log.info('siprec_adopted', { node: name, recordings: found.length })
   }
 
+  const groupOf = (leg: string, interactionId: string): string | undefined =>
+    (byLeg.get(leg) ?? [...byLeg.values()].find(one => one.interactionId === interactionId))?.document.group_id
+
   async function cover(interactionId: string, what: Cover, by: string): Promise<Covered[]> {
     const those = [...byLeg.values()].filter(one => one.interactionId === interactionId && one.state !== 'waiting' && one.state !== 'starting')
     await Promise.all(those.map(one => one.cover(what, by)))
     return those.map(one => ({ id: one.id, kind: 'siprec', leg: one.leg, state: one.state, ...(one.reason === undefined ? {} : { reason: one.reason }) }))
   }
 
-  const uncover = recorder.alsoCovers({ cover })
+  const alone = recorder.alsoRecords({ cover, groupOf })
   const unsubscribe = switches.on(heard)
 
   async function start(request: SiprecRequest): Promise<SiprecStarted> {
@@ -322,7 +325,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     async close() {
       closed.abort()
       unsubscribe()
-      uncover()
+      alone()
       await Promise.all([...byLeg.values()].map(one => one.leave()))
       await Promise.all(ending)
     },

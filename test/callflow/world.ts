@@ -156,7 +156,7 @@ export function notingRecorder() {
         .map(({ settings, origin }) => ({ id: '', settings, state: 'waiting' as const, origins: [origin] })),
     cover: () => Promise.resolve([]),
     wishOf: () => ({}),
-    alsoCovers: () => () => {},
+    alsoRecords: () => () => {},
     begun: () => Promise.resolve(undefined),
     stop: id => Promise.resolve(void stopped.push(id)),
     ended: () => Promise.resolve(),

@@ -1121,7 +1121,8 @@ test('whatever else records the call is covered with it, and its failure is the 
   w.legs.set(LEG, aLeg(LEG, { variables: { callrec_interaction_id: 'i1' } }))
   const asked: string[] = []
   const session: Covered = { id: 's1', kind: 'siprec', leg: LEG, state: 'paused' }
-  const off = w.recorder().alsoCovers({
+  const off = w.recorder().alsoRecords({
+    groupOf: () => undefined,
     cover: async (interactionId, what) => {
       asked.push(`${what} ${interactionId}`)
       if (what === 'resume') throw new AppError('switch_refused', 'no server')
@@ -1136,6 +1137,16 @@ test('whatever else records the call is covered with it, and its failure is the 
   t.is(w.recorder().wishOf('i1').mask, undefined)
   off()
   t.deepEqual(asked, ['pause i1', 'resume i1', 'mask i1'])
+})
+
+test('the first file that begins beside sessions with recording servers is in their group; the next has one of its own', async t => {
+  const w = await setup(t)
+  const group = `202611-${'c'.repeat(32)}`
+  const off = w.recorder().alsoRecords({ cover: async () => [], groupOf: (leg, interactionId) => (leg === LEG && interactionId === 'i1' ? group : undefined) })
+  const [first, second] = [await w.start(), await w.start({ format: 'wav', time_limit: 60 })]
+  t.is((await w.recording(first.id)).group_id, group)
+  t.is((await w.recording(second.id)).group_id, second.id)
+  off()
 })
 
 test('with the last leg of a call its wish is forgotten, and not before', async t => {

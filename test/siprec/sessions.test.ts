@@ -405,6 +405,22 @@ test('a recording by servers is in the group of the files of its call', async t 
   t.true((server.calls[0]?.metadata[0] ?? '').includes(`group_id="${Buffer.from('c'.repeat(32), 'hex').toString('base64')}"`))
 })
 
+test('what begins beside it is told its group, and so is a session of another leg of its call', async t => {
+  const { siprec, call, request, document, recorder } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const [alice, carol] = [await call({ talks: false }), await call({ talks: false })]
+  const started = await siprec.start(request(alice, server.uri))
+  const asked = (leg: string, interactionId: string): (string | undefined)[] => [...recorder.others].map(other => other.groupOf(leg, interactionId))
+  t.deepEqual(asked(alice.uuid, 'another'), [started.id])
+  t.deepEqual(asked(carol.uuid, FACTS.interaction_id), [started.id])
+  t.deepEqual(asked(carol.uuid, 'another'), [undefined])
+  const other = await siprec.start(request(carol, server.uri))
+  t.is((await document(other.id))?.group_id, started.id)
+  await siprec.stop(alice.uuid)
+  await siprec.stop(carol.uuid)
+  t.deepEqual(asked(alice.uuid, FACTS.interaction_id), [undefined])
+})
+
 test('mixed mode is one stream with both parties', async t => {
   const { siprec, call, request, document } = await siprecWorld(t)
   const server = await recordingServer(t)

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { systemClock } from '../../src/clock.ts'
 import type { RecordingEvent } from '../../src/events.ts'
-import type { AlsoCovered } from '../../src/recording/cover-call.ts'
+import type { AlsoRecords } from '../../src/recording/cover-call.ts'
 import type { Wish } from '../../src/recording/covers.ts'
 import { type CallFacts, IN_FLIGHT } from '../../src/recording/document.ts'
 import { packagePath } from '../../src/root.ts'
@@ -68,7 +68,7 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
   await store.createDatabase(IN_FLIGHT, 'recordings_in_flight')
   const events: RecordingEvent[] = []
   const random = (bytes: number): string => randomBytes(bytes).toString('hex')
-  const recorder: { wish: Wish; others: Set<AlsoCovered>; group?: string } = { wish: {}, others: new Set() }
+  const recorder: { wish: Wish; others: Set<AlsoRecords>; group?: string } = { wish: {}, others: new Set() }
 
   async function embeddedPlace(): Promise<Place> {
     const simulator = await startSimulator({ host: '127.0.0.1', port: 0, password: 'ClueCon', recordingDir: dir, speed, idleExitMs: 60_000, log })
@@ -105,7 +105,7 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
     recorder: {
       wishOf: () => recorder.wish,
       groupOf: () => recorder.group,
-      alsoCovers(other) {
+      alsoRecords(other) {
         recorder.others.add(other)
         return () => void recorder.others.delete(other)
       },
