@@ -38,7 +38,7 @@ export function voiceCall(call: Call): VoiceCall {
       })
       signal.addEventListener('abort', stop, { once: true })
     },
-    forget: name => node.setVariables(uuid, { [name]: null }),
+    set: variables => node.setVariables(uuid, variables),
     execute: (app, argument) => execute(call, app, argument),
     startRecording: (settings, pvt_voice: VoiceFacts) =>
       ports.recorder.start({

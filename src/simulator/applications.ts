@@ -7,6 +7,7 @@ import { dial, type Dialing } from './dialing.ts'
 import { playAndGetDigits } from './digits.ts'
 import { isUp, type Leg, setVariable, variable } from './leg.ts'
 import { recordMessage } from './message.ts'
+import { tone } from './media.ts'
 import { parseSound } from './playback.ts'
 import type { Application, Applications, Run } from './runner.ts'
 import { expand } from './variables.ts'
@@ -14,6 +15,11 @@ import { isTrue, splitWords } from './words.ts'
 
 /** Seconds a bridge rings when nobody said how long. */
 const RINGS = 60
+/** What speech sounds like here. */
+const HUM_HZ = 250
+const LETTER_MS = 60
+/** switch_resample.c, switch_change_sln_volume. */
+const VOLUMES: Readonly<Record<string, number>> = { '-4': 0.2, '-3': 0.4, '-2': 0.6, '-1': 0.8, '1': 1.3, '2': 2.3, '3': 3.3, '4': 4.3 }
 
 export const APPLICATIONS: Applications = {
   answer: instant(run => answer(run.exchange, run.leg)),
@@ -38,6 +44,11 @@ export const APPLICATIONS: Applications = {
   echo: { start: echo, needsMedia: true },
   eavesdrop: { start: eavesdrop, needsMedia: true },
   playback: { start: playback, needsMedia: true },
+  set_audio_level: instant(({ leg, arg }) => {
+    const [direction, steps] = splitWords(arg, 2)
+    if (direction === 'write') leg.volume = VOLUMES[steps ?? ''] ?? 1
+  }),
+  speak: { start: speak, needsMedia: true },
   record: { start: recordMessage, needsMedia: true },
   play_and_get_digits: { start: playAndGetDigits, needsMedia: true, everyDigit: true },
   park: { start: park, waits: true },
@@ -139,6 +150,25 @@ function playback(run: Run): void {
     end('FILE PLAYED')
   }
   next()
+}
+
+/** A hum, as long as it takes to say the text. */
+function speak(run: Run): void {
+  const { exchange, leg } = run
+  const text = run.arg.split('|').slice(2).join('|')
+  leg.phone.media()
+  play(leg, tone(HUM_HZ))
+  const end = (): void => {
+    cancel()
+    play(leg, undefined)
+    run.done()
+  }
+  const cancel = exchange.timeline.after(text.length * LETTER_MS, end)
+  run.onStop = end
+  run.onDigit = digit => {
+    setVariable(leg, 'playback_terminator_used', digit)
+    end()
+  }
 }
 
 function bridge(run: Run): void {

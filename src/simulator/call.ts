@@ -100,6 +100,7 @@ export function createLeg(exchange: Exchange, spec: LegSpec): Leg {
     },
     says: SILENCE,
     playing: undefined,
+    volume: 1,
     recordings: [],
     displaced: [],
     message: undefined,
@@ -202,7 +203,7 @@ function startMedia(leg: Leg): void {
 /** Plays to a leg; undefined gives its partner back. */
 export function play(leg: Leg, source: Source | undefined): void {
   settle(leg)
-  leg.playing = source
+  leg.playing = source === undefined || leg.volume === 1 ? source : { ...source, gain: leg.volume }
 }
 
 /** From now on they hear each other. */

@@ -83,6 +83,8 @@ export interface Leg {
   /** What the far side says (FreeSWITCH's read), and what an application plays to it (write) instead of the partner. */
   says: Source
   playing: Source | undefined
+  /** How loud it hears what is played to it (set_audio_level write); 1 = as it is. */
+  volume: number
   readonly recordings: Recording[]
   /** Sounds over what it is sent (uuid_displace). */
   displaced: readonly Displaced[]

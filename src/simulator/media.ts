@@ -1,8 +1,10 @@
 // Audio without a ticking clock: what somebody says is a tone or a file that began at some call time, and PCM is computed
 // from the time that passed. Tones come out of tables one second long, so a second of a recording costs one copy.
 
-/** Tones in Hz that sound together (none = silence), or samples that began at call time `since`. */
-export type Source = { readonly hz: readonly number[] } | { readonly pcm: Int16Array; readonly rate: number; readonly since: number }
+/** Tones in Hz that sound together (none = silence), or samples that began at call time `since`; `gain` times as loud. */
+export type Source = ({ readonly hz: readonly number[] } | { readonly pcm: Int16Array; readonly rate: number; readonly since: number }) & {
+  readonly gain?: number
+}
 
 export const SILENCE: Source = { hz: [] }
 export const tone = (...hz: number[]): Source => ({ hz })
@@ -33,7 +35,7 @@ export function render(left: Source, right: Source, layout: Layout, rate: number
 }
 
 function tableOf(left: Source & { hz: readonly number[] }, right: Source & { hz: readonly number[] }, layout: Layout, rate: number): Buffer {
-  const key = `${left.hz.join('+')}|${right.hz.join('+')}|${layout}|${rate}`
+  const key = `${left.hz.join('+')}*${left.gain ?? 1}|${right.hz.join('+')}*${right.gain ?? 1}|${layout}|${rate}`
   const known = tables.get(key)
   if (known) return known
   if (tables.size >= TABLES) tables.clear()
@@ -56,16 +58,17 @@ function fill(left: Source, right: Source, layout: Layout, rate: number, start: 
 
 /** `i` counts samples at `rate` since call time 0. */
 function valueAt(source: Source, rate: number): (i: number) => number {
+  const { gain = 1 } = source
   if ('hz' in source) {
     const steps = source.hz.map(hz => (2 * Math.PI * hz) / rate)
     return i => {
       let sum = 0
       for (const step of steps) sum += PEAK * Math.sin(step * i)
-      return sum
+      return sum * gain
     }
   }
   const { pcm, since } = source
-  return i => pcm[Math.floor((i / rate - since / 1000) * source.rate + 1e-6)] ?? 0
+  return i => (pcm[Math.floor((i / rate - since / 1000) * source.rate + 1e-6)] ?? 0) * gain
 }
 
 /** Mean of the absolute samples over a second: what FreeSWITCH holds against a threshold of silence. */

@@ -1,12 +1,12 @@
 // The only place where ESL command text is built. Every builder refuses (`unsafe_argument`) what could
 // leave its place; a branded type keeps any other string from reaching the socket.
 
-import { application, bridgeArgument, digitsArgument, endpoint, recordArgument, settings, speechArgument } from './dial.ts'
+import { application, bridgeArgument, digitsArgument, endpoint, recordArgument, settings, speechArgument, VOICES } from './dial.ts'
 import { variable } from './variables.ts'
 import { cause, displayable, line, marker, module, path, printable, refuse, simple, text, uuid, whole, word } from './words.ts'
 import type { Originate, Phone, RecordOptions, Tap } from './switch.ts'
 
-export { bridgeArgument, digitsArgument, displayable, recordArgument, speechArgument, text }
+export { bridgeArgument, digitsArgument, displayable, recordArgument, speechArgument, text, VOICES }
 export type { Target } from './dial.ts'
 
 declare const built: unique symbol

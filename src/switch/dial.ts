@@ -89,9 +89,13 @@ export function recordArgument(file: string, { limit, silence }: { limit: number
 
 const SPEECH = /^[A-Za-z0-9 .,!?:;-]{1,1500}$/
 
-/** The argument of `speak`: mod_flite reads the text in an American woman's voice. */
-export const speechArgument = (text: string): string =>
-  SPEECH.test(text) ? `flite|slt|${text}` : refuse('text', 'only letters, digits, spaces and . , ! ? : ; - are spoken')
+/** Those of mod_flite: an American woman, two American men, a Scotsman. */
+export const VOICES = ['slt', 'kal', 'rms', 'awb'] as const
+const SPEAK = /^flite\|(?:slt|kal|rms|awb)\|/
+
+/** The argument of `speak`. */
+export const speechArgument = (text: string, voice: (typeof VOICES)[number] = VOICES[0]): string =>
+  SPEECH.test(text) ? `flite|${voice}|${text}` : refuse('text', 'only letters, digits, spaces and . , ! ? : ; - are spoken')
 
 const nothing = (text: string): boolean => text === ''
 
@@ -111,7 +115,9 @@ const APPLICATIONS: Readonly<Record<string, (argument: string) => boolean>> = {
   respond: argument => /^\d{3}( [A-Za-z ]+)?$/.test(argument),
   ring_ready: nothing,
   sleep: argument => /^\d{1,9}$/.test(argument),
-  speak: argument => argument.startsWith('flite|slt|') && SPEECH.test(argument.slice('flite|slt|'.length)),
+  // What the leg is sent: 0 as it is, else quieter or louder.
+  set_audio_level: argument => /^write (?:-?[1-4]|0)$/.test(argument),
+  speak: argument => SPEAK.test(argument) && SPEECH.test(argument.replace(SPEAK, '')),
   start_dtmf: nothing,
   stop_dtmf: nothing,
   // Never the inline dialplan: `transfer system:… inline` is an execute of its own.

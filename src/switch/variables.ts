@@ -21,6 +21,7 @@ const CHANNEL: Readonly<Record<string, RegExp>> = {
   instant_ringback: FLAG,
   park_after_bridge: FLAG,
   playback_terminators: /^([0-9*#]+|any|none)$/,
+  playback_terminator_used: /^[0-9*#]*$/,
   record_sample_rate: NUMBER,
   RECORD_MIN_SEC: NUMBER,
   RECORD_STEREO: FLAG,

@@ -65,8 +65,8 @@ export interface VoiceCall {
   signal: AbortSignal
   log: Log
   onAnswer: (then: () => void) => void
-  /** Unsets a variable of the leg. */
-  forget: (name: string) => Promise<void>
+  /** Variables of the leg; null unsets one. */
+  set: (variables: Readonly<Record<string, string | null>>) => Promise<void>
   /** Runs an application on the leg until it ends. */
   execute: (app: string, argument?: string) => Promise<string>
   startRecording: (settings: Effective, facts: VoiceFacts) => Promise<Started>

@@ -2,12 +2,12 @@
 // goes on with the next; the answer of an `input` or a `notify` takes the place of what is left.
 
 import { AppError, isCode, reasonOf } from '../errors.ts'
-import { digitsArgument, speechArgument } from '../switch/commands.ts'
+import { digitsArgument, speechArgument, VOICES } from '../switch/commands.ts'
 import { speakable } from '../switch/media.ts'
 import { type Address, ask, jsonIn } from './ask.ts'
 import { aborted, conversationOf, pause, type VoiceCall, type VoicePorts } from './call.ts'
 import type { Abilities, ConnectAction, InputAction, NccoAction, NotifyAction, StreamAction, TalkAction } from './ncco.ts'
-import { staysUp } from './ncco.ts'
+import { isPlayed, staysUp } from './ncco.ts'
 import type { Fields } from './options.ts'
 import type { About, Recordings } from './recording.ts'
 import type { Report } from './report.ts'
@@ -23,11 +23,15 @@ export interface Run {
   turn: AbortController
   /** What takes their place. */
   replacement?: readonly NccoAction[]
+  /** The key that broke a message off, for the `input` behind it. */
+  pressed?: string
 }
 
 /** An application that answers its own notify for ever ends here. */
 const MOST_PERFORMED = 10_000
 const SILENCE = 'silence_stream://1'
+/** FreeSWITCH knows so many steps up, and as many down. */
+const LEVELS = 4
 
 /** Resolves when there is nothing left to do; rejects when the caller is gone. */
 export async function interpret(ports: VoicePorts, recordings: Recordings, run: Run, actions: readonly NccoAction[]): Promise<void> {
@@ -44,6 +48,7 @@ export async function interpret(ports: VoicePorts, recordings: Recordings, run: 
     if (run.replacement !== undefined) {
       left = run.replacement
       delete run.replacement
+      delete run.pressed
       run.turn = new AbortController()
     }
   }
@@ -71,6 +76,8 @@ export async function interpret(ports: VoicePorts, recordings: Recordings, run: 
   }
 
   function act(action: Exclude<NccoAction, InputAction | NotifyAction>): Promise<void> {
+    // Who has pressed a key has heard enough.
+    if (isPlayed(action) && action.bargeIn && run.pressed !== undefined) return Promise.resolve()
     switch (action.action) {
       case 'record':
         return recordings.record(call, action, run.report, run.about, run.turn.signal)
@@ -85,20 +92,30 @@ export async function interpret(ports: VoicePorts, recordings: Recordings, run: 
     }
   }
 
-  /** `times` 0 is for ever. */
-  async function again(times: number, play: () => Promise<unknown>): Promise<void> {
-    for (let left = times === 0 ? Number.POSITIVE_INFINITY : times; left > 0 && !run.turn.signal.aborted; left -= 1) await play()
+  /** As often, as loud, and as patiently as the action wants it; `loop` 0 is for ever. */
+  async function heard({ level, loop, bargeIn }: TalkAction | StreamAction, play: () => Promise<unknown>): Promise<void> {
+    await call.set({ playback_terminators: bargeIn ? 'any' : 'none', playback_terminator_used: null })
+    const steps = Math.round(level * LEVELS)
+    if (steps !== 0) await call.execute('set_audio_level', `write ${steps}`)
+    for (let left = loop === 0 ? Number.POSITIVE_INFINITY : loop; left > 0 && !run.turn.signal.aborted; left -= 1) {
+      await play()
+      const key = bargeIn ? call.variable('playback_terminator_used') : undefined
+      if (key === undefined || key === '') continue
+      run.pressed = key
+      break
+    }
+    if (steps !== 0) await call.execute('set_audio_level', 'write 0')
   }
 
-  async function talk({ text, loop }: TalkAction): Promise<void> {
-    const words = speakable(text)
+  async function talk(action: TalkAction): Promise<void> {
+    const words = speakable(action.text)
     if (words === '') throw new AppError('unsafe_argument', 'its text has nothing that can be said')
-    await again(loop, () => call.execute('speak', speechArgument(words)))
+    await heard(action, () => call.execute('speak', speechArgument(words, VOICES[action.style])))
   }
 
-  function stream({ streamUrl, loop }: StreamAction): Promise<void> {
-    return withSound(ports, call.node.name, streamUrl, run.can.formats.includes('mp3'), path =>
-      again(loop, async () => {
+  function stream(action: StreamAction): Promise<void> {
+    return withSound(ports, call.node.name, action.streamUrl, run.can.formats.includes('mp3'), path =>
+      heard(action, async () => {
         const response = await call.execute('playback', path)
         if (/^(FILE NOT FOUND|PLAYBACK ERROR)/.test(response)) throw new AppError('switch_refused', `the switch cannot play it: ${response}`)
       }),
@@ -108,10 +125,17 @@ export async function interpret(ports: VoicePorts, recordings: Recordings, run: 
   async function input({ dtmf, eventUrl, eventMethod }: InputAction): Promise<readonly NccoAction[] | undefined> {
     const { timeOut, maxDigits, submitOnHash } = dtmf
     const ms = Math.max(1, timeOut * 1000)
-    await call.forget('callrec_digits')
-    await call.execute('play_and_get_digits', digitsArgument({ most: maxDigits, timeoutMs: ms, betweenMs: ms, sound: SILENCE, hashEnds: submitOnHash }))
-    const digits = call.variable('callrec_digits') ?? ''
-    const ended = digits.length >= maxDigits || (submitOnHash && call.variable('read_terminator_used') === '#')
+    const first = run.pressed ?? ''
+    delete run.pressed
+    let digits = submitOnHash && first === '#' ? '' : first
+    let ended = first !== digits || digits.length >= maxDigits
+    if (!ended) {
+      await call.set({ callrec_digits: null })
+      const most = maxDigits - digits.length
+      await call.execute('play_and_get_digits', digitsArgument({ most, timeoutMs: ms, betweenMs: ms, sound: SILENCE, hashEnds: submitOnHash }))
+      digits += call.variable('callrec_digits') ?? ''
+      ended = digits.length >= maxDigits || (submitOnHash && call.variable('read_terminator_used') === '#')
+    }
     return answered({ dtmf: { digits, timed_out: !ended } }, eventUrl === undefined ? run.about.eventUrl : address(eventUrl, eventMethod))
   }
 

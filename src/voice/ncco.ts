@@ -22,19 +22,26 @@ export interface RecordAction {
   eventMethod: Method
 }
 
-export interface TalkAction {
-  action: 'talk'
-  text: string
-  language: string
+/** How something is played. */
+interface Played {
+  /** -1 to 1; 0: as loud as it is. */
+  level: number
   /** 0: again and again. */
   loop: number
+  /** A key ends it, and is the first of the `input` that follows. */
+  bargeIn: boolean
 }
 
-export interface StreamAction {
+export interface TalkAction extends Played {
+  action: 'talk'
+  text: string
+  /** Which of the voices. */
+  style: number
+}
+
+export interface StreamAction extends Played {
   action: 'stream'
   streamUrl: string
-  /** 0: again and again. */
-  loop: number
 }
 
 export interface InputAction {
@@ -87,6 +94,8 @@ export const MOST_ACTIONS = 1000
 /** Any of the three makes it blocking: the next action waits until the first of them is met. */
 export const isBlocking = ({ endOnSilence, endOnKey, timeOut }: RecordAction): boolean =>
   endOnSilence !== undefined || endOnKey !== undefined || timeOut !== undefined
+
+export const isPlayed = (action: NccoAction): action is TalkAction | StreamAction => action.action === 'talk' || action.action === 'stream'
 
 /** A recording that nothing ends keeps the call up when nothing comes after it. */
 export const staysUp = (actions: readonly NccoAction[]): boolean => {

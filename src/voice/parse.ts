@@ -2,7 +2,20 @@
 // ranges and defaults are those of Vonage's NCCO reference, some words those of its Node SDK, and an option that would
 // do nothing is a fault, not a silence.
 
-import { type Abilities, type Endpoint, FORMATS, type InputAction, MOST_ACTIONS, type NccoAction, type NotifyAction, type RecordAction } from './ncco.ts'
+import { VOICES } from '../switch/commands.ts'
+import {
+  type Abilities,
+  type Endpoint,
+  FORMATS,
+  type InputAction,
+  isPlayed,
+  MOST_ACTIONS,
+  type NccoAction,
+  type NotifyAction,
+  type RecordAction,
+  type StreamAction,
+  type TalkAction,
+} from './ncco.ts'
 import {
   absent,
   clamped,
@@ -25,14 +38,27 @@ import {
 
 type Method = 'GET' | 'POST'
 
-/** With no `can`: what any switch could do. */
+/** No actions where there is any fault. With no `can`: what any switch could do. */
 export function parseNcco(value: unknown, can?: Abilities): { actions: NccoAction[]; faults: Fault[] } {
   const whole = (message: string) => ({ actions: [], faults: [{ path: 'ncco', message }] })
   if (!Array.isArray(value)) return whole('must be an array of actions')
   if (value.length === 0) return whole('must have at least one action')
   if (value.length > MOST_ACTIONS) return whole(`must have at most ${MOST_ACTIONS} actions`)
   const parsed = (value as unknown[]).map((one, at) => action(one, `[${at}]`, can))
-  return { actions: parsed.flatMap(({ made }) => (made === undefined ? [] : [made])), faults: parsed.flatMap(({ faults }) => faults) }
+  const faults = [...parsed.flatMap(({ faults }) => faults), ...bargeInFaults(parsed.map(({ made }) => made))]
+  return { actions: faults.length > 0 ? [] : parsed.flatMap(({ made }) => (made === undefined ? [] : [made])), faults }
+}
+
+/** The key that ends a message is the answer to a question. */
+function bargeInFaults(actions: readonly (NccoAction | undefined)[]): Fault[] {
+  return actions.flatMap((one, at) => {
+    if (one === undefined || !isPlayed(one) || !one.bargeIn) return []
+    const next = actions.slice(at + 1).findIndex(other => other === undefined || !isPlayed(other))
+    const after = next < 0 ? undefined : actions[at + 1 + next]
+    // What could not be read has its own fault.
+    if (after?.action === 'input' || (next >= 0 && after === undefined)) return []
+    return [{ path: `[${at}].bargeIn`, message: 'needs an input action after it, with nothing but talk and stream between them' }]
+  })
 }
 
 type Parsed = { made?: NccoAction; faults: Fault[] }
@@ -79,17 +105,18 @@ function record(fields: Fields, at: string, can?: Abilities): Parsed {
   return made({ action: 'record', beepStart: false, eventMethod: 'POST', ...said, channels }, faults)
 }
 
-const LOOP = whole(0, 1000, 'must be a whole number from 0 (again and again) to 1000')
-const LEVEL = only(number(-1, 1, 'must be between -1 and 1'), 0, 'is not available: only 0, as loud as it is')
-const BARGE_IN = only(flag, false, 'is not available: only false, what plays is heard to its end')
+const PLAYED = {
+  level: number(-1, 1, 'must be between -1 and 1'),
+  loop: whole(0, 1000, 'must be a whole number from 0 (again and again) to 1000'),
+  bargeIn: flag,
+}
+const AS_IT_IS = { level: 0, loop: 1, bargeIn: false }
 
-const TALK: Readers<{ text: string; language: string; style: number; level: number; loop: number; bargeIn: boolean; premium: boolean }> = {
+const TALK: Readers<Omit<TalkAction, 'action'> & { language: string; premium: boolean }> = {
+  ...PLAYED,
   text: text(1500),
   language: value => (typeof value === 'string' && /^en(-[A-Za-z]{2})?$/.test(value) ? value : new Wrong('only English is spoken here: en-US')),
-  style: only(whole(0, 100, 'must be a whole number'), 0, 'is not available: only 0'),
-  level: LEVEL,
-  loop: LOOP,
-  bargeIn: BARGE_IN,
+  style: whole(0, VOICES.length - 1, `must be a whole number from 0 to ${VOICES.length - 1}: which of the voices`),
   premium: only(flag, false, 'is not available'),
 }
 
@@ -97,15 +124,16 @@ function talk(fields: Fields, at: string, can?: Abilities): Parsed {
   const { said, faults } = read(fields, TALK, at)
   if (!('text' in fields)) faults.push(required(at, 'text'))
   if (can?.speech === false) faults.push({ path: `${at}.action`, message: 'talk is not available: the switch of this call has no speech (mod_flite)' })
-  return made({ action: 'talk', text: said.text ?? '', language: said.language ?? 'en-US', loop: said.loop ?? 1 }, faults)
+  const { language: _, premium: __, ...how } = said
+  return made({ action: 'talk', text: '', style: 0, ...AS_IT_IS, ...how }, faults)
 }
 
-const STREAM: Readers<{ streamUrl: string; level: number; loop: number; bargeIn: boolean }> = { streamUrl: oneUrl, level: LEVEL, loop: LOOP, bargeIn: BARGE_IN }
+const STREAM: Readers<Omit<StreamAction, 'action'>> = { ...PLAYED, streamUrl: oneUrl }
 
 function stream(fields: Fields, at: string): Parsed {
   const { said, faults } = read(fields, STREAM, at)
   if (!('streamUrl' in fields)) faults.push(required(at, 'streamUrl'))
-  return made({ action: 'stream', streamUrl: said.streamUrl ?? '', loop: said.loop ?? 1 }, faults)
+  return made({ action: 'stream', streamUrl: '', ...AS_IT_IS, ...said }, faults)
 }
 
 const DTMF: Readers<InputAction['dtmf']> = {

@@ -9,6 +9,7 @@ import { readConfig } from '../../src/config.ts'
 import { type Log, silent } from '../../src/log.ts'
 import { start } from '../../src/main.ts'
 import { type RunningSimulator, stateFile } from '../../src/simulator/launch.ts'
+import { type Wav, wavFrom } from './audio.ts'
 import type { Teardown } from './http-sink.ts'
 
 export interface Engine {
@@ -45,4 +46,11 @@ export async function startEngine(t: Teardown, settings: Readonly<Record<string,
     },
   }
   return engine
+}
+
+/** The file of a recording; `path` as of its document. */
+export async function audioOf({ url, client }: Pick<Engine, 'url' | 'client'>, path: string): Promise<Wav> {
+  const response = await fetch(`${url}/v2/${path}`, { headers: { 'x-auth-token': client.token, accept: 'audio/*' }, signal: AbortSignal.timeout(15_000) })
+  if (response.status !== 200) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+  return wavFrom(Buffer.from(await response.arrayBuffer()), path)
 }

@@ -4,7 +4,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto'
 import test from 'ava'
 import { jwtVerify } from 'jose'
 import { loudness, tone, tones, wavFrom } from '../helpers/audio.ts'
-import { startEngine } from '../helpers/engine.ts'
+import { audioOf, startEngine } from '../helpers/engine.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { notedLog } from '../helpers/log.ts'
 import { until } from '../helpers/wait.ts'
@@ -168,4 +168,35 @@ test('an application makes a call, is told of its life, and reads how it ended',
   })
   t.like(over, { direction: 'outbound', to: 'alice' })
   t.is((await calls('GET', '/nobody'))['error'], '404')
+})
+
+test('a key breaks a long message off and answers the question behind it; what is quieter is quieter for the caller alone', async t => {
+  const engine = await startEngine(t)
+  const { client } = engine
+  const at = `accounts/${client.accountId}`
+  const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice-phone', sip: { username: 'alice', password: 'alice-secret' } })
+  const app = await httpSink(t, [204])
+  const text = 'a sentence of forty letters and no more. '.repeat(20)
+  const ncco = [
+    { action: 'record', split: 'conversation', format: 'wav' },
+    { action: 'talk', text: 'hello there', level: -1 },
+    { action: 'talk', text, bargeIn: true },
+    { action: 'input', type: ['dtmf'], dtmf: { maxDigits: 1 }, eventUrl: [`${app.url}/input`] },
+    { action: 'wait', timeout: 1 },
+  ]
+  await client.put(`${at}/callflows`, { numbers: ['3100'], flow: { module: 'ncco', data: { ncco, event_url: app.url } } })
+  await client.put(`${at}/devices/${phone}/quickcall/3100`, { seconds: 600, dtmf: '15:4' })
+  const told = (): Record<string, unknown>[] => app.received.filter(one => one.whole).map(one => JSON.parse(one.body.toString()) as Record<string, unknown>)
+  await until('the file', () => told().some(one => 'recording_uuid' in one))
+  t.like(
+    told().find(one => 'dtmf' in one),
+    { dtmf: { digits: '4', timed_out: false } },
+  )
+  const [recording] = await client.get<Listed[]>(`${at}/recordings`)
+  const { samples, sampleRate, seconds } = await audioOf(engine, `${at}/recordings/${recording?.id}`)
+  const [, heard = new Int16Array()] = samples
+  t.true(seconds < 30, `${seconds} s with a message that takes fifty`)
+  const levels = Array.from({ length: Math.floor(seconds * 10) }, (_, at) => loudness(heard, sampleRate, at / 10, (at + 1) / 10))
+  const usual = Math.max(...levels)
+  t.true(levels.filter(level => Math.abs(level / usual - 0.2) < 0.01).length > 3, 'as quiet as it can be')
 })

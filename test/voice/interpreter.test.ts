@@ -319,6 +319,8 @@ test('an application that answers its notify with another one for ever is stoppe
   t.true(lines.some(({ event: name }) => name === 'ncco_loops'))
 })
 
+const SOUND = 'https://media.example.com/hello.wav'
+const wav = Buffer.concat([Buffer.from('RIFF\0\0\0\0WAVEfmt '), Buffer.alloc(40)])
 const INPUT = 'https://app.example.com/input'
 const input = { action: 'input', type: ['dtmf'], dtmf: { maxDigits: 2, timeOut: 5, submitOnHash: true }, eventUrl: [INPUT] }
 
@@ -353,7 +355,58 @@ test('an input that is ended by # has not timed out; without submitOnHash # is a
   t.true(did.some(one => one.includes(' none ') && one.includes('[0-9*#]')))
 })
 
+test('a key breaks a message off that allows it, and is the first one of the input behind it', async t => {
+  const { call, did, told, variables, play } = voiceWorld(t, { modules: { mod_flite: true }, replies: { [SOUND]: [wav] } })
+  const { execute } = call
+  call.execute = async (app, argument = '') => {
+    const response = await execute(app, argument)
+    if (argument.endsWith('Press')) variables['playback_terminator_used'] = '4'
+    if (app === 'play_and_get_digits') variables['callrec_digits'] = '2'
+    return response
+  }
+  const talk = (text: string, more: object = {}) => ({ action: 'talk', text, bargeIn: true, ...more })
+  await play([talk('Hello'), talk('Press', { loop: 3 }), talk('Again'), { action: 'stream', streamUrl: SOUND, bargeIn: true }, input])
+  t.deepEqual(
+    did.filter(one => /^(speak|playback|play_and)/.test(one)).map(one => one.split(' ').slice(0, 3).join(' ')),
+    ['speak flite|slt|Hello', 'speak flite|slt|Press', 'play_and_get_digits 1 1'],
+  )
+  t.like(told(INPUT)[0], { dtmf: { digits: '42', timed_out: false } })
+  t.is(variables['playback_terminators'], 'any')
+})
+
+for (const [key, dtmf, digits] of [
+  ['#', { submitOnHash: true }, ''],
+  ['7', { maxDigits: 1 }, '7'],
+] as const) {
+  test(`where ${key} is all that was to be pressed, nothing more is waited for`, async t => {
+    const { call, did, told, variables, play } = voiceWorld(t, { modules: { mod_flite: true } })
+    const { execute } = call
+    call.execute = async (app, argument) => {
+      if (app === 'speak') variables['playback_terminator_used'] = key
+      return execute(app, argument)
+    }
+    await play([
+      { action: 'talk', text: 'Press', bargeIn: true },
+      { ...input, dtmf },
+    ])
+    t.false(did.some(one => one.startsWith('play_and')))
+    t.like(told(INPUT)[0], { dtmf: { digits, timed_out: false } })
+  })
+}
+
+test('nothing breaks a message off that does not allow it', async t => {
+  const { variables, play } = voiceWorld(t, { modules: { mod_flite: true } })
+  await play([{ action: 'talk', text: 'Hello' }])
+  t.is(variables['playback_terminators'], 'none')
+})
+
 // talk, stream, wait, connect
+
+test('a talk has its voice and its loudness, and what comes after it is as loud as ever', async t => {
+  const { did, play } = voiceWorld(t, { modules: { mod_flite: true } })
+  await play([{ action: 'talk', text: 'Hello', style: 3, level: -0.5 }])
+  t.deepEqual(did, ['answer', 'set_audio_level write -2', 'speak flite|awb|Hello', 'set_audio_level write 0'])
+})
 
 test('speech is made of letters and digits: nothing that could mean something to the switch gets there', async t => {
   const { did, play } = voiceWorld(t, { modules: { mod_flite: true } })
@@ -367,9 +420,6 @@ test('a text with nothing to say is told as that', async t => {
   await play([{ action: 'talk', text: '日本' }], event)
   t.true(told(EVENTS).some(({ reason, action }) => action === 'talk' && reason === 'its text has nothing that can be said'))
 })
-
-const SOUND = 'https://media.example.com/hello.wav'
-const wav = Buffer.concat([Buffer.from('RIFF\0\0\0\0WAVEfmt '), Buffer.alloc(40)])
 
 test('a stream is fetched, played from the spool, and gone afterwards', async t => {
   const { did, dir, play } = voiceWorld(t, { replies: { [SOUND]: [wav] } })

@@ -82,18 +82,19 @@ const TABLE: Readonly<Record<string, { with: object; rows: readonly Row[] }>> = 
       ['text', 'Hello', 'Hello'],
       ['text', '', error('must be a text of 1 to 1500 characters')],
       ['text', words, error('must be a text of 1 to 1500 characters')],
-      ['language', 'en-GB', 'en-GB'],
+      ['language', 'en-GB', undefined],
       ['language', 'de-DE', error('only English is spoken here')],
       ['loop', '0', 0],
       ['loop', 2, 2],
       ['loop', -1, error('must be a whole number from 0')],
-      ['style', 0, undefined],
-      ['style', 2, error('is not available')],
-      ['level', '0', undefined],
-      ['level', 0.5, error('is not available')],
+      ['style', 0, 0],
+      ['style', '3', 3],
+      ['style', 4, error('must be a whole number from 0 to 3')],
+      ['level', '0', 0],
+      ['level', -0.5, -0.5],
       ['level', 2, error('must be between -1 and 1')],
-      ['bargeIn', 'false', undefined],
-      ['bargeIn', true, error('is not available')],
+      ['bargeIn', 'false', false],
+      ['bargeIn', true, error('needs an input action after it')],
       ['premium', true, error('is not available')],
       ['voiceName', 'Joey', error('is no option of this action')],
     ],
@@ -104,8 +105,10 @@ const TABLE: Readonly<Record<string, { with: object; rows: readonly Row[] }>> = 
       ['streamUrl', hook, hook[0]],
       ['streamUrl', 'file:///etc/passwd', error(URL_ARRAY)],
       ['loop', 'x', error('must be a whole number')],
-      ['level', -1, error('is not available')],
-      ['bargeIn', true, error('is not available')],
+      ['level', -1, -1],
+      ['level', 'loud', error('must be between -1 and 1')],
+      ['bargeIn', 'yes', error('must be true or false')],
+      ['bargeIn', 'true', error('needs an input action after it')],
     ],
   },
   input: {
@@ -245,6 +248,19 @@ for (const [what, ncco, path, message] of [
     t.true(faults[0]?.message.startsWith(message), faults[0]?.message)
   })
 }
+
+test('a key may end messages until the input that asks for it, and no further', t => {
+  const of = (...actions: object[]) => parseNcco(actions).faults.map(({ path, message }) => `${path} ${message}`)
+  const [talk, stream, input] = [
+    { action: 'talk', text: 'Hello', bargeIn: true },
+    { action: 'stream', streamUrl: hook, bargeIn: true },
+    { action: 'input', type: ['dtmf'] },
+  ]
+  t.deepEqual(of(talk, { ...talk, bargeIn: false }, stream, input), [])
+  t.deepEqual(of(input, talk, { action: 'wait' }, input), ['[1].bargeIn needs an input action after it, with nothing but talk and stream between them'])
+  t.is(of(talk, stream).length, 2)
+  t.deepEqual(of(talk, { ...input, type: ['fax'] }), ['[1].type must be ["dtmf"]: speech is not available'])
+})
 
 test('every fault is told at once, each with its place', t => {
   const { faults } = parseNcco([{ action: 'record', timeOut: 1, endOnKey: '##' }, { action: 'wait' }, { action: 'talk', text: '' }])

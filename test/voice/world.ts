@@ -141,7 +141,12 @@ export function voiceWorld(t: ExecutionContext, { replies = {}, modules = {}, re
     signal: gone.signal,
     log,
     onAnswer: then => void onAnswer.push(then),
-    forget: async name => void delete variables[name],
+    async set(changes) {
+      for (const [name, value] of Object.entries(changes)) {
+        if (value === null) delete variables[name]
+        else variables[name] = value
+      }
+    },
     async execute(app, argument = '') {
       gone.signal.throwIfAborted()
       did.push(`${app} ${argument}`.trim())
