@@ -60,6 +60,10 @@ function answer(ctx: Context, given: Answer, frame: Frame): void {
     ctx.body = given.file.body
     ctx.type = given.file.type
     ctx.length = given.file.length
+  } else if (given.bare === null) {
+    ctx.body = null
+  } else if (given.bare !== undefined) {
+    writeJson(ctx, given.bare)
   } else {
     const token = given.token === null ? undefined : (given.token ?? frame.token)
     write(ctx, success({ ...frame, token }, given.data, given.revision, given.beside))
@@ -72,10 +76,10 @@ function answer(ctx: Context, given: Answer, frame: Frame): void {
 const FUNCTION = /^[A-Za-z_$][\w$]{0,127}$/
 
 /** Readable where that is asked for. */
-function writeJson(ctx: Context, envelope: Fields): void {
+function writeJson(ctx: Context, fields: Fields): void {
   const { pretty_print: pretty = ctx.get('x-pretty-print') } = ctx.query
   ctx.type = 'application/json'
-  ctx.body = JSON.stringify(envelope, null, pretty === 'true' ? 2 : 0)
+  ctx.body = JSON.stringify(fields, null, pretty === 'true' ? 2 : 0)
 }
 
 /** As JSON, or as the script that a page of another origin loads (api_util.erl create_resp_content/2). */

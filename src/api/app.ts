@@ -1,5 +1,5 @@
 // The REST API's table of contents, and the order in which Koa goes through it: answers.ts around
-// everything, and serve.ts where a path has routes.
+// everything, and serve.ts where a path has routes, or voice-api.ts where they are for applications.
 
 import { METHODS } from 'node:http'
 import { Router } from '@koa/router'
@@ -39,7 +39,7 @@ import { recordingPolicyRoutes } from './recording-policy.ts'
 import { recordingDeliveryRoutes } from './recording-delivery.ts'
 import { recordingChangeRoutes } from './recording-changes.ts'
 import { recordingRoutes } from './recordings.ts'
-import type { Route } from './route.ts'
+import { isEnveloped, isForApplications, type Route } from './route.ts'
 import { loadSchemas } from './schemas.ts'
 import { serve } from './serve.ts'
 import { storageRoutes } from './storage.ts'
@@ -48,7 +48,7 @@ import { createTurns } from '../in-turn.ts'
 import { userRoutes } from './users.ts'
 import { createValidator } from './validate.ts'
 import { byPath } from './verb.ts'
-import { voiceApi } from './voice-api.ts'
+import { serveApplication, voiceRoutes } from './voice-api.ts'
 import { webhookRoutes } from './webhooks.ts'
 import type { ApiPorts } from './ports.ts'
 import type { Room } from './room.ts'
@@ -86,6 +86,7 @@ export function routesOf(room: Room): Route[] {
     ...channelRoutes(room),
     ...webhookRoutes(room),
     ...applicationRoutes(room),
+    ...voiceRoutes(room),
     ...eventRoutes(room),
     ...schemaRoutes(room, { callflows: fields => checkCallflow(room, fields), metaflows: fields => checkMetaflows(room.validator, fields, []) }),
     ...aboutRoutes(room),
@@ -114,15 +115,20 @@ export function createApi(ports: ApiPorts): Api {
   app.use(crossOrigin())
   app.use(watched(ports))
   app.use(directory(ports))
-  app.use(voiceApi(room))
   const router = new Router<State>({ sensitive: true })
-  for (const [path, methods] of byPath(routes)) {
+  for (const [path, methods] of byPath(routes.filter(isEnveloped))) {
     for (const name of [path, path.replace(ACCOUNT, OWN_ACCOUNT)]) {
       router.register(name, METHODS, ctx => {
         ctx.state.route = path
         return serve(room, methods, ctx)
       })
     }
+  }
+  for (const [path, methods] of byPath(routes.filter(isForApplications))) {
+    router.register(path, METHODS, ctx => {
+      ctx.state.route = path
+      return serveApplication(room, methods, ctx)
+    })
   }
   app.use(router.routes())
   app.use(unrouted)

@@ -6,16 +6,18 @@ import type { Route } from './route.ts'
 
 export interface Described {
   summary: string
-  /** Schema of `data` in the request; any object where there is none. */
+  /** Schema of `data` in the request, or of all of it where the route is for applications; any object where there is none. */
   takes?: string
-  /** Schema of `data` in the answer, or of each of its rows where the route lists; `plain` is no envelope. */
+  /** Schema of `data` in the answer (of an application's, of all of it), or of each row where the route lists; `plain` is no envelope and no schema. */
   gives?: string
   /** Rows: by a view, by time over the month databases, or all there are. */
   lists?: 'view' | 'months' | 'all'
   /** Where it is not 200. */
-  status?: 201 | 202
+  status?: 201 | 202 | 204
   /** The document has a revision, so If-Match and If-None-Match count. */
   revision?: true
+  /** Every status of a refusal that the route has a meaning of its own for. */
+  refusals?: Readonly<Record<number, string>>
 }
 
 type Table = Readonly<Record<string, Described>>
@@ -60,6 +62,21 @@ const channel = (path: string): Table => ({
 
 const quickcall: Described = { summary: 'Rings a device and, when it answers, calls a number', takes: 'quickcall', status: 202 }
 
+const STRANGER = 'The token is none, or one whose application callrec does not know'
+const NO_CALL = 'No such call, or another application’s'
+const AWAY = 'The call is, or may be, on a switch that is not connected here'
+const NO_BODY = { 400: 'What is wrong with the body: each path and its problems', 413: 'The body is too large' }
+
+const file: Described = {
+  summary: 'Fetches the file of a recording that a voice application made, under the URL it was told',
+  refusals: {
+    401: STRANGER,
+    404: 'No such file, or another application’s',
+    410: 'The time of the file is over; `data` is what is left of its recording',
+    416: 'The Range is beyond the end of the file',
+  },
+}
+
 export const DESCRIBED: Table = {
   'PUT /v2/api_auth': { summary: 'Logs in with the API key of an account', takes: 'api_auth', status: 201 },
   'PUT /v2/user_auth': { summary: 'Logs in as a user', takes: 'user_auth', status: 201 },
@@ -97,6 +114,31 @@ export const DESCRIBED: Table = {
   [`GET ${ACCOUNT}/webhooks/{webhook}/attempts`]: { summary: 'Lists the attempts to tell a webhook, newest first', lists: 'months' },
 
   ...resource('applications', 'application', 'a voice application'),
+
+  'GET /v1/files/{file}': file,
+  'GET /v3/files/{file}': file,
+  'POST /v1/calls': {
+    summary: 'Makes a call and gives it actions once it is answered',
+    takes: 'calls',
+    gives: 'calls.state',
+    status: 201,
+    refusals: { 401: STRANGER, ...NO_BODY, 503: 'No switch is connected' },
+  },
+  'GET /v1/calls/{call}': { summary: 'Tells how a call of the application stands', gives: 'calls.state', refusals: { 401: STRANGER, 404: NO_CALL, 503: AWAY } },
+  'PUT /v1/calls/{call}': {
+    summary: 'Ends a call, or gives it other actions',
+    takes: 'calls.change',
+    status: 204,
+    refusals: {
+      401: STRANGER,
+      404: NO_CALL,
+      409: 'The call is not answered yet, is over, or has left its actions; `data.state` tells which',
+      ...NO_BODY,
+      502: 'The URL of the actions answered with none',
+      503: AWAY,
+      504: 'The URL of the actions did not answer',
+    },
+  },
 
   [`GET ${ACCOUNT}/phone_numbers`]: { summary: 'Lists the telephone numbers of the account, as an object by number', lists: 'view', gives: 'phone_numbers' },
   [`PUT ${ACCOUNT}/phone_numbers/{number}`]: {

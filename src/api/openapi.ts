@@ -9,7 +9,7 @@ import { type Fields, isObject } from './fields.ts'
 import { CREATED, FILTERS } from './filter.ts'
 import { LARGEST_PAGE, MOST_ROWS } from './page.ts'
 import { isParam, type Param } from './params.ts'
-import type { Route } from './route.ts'
+import { isForApplications, type Route } from './route.ts'
 import type { Schemas } from './schemas.ts'
 import type { Room } from './room.ts'
 
@@ -45,6 +45,7 @@ export function openApi(routes: readonly Route[], schemas: Schemas, { version, p
       description: [
         'Crossbar-style API. Every path below `/v2/accounts/{account}` is there below `/v2/account` too, for the account of the token.',
         'A client that cannot send every method names it as `verb` in the query or in the envelope of a POST, and a type as `accept`.',
+        'What does not begin with `/v2` is the Voice API’s, for applications: without envelopes, but for refusals.',
       ].join(' '),
     },
     servers: [{ url: publicUrl }],
@@ -57,6 +58,12 @@ export function openApi(routes: readonly Route[], schemas: Schemas, { version, p
         token: { type: 'apiKey', in: 'header', name: 'X-Auth-Token' },
         bearer: { type: 'http', scheme: 'bearer' },
         query: { type: 'apiKey', in: 'query', name: 'auth_token' },
+        application: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'RS256, signed with the private key of a voice application; claims `application_id`, `iat`, `jti`, and no `acl`',
+        },
       },
     },
   }
@@ -69,27 +76,31 @@ const parameter = (name: string): Fields => ({ $ref: `#/components/parameters/${
 function operation(route: Route): Fields {
   const about = describedAs(route)
   const { method, path, access, body, produces = [] } = route
+  const enveloped = !isForApplications(route)
   const params = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
   const changes = method !== 'GET' && about.status !== 201 && about.revision === true
   return {
     summary: about.summary,
-    operationId: `${method.toLowerCase()}_${path.replace('/v2/', '').replaceAll(/[^A-Za-z]+/g, '_')}`,
-    tags: [/^\/v2\/(?:accounts\/:\w+\/)?(\w+)/.exec(path)?.[1] ?? ''],
-    security: access === 'anyone' ? [] : [{ token: [] }, { bearer: [] }, { query: [] }],
+    operationId: `${method.toLowerCase()}_${path.replace(/^\/(v2\/)?/, '').replaceAll(/[^A-Za-z0-9]+/g, '_')}`,
+    tags: [/^\/v\d\/(?:accounts\/:\w+\/)?(\w+)/.exec(path)?.[1] ?? ''],
+    security: enveloped ? (access === 'anyone' ? [] : [{ token: [] }, { bearer: [] }, { query: [] }]) : [{ application: [] }],
     parameters: [
       ...params.map(name => ({ name, in: 'path', required: true, schema: { type: 'string' }, description: isParam(name) ? PATH_PARAMS[name] : name })),
       ...(about.lists === undefined || about.gives === 'plain' ? [] : LISTS[about.lists].map(parameter)),
       ...(method === 'GET' && about.revision === true ? [parameter('if-none-match')] : []),
       ...(changes ? [parameter('if-match')] : []),
       ...(produces.length === 0 ? [] : ['inline', 'range'].map(parameter)),
-      ...(produces.length === 0 && !isList(route) ? [] : [parameter('accept')]),
-      ...(method === 'GET' && about.gives !== 'plain' ? [parameter('jsonp')] : []),
+      ...(enveloped && (produces.length > 0 || isList(route)) ? [parameter('accept')] : []),
+      ...(enveloped && method === 'GET' && about.gives !== 'plain' ? [parameter('jsonp')] : []),
     ],
-    ...(method === 'GET' || method === 'DELETE' ? {} : { requestBody: requestBody(about, body === 'optional') }),
+    ...(method === 'GET' || method === 'DELETE' ? {} : { requestBody: requestBody(about, enveloped, body === 'optional') }),
     responses: {
-      [about.status ?? 200]: answer(about, [...produces, ...(isList(route) ? [CSV] : []), ...(route.streams === undefined ? [] : [route.streams])]),
+      [about.status ?? 200]: enveloped
+        ? answer(about, [...produces, ...(isList(route) ? [CSV] : []), ...(route.streams === undefined ? [] : [route.streams])])
+        : bareAnswer(about, produces),
       ...(produces.length === 0 ? {} : { 206: { description: 'The part a Range asks for', content: bytes(produces) } }),
       ...(method === 'GET' && about.revision === true ? { 304: { description: 'The client has it already' } } : {}),
+      ...Object.fromEntries(Object.entries(about.refusals ?? {}).map(([status, description]) => [status, { description, content: json(schemaOf('refusal')) }])),
       default: { $ref: '#/components/responses/refusal' },
     },
   }
@@ -97,9 +108,14 @@ function operation(route: Route): Fields {
 
 const bytes = (types: readonly string[]): Fields => Object.fromEntries(types.map(type => [type, {}]))
 
-const requestBody = ({ takes }: Described, optional: boolean): Fields => ({
-  required: !optional,
-  content: json({ type: 'object', required: ['data'], properties: { data: takes === undefined ? { type: 'object' } : schemaOf(takes) } }),
+function requestBody({ takes }: Described, enveloped: boolean, optional: boolean): Fields {
+  const data = takes === undefined ? { type: 'object' } : schemaOf(takes)
+  return { required: !optional, content: json(enveloped ? { type: 'object', required: ['data'], properties: { data } } : data) }
+}
+
+const bareAnswer = ({ summary, gives }: Described, produces: readonly string[]): Fields => ({
+  description: summary,
+  ...(gives === undefined && produces.length === 0 ? {} : { content: { ...(gives === undefined ? {} : json(schemaOf(gives))), ...bytes(produces) } }),
 })
 
 function answer({ summary, gives, lists, revision }: Described, produces: readonly string[]): Fields {
@@ -179,6 +195,8 @@ const PATH_PARAMS: Readonly<Record<Param, string>> = {
   cdr: 'Id of a detail record, YYYYMM- and the call',
   recording: 'Id of a recording, `YYYYMM-` and 32 hex digits',
   channel: 'Uuid of a leg',
+  call: 'Uuid of a call',
+  file: 'Uuid of a file, from the `recording_url` that its application was told',
   number: 'A telephone number',
   schema: 'Name of a schema, such as `callflows.record_call`',
 }

@@ -4,6 +4,8 @@
 import { AppError } from '../errors.ts'
 import { isId, isRecordingId } from '../store/modb.ts'
 
+const isLeg = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/.test(text)
+
 const PARAMS = {
   account: isId,
   user: isId,
@@ -19,7 +21,11 @@ const PARAMS = {
   /** The month, and the uuid of the call's first leg. */
   cdr: (text: string): boolean => /^[0-9]{4}(0[1-9]|1[0-2])-[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/.test(text),
   /** A leg's uuid; a switch may be told to take the Call-ID of SIP for it. */
-  channel: (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._@:-]{0,127}$/.test(text),
+  channel: isLeg,
+  /** That of its leg. */
+  call: isLeg,
+  /** The uuid under which a voice application was told of a file, with its time in it: years 1970 to 9999. */
+  file: (text: string): boolean => /^(?!e6[89a-f]|e[7-9a-f]|f)[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(text),
   /** What a phone may dial. */
   number: (text: string): boolean => /^[0-9*#+]{1,36}$/.test(text),
   schema: (text: string): boolean => /^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$/.test(text) && text.length <= 64,

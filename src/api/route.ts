@@ -1,5 +1,5 @@
 // What a resource is made of: routes, each a line of a table with who may take it. Resources know
-// nothing of Koa; serve.ts turns a request into what `run` takes, answers.ts its answer into a response.
+// nothing of Koa; serve.ts, and voice-api.ts for applications, turn a request into what `run` takes, answers.ts its answer into a response.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -7,6 +7,7 @@ import type { Stored } from '../store/store.ts'
 import type { Fields } from './fields.ts'
 import type { Param } from './params.ts'
 import type { Right } from './rights.ts'
+import type { Applicant } from './voice-auth.ts'
 import type { Account, Who } from './who.ts'
 
 export interface OpenRequest {
@@ -43,8 +44,16 @@ export interface Answer {
   token?: string | null
   /** Bytes in place of an envelope, for as long as they come. */
   stream?: { body: Readable; type: string }
+  /** The Voice API's: this in place of an envelope; null is nothing at all. */
+  bare?: Fields | null
   /** Bytes in place of an envelope. */
   file?: { body: Readable; length: number; type: string; name: string; inline: boolean }
+}
+
+/** Of an application: its bodies have no envelope either. */
+export interface ApplicationRequest extends Pick<OpenRequest, 'address' | 'headers' | 'query' | 'param'> {
+  who: Applicant
+  body: Fields
 }
 
 interface Common {
@@ -76,4 +85,17 @@ export interface Guarded extends Common {
 /** By what right a document is changed. */
 export type Changing = Pick<Guarded, 'access' | 'owner'>
 
-export type Route = Open | Guarded
+/** A route of the Voice API. */
+export interface Applications extends Common {
+  /** With the JWT of an application. */
+  access: 'application'
+  run: (request: ApplicationRequest) => Promise<Answer>
+}
+
+/** Those that speak as Crossbar does. */
+export type Enveloped = Open | Guarded
+
+export type Route = Enveloped | Applications
+
+export const isForApplications = (route: Route): route is Applications => route.access === 'application'
+export const isEnveloped = (route: Route): route is Enveloped => !isForApplications(route)

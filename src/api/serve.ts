@@ -11,14 +11,14 @@ import type { Context } from './exchange.ts'
 import { checkedParams } from './params.ts'
 import { clientAddress } from './proxies.ts'
 import { obstacle, type Right } from './rights.ts'
-import type { Answer, Guarded, OpenRequest, Request, Route } from './route.ts'
+import type { Answer, Enveloped, Guarded, OpenRequest, Request, Route } from './route.ts'
 import { asReadBy } from './secrets.ts'
 import { allowed, isAnyones, type Methods, notAllowed, routeOf } from './verb.ts'
 import type { Room } from './room.ts'
 
-type Routed = Context & { params: Record<string, string> }
+export type Routed = Context & { params: Record<string, string> }
 
-export async function serve(room: Room, methods: Methods, ctx: Routed): Promise<void> {
+export async function serve(room: Room, methods: Methods<Enveloped>, ctx: Routed): Promise<void> {
   if (ctx.method === 'OPTIONS') return tellMethods(ctx, methods)
   const query = new URLSearchParams(ctx.querystring)
   const verb = query.get('verb')
@@ -33,7 +33,7 @@ export async function serve(room: Room, methods: Methods, ctx: Routed): Promise<
   const most = isAnyones(methods) ? LARGEST_OF_STRANGERS : LARGEST_BODY
   const read: ReadEnvelope = () => (reading ??= readEnvelope(ctx.req, most))
   const session = isAnyones(methods) ? undefined : await identify(room, ctx, query, read)
-  const enter = (route: Route): Promise<Entered> => admit(room, route, ctx, unread, session ?? (() => identify(room, ctx, query, read)))
+  const enter = (route: Enveloped): Promise<Entered> => admit(room, route, ctx, unread, session ?? (() => identify(room, ctx, query, read)))
   const entered = isOpen || named === undefined ? undefined : await enter(named)
   const envelope = entered === undefined || takesBody(entered.route) ? await read() : undefined
   const route = entered?.route ?? routeOf(methods, textOf(envelope, 'verb') ?? ctx.method)
@@ -79,11 +79,11 @@ type Unread = Omit<OpenRequest, 'accept' | 'data'>
 
 /** A route, and what runs it for who asks. */
 interface Entered {
-  route: Route
+  route: Enveloped
   run: (request: OpenRequest) => Promise<Answer>
 }
 
-async function admit(room: Room, route: Route, ctx: Routed, unread: Unread, known: Session | (() => Promise<Session>)): Promise<Entered> {
+async function admit(room: Room, route: Enveloped, ctx: Routed, unread: Unread, known: Session | (() => Promise<Session>)): Promise<Entered> {
   if (route.access === 'anyone') return { route, run: route.run }
   const session = typeof known === 'function' ? await known() : known
   const { who } = session
@@ -111,9 +111,9 @@ async function authorise(right: Right, { owner }: Guarded, request: Request): Pr
 }
 
 const BODIES: ReadonlySet<string> = new Set(['PUT', 'POST', 'PATCH'])
-const takesBody = ({ method }: Route): boolean => BODIES.has(method)
+export const takesBody = ({ method }: Route): boolean => BODIES.has(method)
 
-function tellMethods(ctx: Context, methods: Methods): void {
+export function tellMethods(ctx: Context, methods: Methods): void {
   ctx.set('allow', allowed(methods))
   ctx.status = 200
   ctx.body = ''

@@ -1,61 +1,50 @@
-// The Voice API's own paths: no accounts in them, no envelopes around what goes well, and applications in place of
-// users.
+// The Voice API's own paths: no accounts in them, applications in place of users, and no envelopes, except around what
+// is refused.
 
-import type Koa from 'koa'
-import { AppError } from '../errors.ts'
 import { ANSWER } from './answers.ts'
 import { readJson } from './body.ts'
-import type { Context, State } from './exchange.ts'
+import { checkedParams } from './params.ts'
 import { clientAddress } from './proxies.ts'
-import { type Applicant, applicantOf } from './voice-auth.ts'
+import type { Answer, ApplicationRequest, Applications } from './route.ts'
+import { type Routed, takesBody, tellMethods } from './serve.ts'
+import { type Methods, notAllowed, routeOf } from './verb.ts'
+import { applicantOf } from './voice-auth.ts'
 import { changeCall, placeCall, readCall } from './voice-calls.ts'
 import { fileOf } from './voice-files.ts'
 import type { Room } from './room.ts'
 
-interface VoiceRoute {
-  /** As in the metrics. */
-  name: string
-  path: RegExp
-  methods: Readonly<Record<string, (room: Room, who: Applicant, ctx: Context, id: string) => Promise<void>>>
+/** What the audio of a recording may be. */
+const SOUND = ['audio/mpeg', 'audio/x-wav'] as const
+
+export function voiceRoutes(room: Room): Applications[] {
+  const file = (request: ApplicationRequest): Promise<Answer> => fileOf(room, request.who, request.param('file'), request)
+  return [
+    { method: 'GET', path: '/v1/files/:file', access: 'application', produces: SOUND, run: file },
+    { method: 'GET', path: '/v3/files/:file', access: 'application', produces: SOUND, run: file },
+    { method: 'POST', path: '/v1/calls', access: 'application', run: async ({ who, body }) => ({ status: 201, bare: await placeCall(room, who, body) }) },
+    { method: 'GET', path: '/v1/calls/:call', access: 'application', run: async ({ who, param }) => ({ bare: await readCall(room, who, param('call')) }) },
+    {
+      method: 'PUT',
+      path: '/v1/calls/:call',
+      access: 'application',
+      async run({ who, param, body }) {
+        await changeCall(room, who, param('call'), body)
+        return { status: 204, bare: null }
+      },
+    },
+  ]
 }
 
-const ROUTES: readonly VoiceRoute[] = [
-  { name: '/v1/files/:file', path: /^\/v[13]\/files\/([^/]+)$/, methods: { GET: file, HEAD: file } },
-  { name: '/v1/calls', path: /^\/v1\/calls()$/, methods: { POST: place } },
-  { name: '/v1/calls/:call', path: /^\/v1\/calls\/([^/]+)$/, methods: { GET: show, PUT: change } },
-]
-
-export function voiceApi(room: Room): Koa.Middleware<State> {
-  return async (ctx, next) => {
-    const route = ROUTES.find(({ path }) => path.test(ctx.path))
-    if (route === undefined) return next()
-    const { name, path, methods } = route
-    ctx.state.route = name
-    const run = Object.hasOwn(methods, ctx.method) ? methods[ctx.method] : undefined
-    if (run === undefined) throw new AppError('invalid_method', `not ${ctx.method}`, { allow: Object.keys(methods).join(', ') })
-    const who = await applicantOf(room, ctx.headers)
-    await room.limits.request(who.application._id)
-    await run(room, who, ctx, path.exec(ctx.path)?.[1] ?? '')
-  }
-}
-
-async function file(room: Room, who: Applicant, ctx: Context, uuid: string): Promise<void> {
+/** Whatever is asked for, nobody but an application is told whether it is there. */
+export async function serveApplication(room: Room, methods: Methods<Applications>, ctx: Routed): Promise<void> {
+  if (ctx.method === 'OPTIONS') return tellMethods(ctx, methods)
+  const route = routeOf(methods, ctx.method)
+  if (route === undefined) throw notAllowed(methods)
+  const who = await applicantOf(room, ctx.headers)
+  await room.limits.request(who.application._id)
+  const param = checkedParams(ctx.params)
   const address = clientAddress(ctx.ip, ctx.get('x-forwarded-for'), room.trustedProxies)
-  const request = { headers: ctx.headers, query: new URLSearchParams(ctx.querystring), address }
-  ctx.body = { ...(await fileOf(room, who, uuid, request)), [ANSWER]: true }
-}
-
-async function place(room: Room, who: Applicant, ctx: Context): Promise<void> {
-  const answer = await placeCall(room, who, await readJson(ctx.req))
-  ctx.status = 201
-  ctx.body = answer
-}
-
-async function show(room: Room, who: Applicant, ctx: Context, uuid: string): Promise<void> {
-  ctx.body = await readCall(room, who, uuid)
-}
-
-async function change(room: Room, who: Applicant, ctx: Context, uuid: string): Promise<void> {
-  await changeCall(room, who, uuid, await readJson(ctx.req))
-  ctx.status = 204
+  const body = takesBody(route) ? await readJson(ctx.req) : {}
+  const answer = await route.run({ who, address, headers: ctx.headers, query: new URLSearchParams(ctx.querystring), param, body })
+  ctx.body = { ...answer, [ANSWER]: true }
 }

@@ -135,7 +135,6 @@ interface Found {
 
 /** The leg of a call that this application runs. */
 async function legOf({ switches }: Room, { account, application }: Applicant, uuid: string): Promise<Found | undefined> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/.test(uuid)) return undefined
   for (const node of switches.nodes.filter(one => one.status().state === 'up')) {
     const leg = await node.leg(uuid)
     const ours = leg?.variables['callrec_account_id'] === account._id && leg.variables['callrec_application_id'] === application._id

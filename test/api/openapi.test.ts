@@ -7,6 +7,9 @@ import { DESCRIBED } from '../../src/api/described.ts'
 import { isObject, type Fields } from '../../src/api/fields.ts'
 import { openApi } from '../../src/api/openapi.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
+import { STATUSES } from '../../src/voice/interpreter.ts'
+import { FORMATS } from '../../src/voice/ncco.ts'
+import { parseNcco } from '../../src/voice/parse.ts'
 import { anAccount, asker, world } from '../helpers/api.ts'
 
 const document = (): Fields => openApi(routes(), loadSchemas(10_800), { version: '1.0.0', publicUrl: 'http://127.0.0.1:8000' })
@@ -14,6 +17,7 @@ const document = (): Fields => openApi(routes(), loadSchemas(10_800), { version:
 interface Operation {
   operationId: string
   summary: string
+  security: Fields[]
   parameters: { name?: string; in?: string; $ref?: string }[]
   responses: Record<string, Fields>
   requestBody?: Fields
@@ -66,6 +70,42 @@ test('each route is described, says each parameter of its path, what it takes an
     )
     t.is(requestBody === undefined, method === 'get' || method === 'delete', line)
     t.true('default' in responses && Object.keys(responses).some(status => status.startsWith('2')), line)
+  }
+})
+
+test('the actions of the Voice API are those of its schema, and so are the formats of a recording and whom it may call', t => {
+  const listed = (name: string, property: string): string[] =>
+    (loadSchemas(10_800).get(name) as { properties: Record<string, { enum: string[] }> } | undefined)?.properties[property]?.enum ?? []
+  const said = (ncco: object): string =>
+    parseNcco([ncco])
+      .faults.map(({ message }) => message)
+      .join()
+  t.is(said({ action: '?' }), `must be one of ${listed('ncco', 'action').join(', ')}`)
+  t.is(said({ action: 'connect', endpoint: [{ type: '?' }] }), `must be one of ${listed('calls.endpoint', 'type').join(', ')}`)
+  t.deepEqual(listed('ncco', 'format'), [...FORMATS])
+  t.deepEqual(listed('calls.state', 'status').sort(), ['started', 'ringing', 'answered', 'completed', 'failed', ...Object.values(STATUSES)].sort())
+})
+
+test('a route for applications asks for their JWT, has no envelope, and tells what each refusal means', t => {
+  const doc = document()
+  const theirs = operations(doc).filter(([path]) => !path.startsWith('/v2/'))
+  t.deepEqual(
+    theirs.map(([path, method]) => `${method} ${path}`),
+    ['get /v1/files/{file}', 'get /v3/files/{file}', 'post /v1/calls', 'get /v1/calls/{call}', 'put /v1/calls/{call}'],
+  )
+  for (const [path, method, { security, responses, requestBody, parameters }] of theirs) {
+    const line = `${method} ${path}`
+    t.deepEqual(security, [{ application: [] }], line)
+    t.truthy(responses['401'], line)
+    const { default: _, ...told } = responses
+    for (const [status, response] of Object.entries(told).filter(([status]) => Number(status) >= 400))
+      t.like(response, { content: { 'application/json': { schema: { $ref: '#/components/schemas/refusal' } } } }, `${line} ${status}`)
+    t.notRegex(JSON.stringify([requestBody, Object.entries(told).filter(([status]) => Number(status) < 400)]), /"data"|schemas\/success/, line)
+    t.deepEqual(
+      parameters.flatMap(({ $ref }) => ($ref === undefined ? [] : [$ref.replace('#/components/parameters/', '')])),
+      path.includes('/files/') ? ['inline', 'range'] : [],
+      line,
+    )
   }
 })
 

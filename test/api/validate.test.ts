@@ -217,7 +217,8 @@ test('every setting that is a URL says so in its schema, so that it is judged', 
     if (typeof schema !== 'object' || schema === null) return
     for (const [key, value] of Object.entries(schema)) {
       const isUrl = /(^|_)(url|uri)$/.test(key) && typeof value === 'object' && value !== null && 'type' in value
-      if (isUrl && !('x-http-url' in value)) unjudged.push(`${name}: ${key}`)
+      const isSip = isUrl && 'pattern' in value && String(value.pattern).startsWith('^sip:')
+      if (isUrl && !isSip && !('x-http-url' in value)) unjudged.push(`${name}: ${key}`)
       walk(name, value)
     }
   }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createApi } from '../../src/api/app.ts'
 import { isObject, type Fields } from '../../src/api/fields.ts'
 import { CREATED, FILTERS } from '../../src/api/filter.ts'
-import { describedAs } from '../../src/api/described.ts'
+import { describedAs, templateOf } from '../../src/api/described.ts'
 import { PAGING, RANGE } from '../../src/api/openapi.ts'
 import type { Route } from '../../src/api/route.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
@@ -26,15 +26,27 @@ Written by \`make docs\`, from the routes and from \`couchdb/schemas\`; the same
 
 ${table(
   ['method', 'path', 'right', 'what it does'],
-  routes().map(route => [`\`${route.method}\``, `\`${route.path.replaceAll(/:(\w+)/g, '{$1}')}\``, rightOf(route), describedAs(route).summary]),
+  routes().map(route => [`\`${route.method}\``, `\`${templateOf(route)}\``, rightOf(route), describedAs(route).summary]),
 )}
 
-Rights are the rows of [Who may do what](../README.md#who-may-do-what). A \`HEAD\` is a \`GET\` without the body; \`OPTIONS\` needs no token. Any request may name another method as \`verb\` in its query, a POST in its envelope
+Rights are the rows of [Who may do what](../README.md#who-may-do-what); \`application\` is the JWT of a [voice application](../README.md#voice-applications), whose
+routes know nothing of what follows but \`HEAD\` and \`OPTIONS\`. A \`HEAD\` is a \`GET\` without the body; \`OPTIONS\` needs no token. Any request may name another method as \`verb\` in its query, a POST in its envelope
 (\`{"verb": "PATCH", "data": {…}}\`), and what it wants to be answered with as \`accept\` in either. \`/v2/account/…\` is \`/v2/accounts/{account}/…\` for the
 account of the token.
 
 A client that can send a token neither as \`X-Auth-Token\`, \`Authorization: Bearer\` nor \`auth_token\` in the query puts \`auth_token\` into an envelope of at most 64 kB. An
 envelope may be a form, whose \`data\` is JSON. \`pretty_print=true\` makes answers readable, \`jsonp={function}\` a GET a script that calls a function with it.
+
+## Refusals of the Voice API
+
+In the envelope that the other routes have around everything.
+
+${table(
+  ['method', 'path', 'status', 'meaning'],
+  routes().flatMap(route =>
+    Object.entries(describedAs(route).refusals ?? {}).map(([status, meaning]) => [`\`${route.method}\``, `\`${templateOf(route)}\``, status, meaning]),
+  ),
+)}
 
 ## Lists
 
