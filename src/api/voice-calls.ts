@@ -4,18 +4,19 @@
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import { fromTrunk } from '../callflow/e164.ts'
 import { waysOut } from '../callflow/trunks.ts'
-import { accountDb, cdrId, fromGregorian, monthDb, toGregorian } from '../store/modb.ts'
+import { accountDb, cdrId, fromGregorian, monthDb, monthOf, toGregorian } from '../store/modb.ts'
 import type { Stored } from '../store/store.ts'
 import type { Leg, SwitchNode } from '../switch/switch.ts'
 import { applicationId, eventOf, signerOf } from '../voice/application.ts'
 import { conversationOf } from '../voice/call.ts'
 import { type Called, parseCall, parseChange, placedId, type PlacedCall } from '../voice/outgoing.ts'
 import { uuidAt } from '../voice/recording.ts'
+import { SyntaxFault } from '../voice/script.ts'
 import type { Device } from './devices.ts'
 import { noSuch } from './document.ts'
-import type { Fields } from './fields.ts'
+import { type Fields, isObject, merge } from './fields.ts'
 import { orNothing } from './months.ts'
-import { problem, refuse } from './problems.ts'
+import { join, problem, refuse } from './problems.ts'
 import { upNode } from './quickcall.ts'
 import type { Applicant } from './voice-auth.ts'
 import type { Room } from './room.ts'
@@ -29,8 +30,10 @@ interface Target {
 /** Answers the body of a 201. */
 export async function placeCall(room: Room, { account, application }: Applicant, body: Fields): Promise<Fields> {
   const { store, clock, random, voice } = room
-  const { call, faults } = parseCall(body, application._id, application.answer_url !== undefined)
-  for (const { path, message } of faults) refuse(problem(path, 'error', { message }))
+  const { call, faults } = parseCall(withoutNull(body), application._id, application.answer_url !== undefined)
+  refuse(join(...faults.map(({ path, message }) => problem(path, 'error', { message }))))
+  // The words of the Voice API come first; what they pass over, and where URLs may lead, is the schema's.
+  refuse(room.validator.check('calls', merge({}, body)).problems)
   if (call === undefined) throw new AppError('validation error', 'not a call')
   if (call.from !== undefined) await mustBeOurs(room, account._id, call.from)
   const { endpoint, variables } = await targetOf(room, { account, application }, call.to)
@@ -133,9 +136,9 @@ interface Found {
   leg: Leg
 }
 
-/** The leg of a call that this application runs. */
+/** The leg of a call that this application runs, also on a switch that another engine drives. */
 async function legOf({ switches }: Room, { account, application }: Applicant, uuid: string): Promise<Found | undefined> {
-  for (const node of switches.nodes.filter(one => one.status().state === 'up')) {
+  for (const node of switches.nodes.filter(canTell)) {
     const leg = await node.leg(uuid)
     const ours = leg?.variables['callrec_account_id'] === account._id && leg.variables['callrec_application_id'] === application._id
     if (leg !== undefined && ours) return { node, leg }
@@ -143,52 +146,92 @@ async function legOf({ switches }: Room, { account, application }: Applicant, uu
   return undefined
 }
 
-/** As far as it is known: of a call that is up by its leg, of one that was placed and is over by its documents. */
+const canTell = (node: SwitchNode): boolean => ['up', 'standby'].includes(node.status().state)
+
+const stateOf = ({ answered }: Leg): string => (answered ? 'answered' : 'ringing')
+
+/** As far as it is known: of a call that is up by its leg, of one that was placed by its documents. */
 export async function readCall(room: Room, who: Applicant, uuid: string): Promise<Fields> {
   const found = await legOf(room, who, uuid)
   const about = { uuid, conversation_uuid: conversationOf(uuid) }
-  if (found !== undefined) {
-    const { leg } = found
-    return {
-      ...about,
-      status: leg.answered ? 'answered' : 'ringing',
-      direction: leg.direction,
-      from: leg.callerIdNumber,
-      to: leg.variables['callrec_destination'] ?? leg.destination,
-      ...(leg.createdAt === undefined ? {} : { start_time: new Date(leg.createdAt).toISOString() }),
-    }
-  }
-  const id = placedId(uuid)
-  const db = monthDb(who.account._id, id?.slice(0, 6) ?? '')
-  const doc = id === undefined ? undefined : await orNothing(room.store.get<PlacedCall>(db, id), undefined)
-  if (doc === undefined || doc.application_id !== who.application._id) throw noSuch('call', uuid)
-  const asked = fromGregorian(doc.pvt_created)
-  const cdr = await orNothing(room.store.get(db, cdrId(asked, uuid)), undefined)
-  const times = (name: string, field: string): Fields => (typeof cdr?.[field] === 'number' ? { [name]: new Date(fromGregorian(cdr[field])).toISOString() } : {})
+  if (found === undefined) return { ...about, ...(await placedOf(room, who, uuid)) }
+  const { leg } = found
   return {
     ...about,
-    status: doc.status ?? (cdr === undefined ? 'started' : 'completed'),
+    status: stateOf(leg),
+    direction: leg.direction,
+    from: leg.callerIdNumber,
+    to: leg.variables['callrec_destination'] ?? leg.destination,
+    ...(leg.createdAt === undefined ? {} : { start_time: new Date(leg.createdAt).toISOString() }),
+  }
+}
+
+/** `bad_identifier` where there is none; `switch_down` where the call may be on a switch that does not tell. */
+async function placedOf(room: Room, { account, application }: Applicant, uuid: string): Promise<Fields & { status: string }> {
+  const id = placedId(uuid)
+  const db = monthDb(account._id, id?.slice(0, 6) ?? '')
+  const doc = id === undefined ? undefined : await orNothing(room.store.get<PlacedCall>(db, id), undefined)
+  const placed = doc?.application_id === application._id ? doc : undefined
+  const cdr = placed === undefined ? undefined : await recordOf(room, account._id, uuid, fromGregorian(placed.pvt_created))
+  if (placed?.status === undefined && cdr === undefined) {
+    const away = room.switches.nodes.find(node => !canTell(node))
+    if (away !== undefined) throw new AppError('switch_down', `call ${uuid} may be on ${away.name}, which is away`, { node: away.name })
+  }
+  if (placed === undefined) throw noSuch('call', uuid)
+  const times = (name: string, field: string): Fields => (typeof cdr?.[field] === 'number' ? { [name]: new Date(fromGregorian(cdr[field])).toISOString() } : {})
+  return {
+    status: placed.status ?? (cdr === undefined ? 'started' : 'completed'),
     direction: 'outbound',
-    from: doc.from,
-    to: doc.to,
+    from: placed.from,
+    to: placed.to,
     ...times('start_time', 'timestamp'),
     ...times('end_time', 'ended_at'),
     ...(cdr === undefined ? {} : { duration: String(cdr['billing_seconds']) }),
   }
 }
 
+/** Milliseconds from the wish for a call to its coming, which names its detail record: it may have rung so long. */
+const COMES_WITHIN = 180_000
+
+async function recordOf({ store }: Room, account: string, uuid: string, asked: number): Promise<Stored | undefined> {
+  for (const at of [asked, asked + COMES_WITHIN]) {
+    const cdr = await orNothing(store.get(monthDb(account, monthOf(at)), cdrId(at, uuid)), undefined)
+    if (cdr !== undefined) return cdr
+  }
+  return undefined
+}
+
 export async function changeCall(room: Room, who: Applicant, uuid: string, body: Fields): Promise<void> {
-  const change = parseChange(body)
+  const change = parseChange(withoutNull({ ...body, destination: isObject(body['destination']) ? withoutNull(body['destination']) : body['destination'] }))
   if ('path' in change) return refuse(problem(change.path, 'error', { message: change.message }))
+  refuse(room.validator.check('calls.change', merge({}, body)).problems)
   const found = await legOf(room, who, uuid)
-  if (found === undefined) throw noSuch('call', uuid)
+  if (found === undefined) {
+    const { status: state } = await placedOf(room, who, uuid)
+    throw new AppError('wrong_state', `call ${uuid} is ${state}`, { state })
+  }
+  const { node, leg } = found
+  const { state, reason = 'not ours' } = node.status()
+  if (state !== 'up') throw new AppError('switch_down', `call ${uuid} is on ${node.name}, which is ${reason}: ask there`, { node: node.name, reason })
   if (change.action === 'hangup') {
-    await found.node.hangup(uuid, 'NORMAL_CLEARING').catch((error: unknown) => {
+    await node.hangup(uuid, 'NORMAL_CLEARING').catch((error: unknown) => {
       if (!isCode(error, 'leg_gone')) throw error
     })
     return
   }
   const script = 'ncco' in change ? { ncco: change.ncco } : { answer: { url: change.url, method: 'GET' as const } }
-  if (await room.voice.transfer(uuid, script)) return
-  throw new AppError('wrong_state', 'the application of this call does not run here now', { application_id: applicationId(who.application) })
+  if (await room.voice.transfer(uuid, script).catch(atItsPath('ncco' in change ? 'destination.ncco' : 'destination.url'))) return
+  const data = { state: stateOf(leg), application_id: applicationId(who.application) }
+  throw new AppError('wrong_state', 'the application of this call does not run here now', data)
 }
+
+/** What is wrong with actions that were fetched, or that this switch has not, is told as what is wrong with a body. */
+const atItsPath =
+  (path: string) =>
+  (error: unknown): never => {
+    if (error instanceof SyntaxFault) refuse(problem(path, 'error', { message: error.message }))
+    throw error
+  }
+
+/** Of the options themselves; what stands in an action may mean something. */
+const withoutNull = (fields: Fields): Fields => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))

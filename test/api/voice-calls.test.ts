@@ -1,7 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import { cdrId, monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
+import { createValidator } from '../../src/api/validate.ts'
+import { loadSchemas } from '../../src/api/schemas.ts'
 import type { Leg } from '../../src/switch/switch.ts'
+import { STATUSES } from '../../src/voice/interpreter.ts'
+import { placedId } from '../../src/voice/outgoing.ts'
+import { uuidAt } from '../../src/voice/recording.ts'
+import { SyntaxFault } from '../../src/voice/script.ts'
 import { anAccount, tenantWorld, type Wish } from '../helpers/api.ts'
 import { until } from '../helpers/wait.ts'
 import { tokenGenerate } from '../voice/sdk.ts'
@@ -94,6 +100,15 @@ for (const [what, body, path] of [
   ['a ringing_timer of 121', { to: [ALICE], ncco: NCCO, ringing_timer: 121 }, 'ringing_timer'],
   ['machine_detection', { to: [ALICE], ncco: NCCO, machine_detection: 'hangup' }, 'machine_detection'],
   ['an option nobody knows', { to: [ALICE], ncco: NCCO, colour: 'red' }, 'colour'],
+  ['a null to call', { to: null, ncco: NCCO }, 'to'],
+  ['a null in place of whom to call', { to: [{ type: 'sip', uri: null }], ncco: NCCO }, 'to.0.uri'],
+  ['a null to do', { to: [ALICE], ncco: null }, 'ncco'],
+  ['a null to say', { to: [ALICE], ncco: [{ action: 'talk', text: null }] }, 'ncco.0.text'],
+  ['a null to connect to', { to: [ALICE], ncco: [{ action: 'connect', endpoint: null }] }, 'ncco.0.endpoint'],
+  ['an option of an action', { to: [ALICE], ncco: NCCO, action: 'hangup' }, 'action'],
+  ['an answer_url on this machine', { to: [ALICE], answer_url: ['http://127.0.0.1/a'] }, 'answer_url.0'],
+  ['an event_url in a private network', { to: [ALICE], ncco: NCCO, event_url: 'http://10.0.0.1/' }, 'event_url'],
+  ['an action that would tell a private network', { to: [ALICE], ncco: [{ action: 'record', eventUrl: ['http://10.0.0.1/'] }] }, 'ncco.0.eventUrl.0'],
 ] as const) {
   test(`a call with ${what} is refused`, async t => {
     const { send, voice } = await place(t)
@@ -103,6 +118,19 @@ for (const [what, body, path] of [
     t.deepEqual(voice.placed, [])
   })
 }
+
+test('a null is as good as absent, and a text that spells a number is one', async t => {
+  const { send, voice } = await place(t)
+  const body = {
+    to: [{ ...ALICE, number: null }],
+    ncco: [{ action: 'record', timeOut: '5', endOnKey: null }],
+    from: null,
+    answer_url: null,
+    ringing_timer: '20',
+  }
+  t.is((await send('POST', '', body)).status, 201)
+  t.like(voice.placed[0]?.leg, { timeoutSeconds: 20 })
+})
 
 test('an application with an answer_url needs no NCCO', async t => {
   const { anApplication, send, voice } = await place(t)
@@ -120,6 +148,131 @@ test('a call that nobody answers is read as what it was', async t => {
     return now['status'] === 'busy' && now
   })
   t.like(read, { uuid: body.uuid, status: 'busy', direction: 'outbound', to: 'alice' })
+})
+
+test('a call is read in each state it can be in, in the words of its schema', async t => {
+  const { account, application, legs, send, store, voice } = await place(t)
+  const validator = createValidator(loadSchemas(10_800))
+  const state = async (uuid = ''): Promise<unknown> => {
+    const { body } = await send('GET', `/${uuid}`)
+    t.deepEqual(validator.check('calls.state', body).problems, {})
+    return body['status']
+  }
+  const placed = async (): Promise<string> => {
+    const { body } = await send('POST', '', { to: [ALICE], ncco: NCCO })
+    t.deepEqual(validator.check('calls.state', body).problems, {})
+    return body.uuid ?? ''
+  }
+  const uuid = await placed()
+  t.is(await state(uuid), 'started')
+  legs.push(leg(uuid, account, application.id, { answered: false, direction: 'outbound' }))
+  t.is(await state(uuid), 'ringing')
+  legs.splice(0, 1, leg(uuid, account, application.id, { direction: 'outbound' }))
+  t.is(await state(uuid), 'answered')
+  legs.splice(0, 1)
+  const now = Date.now()
+  await store.put(monthDb(account, monthOf(now)), { _id: cdrId(now, uuid), pvt_type: 'cdr', timestamp: toGregorian(now), billing_seconds: 0 })
+  t.is(await state(uuid), 'completed')
+  for (const ends of ['failed', ...Object.values(STATUSES)]) {
+    voice.ends = ends
+    const missed = await placed()
+    await until(ends, async () => (await state(missed)) === ends)
+  }
+})
+
+test('a call that was asked for at the end of a month and came in the next is over when its detail record says so', async t => {
+  const { account, application, send, store } = await place(t)
+  const asked = Date.UTC(2026, 0, 31, 23, 59, 55)
+  const came = asked + 10_000
+  const uuid = uuidAt(asked, '1'.repeat(20))
+  for (const at of [asked, came]) await store.createDatabase(monthDb(account, monthOf(at)), 'modb')
+  await store.put(monthDb(account, monthOf(asked)), {
+    _id: placedId(uuid) ?? '',
+    pvt_type: 'voice_call',
+    pvt_created: toGregorian(asked),
+    application_id: application.id,
+    from: '',
+    to: 'alice',
+  })
+  t.like((await send('GET', `/${uuid}`)).body, { status: 'started' })
+  await store.put(monthDb(account, monthOf(came)), { _id: cdrId(came, uuid), pvt_type: 'cdr', timestamp: toGregorian(came), billing_seconds: 7 })
+  t.like((await send('GET', `/${uuid}`)).body, { status: 'completed', duration: '7' })
+})
+
+const CHANGES = [{ action: 'hangup' }, { action: 'transfer', destination: { type: 'ncco', ncco: NCCO } }] as const
+
+test('a call that is over, or not there yet, is neither ended nor given other actions, and the refusal says how it stands', async t => {
+  const { anApplication, send, voice } = await place(t)
+  const other = await anApplication()
+  const started = (await send('POST', '', { to: [ALICE], ncco: NCCO })).body.uuid
+  voice.ends = 'busy'
+  const busy = (await send('POST', '', { to: [ALICE], ncco: NCCO })).body.uuid
+  await until('the end', async () => (await send('GET', `/${busy}`)).body['status'] === 'busy')
+  for (const change of CHANGES) {
+    for (const [uuid, state] of [
+      [started, 'started'],
+      [busy, 'busy'],
+    ]) {
+      const { status, body } = await send('PUT', `/${uuid}`, change)
+      t.is(status, 409)
+      t.like(body.data, { state })
+      t.is((await send('PUT', `/${uuid}`, change, other)).status, 404)
+    }
+  }
+  t.deepEqual(voice.transferred, [])
+})
+
+test('a call that rings has no actions that could be replaced', async t => {
+  const { account, application, legs, send, voice } = await place(t)
+  legs.push(leg('call-1', account, application.id, { answered: false }))
+  voice.runs = false
+  const { status, body } = await send('PUT', '/call-1', CHANGES[1])
+  t.is(status, 409)
+  t.like(body.data, { state: 'ringing' })
+})
+
+test('while its switch is away a call may still be up, so it is neither over nor not there', async t => {
+  const { account, application, legs, send, state } = await place(t)
+  const { body } = await send('POST', '', { to: [ALICE], ncco: NCCO })
+  legs.push(leg(body.uuid ?? '', account, application.id))
+  state.now = 'down'
+  for (const change of CHANGES) t.is((await send('PUT', `/${body.uuid}`, change)).status, 503)
+  t.is((await send('PUT', '/of-nobody', CHANGES[0])).status, 503)
+})
+
+test('other actions that its switch cannot do are refused where they stand in the body', async t => {
+  const { account, application, legs, send, voice } = await place(t)
+  legs.push(leg('call-1', account, application.id))
+  voice.refuses = new SyntaxFault([{ path: '[0].action', message: 'talk is not available' }])
+  const bodies = [
+    [CHANGES[1], 'destination.ncco'],
+    [{ action: 'transfer', destination: { type: 'ncco', url: ['https://app.example.com/next'] } }, 'destination.url'],
+  ] as const
+  for (const [body, path] of bodies) {
+    const { status, body: answer } = await send('PUT', '/call-1', body)
+    t.is(status, 400)
+    t.regex(JSON.stringify(answer.data?.[path]), /\[0\]\.action talk is not available/)
+  }
+})
+
+test('a leg that another application of the account runs is not ended by a guess of its uuid, nor is one that none runs', async t => {
+  const { account, anApplication, legs, send } = await place(t)
+  const other = await anApplication()
+  legs.push(leg('call-1', account, other.id), leg('call-2', account, '', { variables: { callrec_account_id: account } }))
+  for (const uuid of ['call-1', 'call-2']) for (const change of CHANGES) t.is((await send('PUT', `/${uuid}`, change)).status, 404)
+})
+
+test('an application that is put away meanwhile does nothing more', async t => {
+  const { account, application, ask, at, legs, send } = await place(t)
+  legs.push(leg('call-1', account, application.id))
+  t.is((await send('GET', '/call-1')).status, 200)
+  t.is((await ask('DELETE', `${at}/applications/${application.id}`)).status, 200)
+  for (const [method, path, body] of [
+    ['GET', '/call-1', undefined],
+    ['PUT', '/call-1', CHANGES[0]],
+    ['POST', '', { to: [ALICE], ncco: NCCO }],
+  ] as const)
+    t.is((await send(method, path, body)).status, 401)
 })
 
 const leg = (uuid: string, account: string, application: string, more: Partial<Leg> = {}): Leg =>
@@ -210,6 +363,10 @@ for (const [what, body, path] of [
   ],
   ['a transfer to an empty NCCO', { action: 'transfer', destination: { type: 'ncco', ncco: [] } }, 'destination.ncco'],
   ['a transfer to what is no URL', { action: 'transfer', destination: { type: 'ncco', url: ['x'] } }, 'destination.url'],
+  ['a transfer to an action nobody knows', { action: 'transfer', destination: { type: 'ncco', ncco: [{ action: 'pay' }] } }, 'destination.ncco[0].action'],
+  ['a transfer to a text', { action: 'transfer', destination: 'ncco' }, 'destination.type'],
+  ['a transfer into a private network', { action: 'transfer', destination: { type: 'ncco', url: ['http://169.254.169.254/'] } }, 'destination.url.0'],
+  ['an ending with an option nobody knows', { action: 'hangup', colour: 'red' }, 'colour'],
 ] as const) {
   test(`${what} is refused`, async t => {
     const { send } = await place(t)

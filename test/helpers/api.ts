@@ -17,7 +17,7 @@ import { createEvents, type Events } from '../../src/events.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createAudit } from '../../src/recording/audit.ts'
 import { createCheck } from '../../src/recording/integrity.ts'
-import { createErasure } from '../../src/recording/erasure.ts'
+import { createErasure, type Erasure } from '../../src/recording/erasure.ts'
 import type { Attachment } from '../../src/recording/storage.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -56,11 +56,12 @@ export function fakeSwitch(): FakeSwitch {
   const legs: Leg[] = []
   const state: FakeSwitch['state'] = { now: 'up' }
   const outcome: FakeSwitch['outcome'] = { of: () => Promise.resolve() }
-  const node: Pick<SwitchNode, 'name' | 'status' | 'originate' | 'legs' | 'leg'> = {
+  const node: Pick<SwitchNode, 'name' | 'status' | 'originate' | 'legs' | 'leg' | 'hangup'> = {
     name: 'fs1',
     status: () => ({ name: 'fs1', state: state.now, address: '127.0.0.1:8021', modules: {} }),
     legs: () => Promise.resolve(legs),
     leg: uuid => Promise.resolve(legs.find(leg => leg.uuid === uuid)),
+    hangup: () => Promise.resolve(),
     originate: what => {
       originated.push(what)
       return outcome.of()
@@ -129,6 +130,7 @@ export interface World extends FakeSwitch {
   /** Without the spy. */
   base: Store
   lines: Line[]
+  erasure: Erasure
   /** What the API hears of recordings. */
   events: Events
   /** What was asked of calls; `uncontrollable.with` is thrown instead. */
@@ -143,7 +145,14 @@ export interface World extends FakeSwitch {
   /** What was to be tried out as storage, and how that ends. */
   trials: { tried: { accountId: string; attachment: Attachment }[]; answer: string | undefined }
   /** What voice applications asked for, and what comes of it. */
-  voice: { placed: Placed[]; told: (Address | undefined)[]; transferred: [string, Script][]; ends: string | undefined; runs: boolean }
+  voice: {
+    placed: Placed[]
+    told: (Address | undefined)[]
+    transferred: [string, Script][]
+    ends: string | undefined
+    runs: boolean
+    refuses: AppError | undefined
+  }
   /** Files that were taken out of the spool. */
   removed: string[]
   master: { accountId: string; apiKey: string }
@@ -186,7 +195,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const removed: string[] = []
   const spool = { remove: async (file: string) => void removed.push(file) }
   const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
-  const voice: World['voice'] = { placed: [], told: [], transferred: [], ends: undefined, runs: true }
+  const voice: World['voice'] = { placed: [], told: [], transferred: [], ends: undefined, runs: true, refuses: undefined }
   const applications: ApiPorts['voice'] = {
     async place(placed, eventUrl) {
       voice.placed.push(placed)
@@ -194,6 +203,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
       return voice.ends
     },
     async transfer(uuid, script) {
+      if (voice.refuses !== undefined) throw voice.refuses
       voice.transferred.push([uuid, script])
       return voice.runs
     },
@@ -263,6 +273,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
     events,
     voice,
     woken,
+    erasure,
     files,
     trials,
     controlled,
