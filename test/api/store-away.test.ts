@@ -21,11 +21,12 @@ test('while the store is away every route that needs it says 503 and when to com
   }
   const wrong: string[] = []
   let away = 0
-  for (const { method, path } of made.routes) {
+  for (const { method, path, access } of made.routes) {
     const named = path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(place.ids[name] ?? 'x'))
-    for (const who of [token, 'f'.repeat(43)]) {
+    for (const who of access === 'application' ? [place.jwt('admin'), place.jwt('foreign')] : [token, 'f'.repeat(43)]) {
       const body = method === 'GET' || method === 'DELETE' ? undefined : {}
-      const { status, headers } = await made.ask(method, named, body, { token: who })
+      const asking = access === 'application' ? { token: undefined, headers: { authorization: `Bearer ${who}` } } : { token: who }
+      const { status, headers } = await made.ask(method, named, body, asking)
       if (status === 503 && headers.get('retry-after') === '5') away += 1
       else if (!mayAnswer(status)) wrong.push(`${method} ${path}: ${status} ${headers.get('retry-after')}`)
     }

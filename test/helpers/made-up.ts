@@ -4,7 +4,7 @@
 import fc, { type Arbitrary } from 'fast-check'
 import { describedAs } from '../../src/api/described.ts'
 import { type Fields, isObject } from '../../src/api/fields.ts'
-import type { Route } from '../../src/api/route.ts'
+import { isForApplications, type Route } from '../../src/api/route.ts'
 import type { Schemas } from '../../src/api/schemas.ts'
 import { MODULES } from './api.ts'
 import { type Column, COLUMNS } from './place.ts'
@@ -80,11 +80,26 @@ const URLS = [
   'javascript:1',
 ]
 
+/** Where a schema allows more than is ever right: some that is. */
+const RIGHT: Readonly<Record<string, readonly unknown[]>> = {
+  ncco: [
+    { action: 'record', endOnKey: '#', timeOut: '5' },
+    { action: 'record', eventUrl: ['http://u:hidden-part@a.example/?x=1'] },
+    { action: 'wait', timeout: 1e9 },
+    { action: 'connect', endpoint: [{ type: 'phone', number: '49301111111' }] },
+    { action: 'notify', payload: { a: [null, {}] }, eventUrl: 'https://a.example/' },
+  ],
+  'calls.endpoint': [{ type: 'phone', number: '+49301111111' }],
+}
+
 /** Of a schema: mostly what it allows. */
 function fromSchema(schemas: Schemas, schema: unknown, ids: Arbitrary<string>, depth: number): Arbitrary<unknown> {
   if (!isObject(schema)) return junk
-  if (typeof schema['$ref'] === 'string')
-    return depth > 6 ? fc.constant({}) : fc.constant(schema['$ref']).chain(name => fromSchema(schemas, schemas.get(name), ids, depth + 1))
+  const { $ref: ref } = schema
+  if (typeof ref === 'string') {
+    const named = depth > 6 ? fc.constant({}) : fc.constant(ref).chain(name => fromSchema(schemas, schemas.get(name), ids, depth + 1))
+    return RIGHT[ref] === undefined ? named : fc.oneof(fc.constantFrom(...RIGHT[ref]), named)
+  }
   const rest = (part: unknown): Arbitrary<unknown> => fromSchema(schemas, part, ids, depth + 1)
   const sound = ((): Arbitrary<unknown> => {
     if (Array.isArray(schema['enum'])) return fc.constantFrom(...(schema['enum'] as unknown[]))
@@ -201,6 +216,23 @@ const HEADERS: Readonly<Record<string, readonly string[]>> = {
   'x-forwarded-for': ['127.0.0.1'],
 }
 
+const jwt = (head: unknown, claims: unknown, signature = 'x'): string => `Bearer ${made(JSON.stringify(head))}.${made(JSON.stringify(claims))}.${signature}`
+
+/** In place of an application's token. */
+const FORGED = [
+  'Bearer',
+  'Bearer .',
+  'Bearer a.b.c',
+  `Bearer ${'A'.repeat(8000)}`,
+  'Basic eDp5',
+  `bearer   ${'.'.repeat(100)}`,
+  ...[null, [], 7, 'x', {}, { application_id: null }, { application_id: ['__proto__'] }, { application_id: `${'0'.repeat(32)}-${'0'.repeat(32)}` }].flatMap(
+    claims => [jwt({ alg: 'none' }, claims, ''), jwt({ alg: 'RS256' }, claims), jwt({ alg: 'HS256', crit: ['b64'], b64: false }, claims)],
+  ),
+  jwt(null, null),
+  `Bearer ${made('['.repeat(2000))}.${made('['.repeat(2000))}.x`,
+]
+
 const some = (table: Readonly<Record<string, readonly string[]>>, most: number): Arbitrary<[string, string][]> =>
   fc.array(
     fc.constantFrom(...Object.entries(table)).chain(([name, values]) => fc.constantFrom(...values).map((value): [string, string] => [name, value])),
@@ -231,7 +263,7 @@ export function madeUp(routes: readonly Route[], schemas: Schemas, ids: Readonly
         { weight: 2, arbitrary: fc.constantFrom('admin' as const, 'parent' as const, 'owner' as const) },
       ),
       query: some(QUERY, 2).map(pairs => new URLSearchParams(pairs).toString()),
-      headers: some(HEADERS, 2).map(pairs => Object.fromEntries(pairs)),
+      headers: some(isForApplications(route) ? { ...HEADERS, authorization: FORGED } : HEADERS, 2).map(pairs => Object.fromEntries(pairs)),
       body: route.method === 'GET' || route.method === 'DELETE' ? fc.constant(undefined) : (bodies.get(route) ?? fc.constant('{}')),
     }),
   )
@@ -243,7 +275,8 @@ function bodyOf(route: Route, schemas: Schemas, ids: Arbitrary<string>): Arbitra
   const whole = name === undefined ? junk : fromSchema(schemas, schemas.get(name), ids, 0)
   // A PATCH needs no more than one field.
   const data = route.method === 'PATCH' ? whole.map(value => (isObject(value) ? Object.fromEntries(Object.entries(value).slice(-2)) : value)) : whole
-  const envelope = (value: unknown, more: object): string => JSON.stringify({ data: value, ...more })
+  const envelope = (value: unknown, more: object): string =>
+    isForApplications(route) ? JSON.stringify(isObject(value) ? { ...value, ...more } : value) : JSON.stringify({ data: value, ...more })
   const beside = fc.constantFrom(
     {},
     {},

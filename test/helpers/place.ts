@@ -1,10 +1,12 @@
 // An account with everything in it that a path can name, and everybody who might want to get at it.
 
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { issueToken, proofOf } from '../../src/api/tokens.ts'
 import { monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import type { Leg } from '../../src/switch/switch.ts'
+import { uuidAt } from '../../src/voice/recording.ts'
+import { tokenGenerate } from '../voice/sdk.ts'
 import type { Asking, World } from './api.ts'
 
 /** Whose token asks: none, one whose time is over, an admin's of another account or of a child, another user's, the owner's … */
@@ -18,7 +20,15 @@ export interface Place extends World {
   ids: Readonly<Record<string, string>>
   /** A new token each time, for a request may end it. */
   as: (column: Column) => Promise<Asking>
+  /** The JWT of an application in place of that token: an admin's is of the one that made file and call, a user's of another of the account. */
+  jwt: (column: Column) => string | undefined
 }
+
+const PAIR = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+})
 
 export async function aUser({ ask }: World, account: string, fields: object): Promise<string> {
   const { body } = await ask<{ id: string }>('PUT', `/v2/accounts/${account}/users`, { first_name: 'A', last_name: 'B', ...fields })
@@ -26,7 +36,7 @@ export async function aUser({ ask }: World, account: string, fields: object): Pr
 }
 
 /** Of alice, with sound in the store. */
-async function aRecording({ store }: World, account: string, owner: string): Promise<string> {
+async function aRecording({ store }: World, account: string, owner: string, more: object = {}): Promise<string> {
   const now = Date.now()
   const id = `${monthOf(now)}-${randomBytes(16).toString('hex')}`
   const db = monthDb(account, monthOf(now))
@@ -39,6 +49,7 @@ async function aRecording({ store }: World, account: string, owner: string): Pro
     content_type: 'audio/x-wav',
     owner_id: owner,
     state: 'stopped',
+    ...more,
   }
   const rev = await store.put(db, { _id: id, ...doc })
   await store.putAttachment(db, id, rev, doc.name, { stream: Readable.from([Buffer.from('RIFF')]), length: 4, contentType: doc.content_type })
@@ -51,6 +62,9 @@ async function aCdr({ store }: World, account: string, owner: string): Promise<s
   await store.put(monthDb(account, month), { _id: id, pvt_type: 'cdr', pvt_created: toGregorian(Date.now()), owner_id: owner })
   return id
 }
+
+/** Nobody but admins of accounts may see it, and no application its own. */
+export const SECRET = 'a-secret-hidden-part@of-an-application'
 
 /** Names end in `tag`, so that there may be several. */
 export async function placeIn(made: World, tag = ''): Promise<Place> {
@@ -91,9 +105,25 @@ export async function placeIn(made: World, tag = ''): Promise<Place> {
     number: `+4930${tag.padStart(6, '1')}`,
     schema: 'users',
   }
+  const anApplication = async (of: string): Promise<{ id: string; application_id: string }> => {
+    const fields = {
+      name: 'voice',
+      public_key: PAIR.publicKey,
+      signature_secret: SECRET,
+      answer_url: 'https://a.example/',
+      event_url: 'https://u:hidden-part@a.example/',
+    }
+    return (await made.ask<{ id: string; application_id: string }>('PUT', `/v2/accounts/${of}/applications`, fields)).body.data
+  }
+  const applications = { ours: await anApplication(account), other: await anApplication(account), foreign: await anApplication(foreign) }
+  const file = uuidAt(Date.now(), randomBytes(10).toString('hex'))
+  await aRecording(made, account, alice, { pvt_voice: { file_uuid: file, application_id: applications.ours.id } })
+  const call = `a-call${tag}`
   await made.ask('PUT', `${at}/storage`, { attachments: {} })
   const variables = { callrec_account_id: account, callrec_device_id: ids.device }
-  made.legs.push({ uuid: ids.channel, node: 'fs1', direction: 'inbound', answered: true, variables } as unknown as Leg)
+  const up = { node: 'fs1', direction: 'inbound', answered: true, destination: '2001', callerIdNumber: '2002' }
+  made.legs.push({ ...up, uuid: ids.channel, variables } as unknown as Leg)
+  made.legs.push({ ...up, uuid: call, variables: { callrec_account_id: account, callrec_application_id: applications.ours.id } } as unknown as Leg)
   const { store, clock } = made
   const issue = ([account_id, owner_id]: readonly [string, string], tokenTtl: number): Promise<string> =>
     issueToken({ store, clock, random: randomBytes, config: { tokenTtl } as never }, { account_id, owner_id, method: 'user_auth', proof: proofOf('') })
@@ -101,5 +131,11 @@ export async function placeIn(made: World, tag = ''): Promise<Place> {
     if (column === 'none') return { token: undefined }
     return { token: column === 'expired' ? await issue(people.admin, -1) : await issue(people[column], 3600) }
   }
-  return { ...made, account, at, ids, as }
+  const jwt = (column: Column): string | undefined => {
+    if (column === 'none') return undefined
+    const of = column === 'foreign' ? applications.foreign : column === 'user' || column === 'child' ? applications.other : applications.ours
+    const hourAgo = Math.floor(clock.now() / 1000) - 3600
+    return tokenGenerate(of.application_id, PAIR.privateKey, column === 'expired' ? { issued_at: hourAgo, ttl: 60 } : {})
+  }
+  return { ...made, account, at, ids: { ...ids, call, file }, as, jwt }
 }
