@@ -1,10 +1,12 @@
-import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHmac, createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { SignJWT } from 'jose'
+import { startRetention } from '../../src/recording/retention.ts'
 import { monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import { uuidAt } from '../../src/voice/recording.ts'
 import { anAccount, world } from '../helpers/api.ts'
+import { notedLog } from '../helpers/log.ts'
 import { tokenGenerate } from '../voice/sdk.ts'
 
 const keys = () =>
@@ -131,6 +133,85 @@ test('a file that is gone is 410 with what is left of it, to its application alo
   t.is((await get(`/v1/files/${uuid}`, jwt(other.application_id))).status, 404)
 })
 
+test('when its time is over a file goes, and one that is held stays until it is released', async t => {
+  const { account, anApplication, aFile, ask, at, clock, erasure, get, store } = await place(t)
+  const { id, application_id } = await anApplication()
+  const { log } = notedLog()
+  const retention = startRetention({ store, erasure, clock, log, every: 3600 })
+  t.teardown(() => retention.close())
+  const [over, held, young] = [
+    await aFile(id, { retain_until: toGregorian(Date.now()) - 1, policy: {} }),
+    await aFile(id, { retain_until: toGregorian(Date.now()) - 1, policy: {} }),
+    await aFile(id, { retain_until: toGregorian(Date.now()) + 3600, policy: {} }),
+  ]
+  t.is((await ask('PATCH', `${at}/recordings/${held.id}`, { legal_hold: true })).status, 200)
+  const statuses = async (): Promise<number[]> => {
+    const answers = await Promise.all([over, held, young].map(async ({ uuid }) => get(`/v3/files/${uuid}`, jwt(application_id))))
+    await Promise.all(answers.map(answer => answer.arrayBuffer()))
+    return answers.map(({ status }) => status)
+  }
+  t.deepEqual(await statuses(), [200, 200, 200])
+  t.is(await retention.sweep(), 1)
+  t.deepEqual(await statuses(), [410, 200, 200])
+  const { data } = (await (await get(`/v1/files/${over.uuid}`, jwt(application_id))).json()) as { data: { id: string; deleted: object } }
+  t.like(data, { id: over.id, deleted: { who: { system: 'retention' } } })
+  t.is((await ask('DELETE', `${at}/recordings/${held.id}`)).status, 409)
+  t.is((await ask('PATCH', `${at}/recordings/${held.id}`, { legal_hold: false })).status, 200)
+  t.is(await retention.sweep(), 1)
+  t.deepEqual(await statuses(), [410, 410, 200])
+  t.is(await store.getAttachment(monthDb(account, monthOf(Date.now())), held.id, 'a.wav'), undefined)
+})
+
+test('the files of an application that is put away are nobody’s but the account’s', async t => {
+  const { anApplication, aFile, ask, at, get } = await place(t)
+  const [ours, other] = [await anApplication(), await anApplication()]
+  const { uuid, id } = await aFile(ours.id)
+  t.is((await ask('DELETE', `${at}/applications/${ours.id}`)).status, 200)
+  t.is((await get(`/v1/files/${uuid}`, jwt(ours.application_id))).status, 401)
+  t.is((await get(`/v1/files/${uuid}`, jwt(other.application_id))).status, 404)
+  const sound = await get(`${at}/recordings/${id}?accept=audio/x-wav`, undefined, { 'x-auth-token': (await ask('GET', at)).body.auth_token ?? '' })
+  t.is(sound.status, 200)
+})
+
+test('a key that was replaced is good for nothing any more', async t => {
+  const { anApplication, aFile, ask, at, get } = await place(t)
+  const { id, application_id } = await anApplication()
+  const { uuid } = await aFile(id)
+  t.is((await get(`/v1/files/${uuid}`, jwt(application_id))).status, 200)
+  t.is((await ask('PATCH', `${at}/applications/${id}`, { public_key: OTHERS.publicKey })).status, 200)
+  t.is((await get(`/v1/files/${uuid}`, jwt(application_id))).status, 401)
+  t.is((await get(`/v1/files/${uuid}`, jwt(application_id, OTHERS))).status, 200)
+  t.is((await ask('PATCH', `${at}/applications/${id}`, { public_key: null })).status, 200)
+  t.is((await get(`/v1/files/${uuid}`, jwt(application_id, OTHERS))).status, 401)
+})
+
+test('a Range beyond the end is refused with the length, and nothing is noted in the trail', async t => {
+  const { anApplication, aFile, ask, at, get } = await place(t)
+  const { id, application_id } = await anApplication()
+  const file = await aFile(id)
+  const response = await get(`/v1/files/${file.uuid}`, jwt(application_id), { range: 'bytes=1000-' })
+  t.is(response.status, 416)
+  t.is(response.headers.get('content-range'), `bytes */${SOUND.length}`)
+  const { body } = await ask<{ what: string }[]>('GET', `${at}/recordings/${file.id}/audit`)
+  t.deepEqual(
+    body.data.filter(({ what }) => what === 'downloaded'),
+    [],
+  )
+})
+
+test('whether a file is there is told to nobody who has no token', async t => {
+  const { anApplication, aFile, get } = await place(t)
+  const { id } = await anApplication()
+  const { uuid } = await aFile(id)
+  const answers = new Set<string>()
+  for (const path of [uuid, uuidAt(Date.now(), '0'.repeat(20)), 'nothing', '..%2f..']) {
+    const response = await get(`/v1/files/${path}`)
+    const { data, message } = (await response.json()) as { data: object; message: string }
+    answers.add(JSON.stringify([response.status, data, message]))
+  }
+  t.is(answers.size, 1)
+})
+
 for (const uuid of [
   'nothing',
   '..%2f..',
@@ -145,8 +226,8 @@ for (const uuid of [
 }
 
 const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url')
-const signed = (claims: Record<string, unknown>, privateKey = OURS.privateKey): Promise<string> =>
-  import('node:crypto').then(({ createPrivateKey }) => new SignJWT(claims).setProtectedHeader({ alg: 'RS256', typ: 'JWT' }).sign(createPrivateKey(privateKey)))
+const signed = (claims: Record<string, unknown>, privateKey = OURS.privateKey, alg = 'RS256'): Promise<string> =>
+  new SignJWT(claims).setProtectedHeader({ alg, typ: 'JWT' }).sign(createPrivateKey(privateKey))
 const now = (): number => Math.floor(Date.now() / 1000)
 const claims = (application_id: string, more: Record<string, unknown> = {}): Record<string, unknown> => ({
   application_id,
@@ -171,6 +252,13 @@ test('whatever is wrong with a token is 401, in the same words', async t => {
     'the key of another': jwt(application_id, OTHERS),
     'not signed': `${encode({ alg: 'none' })}.${encode(good)}.`,
     'the public key as a secret': `${hs256}.${createHmac('sha256', OURS.publicKey).update(hs256).digest('base64url')}`,
+    'another algorithm, by the right key': await signed(good, OURS.privateKey, 'RS512'),
+    'another padding, by the right key': await signed(good, OURS.privateKey, 'PS256'),
+    'a tail that was changed': `${(await signed(good)).slice(0, -8)}AAAAAAAA`,
+    'other claims under the same signature': (await signed(good)).replace(/\.[^.]+\./, `.${encode(claims(application_id, { exp: now() + 9000 }))}.`),
+    'of the future': await signed(claims(application_id, { iat: now() + 3600, exp: now() + 7200 })),
+    'not good yet': await signed(claims(application_id, { nbf: now() + 3600 })),
+    'good for a year, made two days ago': await signed(claims(application_id, { iat: now() - 172_800, exp: now() + 31_536_000 })),
     expired: await signed(claims(application_id, { exp: now() - 120 })),
     'older than a day without an end': await signed({ application_id, iat: now() - 90_000, jti: 'x' }),
     'without jti': await signed({ application_id, iat: now(), exp: now() + 900 }),
@@ -202,7 +290,7 @@ test('a file is only read', async t => {
   const { uuid } = await aFile(id)
   const response = await get(`/v1/files/${uuid}`, jwt(application_id), {}, 'DELETE')
   t.is(response.status, 405)
-  t.is(response.headers.get('allow'), 'GET, HEAD')
+  t.is(response.headers.get('allow'), 'HEAD, GET, OPTIONS')
 })
 
 test('an application is known by an RSA key of 2048 bits or more, and nothing else', async t => {
