@@ -83,14 +83,15 @@ export async function placeCall(room: Room, { account, application }: Applicant,
     },
     event === undefined || sign === undefined ? event : { ...event, sign },
   )
-  // Whether it is answered is the call's story, not the request's; of one that is not, its document keeps the end.
+  // Whether it is answered is the call's story, not the request's. Its document keeps the answer, or the end of one that
+  // has none: between the hangup and the detail record nothing else tells that it was ever up.
   placed
     .then(async status => {
-      if (status === undefined) return
       const current = await store.get<PlacedCall>(db, doc._id)
-      if (current !== undefined) await store.put(db, { ...current, status })
+      const outcome = status === undefined ? { answered_at: toGregorian(clock.now()) } : { status }
+      if (current !== undefined) await store.put(db, { ...current, ...outcome })
     })
-    .catch((error: unknown) => room.log.warn('voice_call_end_not_saved', { account_id: account._id, leg: uuid, reason: reasonOf(error) }))
+    .catch((error: unknown) => room.log.warn('voice_call_outcome_not_saved', { account_id: account._id, leg: uuid, reason: reasonOf(error) }))
   return { uuid, conversation_uuid: conversationOf(uuid), status: 'started', direction: 'outbound' }
 }
 
@@ -180,7 +181,7 @@ async function placedOf(room: Room, { account, application }: Applicant, uuid: s
   if (placed === undefined) throw noSuch('call', uuid)
   const times = (name: string, field: string): Fields => (typeof cdr?.[field] === 'number' ? { [name]: new Date(fromGregorian(cdr[field])).toISOString() } : {})
   return {
-    status: placed.status ?? (cdr === undefined ? 'started' : 'completed'),
+    status: placed.status ?? (cdr === undefined && placed['answered_at'] === undefined ? 'started' : 'completed'),
     direction: 'outbound',
     from: placed.from,
     to: placed.to,

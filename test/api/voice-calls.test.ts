@@ -180,6 +180,20 @@ test('a call is read in each state it can be in, in the words of its schema', as
   }
 })
 
+test('a call that was answered and is not up any more is over, though its detail record is still to be written', async t => {
+  const { account, application, legs, send, voice } = await place(t)
+  let answer: (value: undefined) => void = () => {}
+  voice.ends = new Promise(resolve => (answer = resolve))
+  const uuid = (await send('POST', '', { to: [ALICE], ncco: NCCO })).body.uuid ?? ''
+  t.is((await send('GET', `/${uuid}`)).body['status'], 'started')
+  legs.push(leg(uuid, account, application.id, { direction: 'outbound' }))
+  answer(undefined)
+  t.is((await send('GET', `/${uuid}`)).body['status'], 'answered')
+  legs.splice(0, 1)
+  await until('the end', async () => (await send('GET', `/${uuid}`)).body['status'] === 'completed')
+  t.like((await send('PUT', `/${uuid}`, CHANGES[0])).body, { error: '409', data: { state: 'completed' } })
+})
+
 test('a call that was asked for at the end of a month and came in the next is over when its detail record says so', async t => {
   const { account, application, send, store } = await place(t)
   const asked = Date.UTC(2026, 0, 31, 23, 59, 55)
@@ -375,6 +389,20 @@ for (const [what, body, path] of [
     t.deepEqual(Object.keys(answer.data ?? {}), [path])
   })
 }
+
+test('a body that is too long is refused, and so are too many actions', async t => {
+  const { account, application, legs, send } = await place(t)
+  legs.push(leg('call-1', account, application.id))
+  const many = Array.from({ length: 1001 }, () => ({ action: 'wait' }))
+  t.is((await send('POST', '', { to: [ALICE], ncco: many })).status, 400)
+  t.is((await send('PUT', '/call-1', { action: 'transfer', destination: { type: 'ncco', ncco: many } })).status, 400)
+  const long = JSON.stringify({ to: [ALICE], ncco: [{ action: 'talk', text: 'a'.repeat(8_000_000) }] })
+  for (const [method, path] of [
+    ['POST', ''],
+    ['PUT', '/call-1'],
+  ] as const)
+    t.is((await send(method, path, long)).status, 413)
+})
 
 test('what is no call is not there, and other methods are refused', async t => {
   const { send } = await place(t)

@@ -149,7 +149,8 @@ export interface World extends FakeSwitch {
     placed: Placed[]
     told: (Address | undefined)[]
     transferred: [string, Script][]
-    ends: string | undefined
+    /** How a call ends that nobody answers, or when it is answered; it rings on unless told. */
+    ends: string | Promise<undefined>
     runs: boolean
     refuses: AppError | undefined
   }
@@ -195,12 +196,12 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const removed: string[] = []
   const spool = { remove: async (file: string) => void removed.push(file) }
   const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
-  const voice: World['voice'] = { placed: [], told: [], transferred: [], ends: undefined, runs: true, refuses: undefined }
+  const voice: World['voice'] = { placed: [], told: [], transferred: [], ends: new Promise(() => {}), runs: true, refuses: undefined }
   const applications: ApiPorts['voice'] = {
     async place(placed, eventUrl) {
       voice.placed.push(placed)
       voice.told.push(eventUrl)
-      return voice.ends
+      return await voice.ends
     },
     async transfer(uuid, script) {
       if (voice.refuses !== undefined) throw voice.refuses
