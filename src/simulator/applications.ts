@@ -1,8 +1,9 @@
-// The dialplan applications that exist here. `conference` is not among them yet: a leg that is told to run it is hung up,
-// as FreeSWITCH does with a name it does not know.
+// The dialplan applications that exist here. A leg that is told to run another one is hung up, as FreeSWITCH does with a
+// name it does not know.
 
 import { answer, bridgeIds, hangup, join, play, preAnswer } from './call.ts'
 import { type Cause, causeOf } from './causes.ts'
+import { conference } from './conference.ts'
 import { dial, type Dialing } from './dialing.ts'
 import { playAndGetDigits } from './digits.ts'
 import { isUp, type Leg, setVariable, variable } from './leg.ts'
@@ -53,6 +54,7 @@ export const APPLICATIONS: Applications = {
   play_and_get_digits: { start: playAndGetDigits, needsMedia: true, everyDigit: true },
   park: { start: park, waits: true },
   bridge: { start: bridge },
+  conference: { start: conference, needsMedia: true },
   // No application of FreeSWITCH: what the first leg of the api command of that name does. Its beginning is told as one, its end is not.
   uuid_bridge: { start: together, untold: true },
 }

@@ -90,6 +90,7 @@ export function createLeg(exchange: Exchange, spec: LegSpec): Leg {
       profile: stripped(originator.profile),
     },
     partner: undefined,
+    room: undefined,
     since: exchange.timeline.now(),
     answeredAt: undefined,
     get phone() {

@@ -28,6 +28,7 @@ const MODULES: ReadonlySet<string> = new Set([
   'mod_dptools',
   'mod_event_socket',
   'mod_hash',
+  'mod_conference',
   'mod_flite',
   'mod_sndfile',
   'mod_tone_stream',

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { createEvent, type Header, type SwitchEvent } from './event.ts'
 import { type Leg, legHeaders } from './leg.ts'
+import type { Room } from './room.ts'
 import type { Applications } from './runner.ts'
 import type { SipLegs } from './sip-leg.ts'
 import { createTimeline, type Timeline } from './timeline.ts'
@@ -28,6 +29,8 @@ export interface Exchange {
   readonly legs: Map<string, Leg>
   readonly globals: Map<string, string>
   readonly hash: Map<string, string>
+  /** By name (mod_conference). */
+  readonly rooms: Map<string, Room>
   readonly applications: Applications
   /** An api command line → what it prints; `undefined` when there is no such command. */
   readonly api: (line: string, leg?: Leg) => string | undefined | Promise<string | undefined>
@@ -100,6 +103,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
       ['simulator_system_calls', '0'],
     ]),
     hash: new Map(),
+    rooms: new Map(),
     sessions: 0,
     get sip() {
       return sip

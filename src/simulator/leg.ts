@@ -6,6 +6,7 @@ import type { Cause } from './causes.ts'
 import type { Source } from './media.ts'
 import type { Recording } from './recording.ts'
 import type { Phone } from './phone.ts'
+import type { Room } from './room.ts'
 import type { Runner } from './runner.ts'
 
 const STATES = {
@@ -75,6 +76,8 @@ export interface Leg {
   other: { type: 'originator' | 'originatee'; uuid: string; name: string; direction: 'inbound' | 'outbound'; profile: Profile } | undefined
   /** Bridged with, now. */
   partner: Leg | undefined
+  /** Where several talk. */
+  room: Room | undefined
   /** Call time at which it came into being, and was answered. */
   readonly since: number
   answeredAt: number | undefined

@@ -115,7 +115,9 @@ export function createPhone(exchange: Exchange, leg: Leg, caller: boolean, hangu
   return {
     caller,
     get voice() {
-      return leg.answerState === 'early' ? EARLY : caller ? CALLER : CALLEE
+      if (leg.answerState === 'early') return EARLY
+      const hz = Number(variable(leg, 'callrec_simulator_hz'))
+      return hz > 0 ? tone(hz) : caller ? CALLER : CALLEE
     },
     reaction(originator) {
       const wish = wishOf(leg.variables, originator)

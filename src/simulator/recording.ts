@@ -8,6 +8,7 @@ import type { Header } from './event.ts'
 import type { Exchange } from './exchange.ts'
 import { isUp, type Leg, setVariable, variable } from './leg.ts'
 import { type Layout, render, SILENCE, type Source } from './media.ts'
+import { saidIn } from './room.ts'
 import { createWav, type WavFile } from './wav.ts'
 import { isTrue } from './words.ts'
 
@@ -153,19 +154,19 @@ const BUG = (path: string): Header[] => [
   ['Media-Bug-Target', path],
 ]
 
-/** What is played to a leg, or what its partner says. */
-export const heard = (leg: Leg): Source => leg.playing ?? leg.partner?.says ?? SILENCE
+/** What is played to a leg, or what those say whom it talks with. */
+export const heard = (leg: Leg): Source => leg.playing ?? leg.partner?.says ?? (leg.room === undefined ? SILENCE : saidIn(leg.room, leg))
 
 /** Two sounds at once; beside samples nothing is put. */
 const over = (one: Source, other: Source): Source => ('hz' in one && 'hz' in other ? { hz: [...one.hz, ...other.hz] } : one)
 
 const audible = (source: Source): boolean => !('hz' in source) || source.hz.length > 0
 
-/** Brings the recordings of a leg and of its partner up to now. */
+/** Brings the recordings of a leg, and of those who hear it, up to now. */
 export function settle(leg: Leg): void {
   leg.message?.flush()
-  for (const recording of leg.recordings) recording.flush()
-  for (const recording of leg.partner?.recordings ?? []) recording.flush()
+  for (const one of new Set([leg, ...(leg.partner === undefined ? [] : [leg.partner]), ...(leg.room?.members.keys() ?? [])]))
+    for (const recording of one.recordings) recording.flush()
 }
 
 /** In the order they were started. */

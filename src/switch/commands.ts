@@ -1,12 +1,12 @@
 // The only place where ESL command text is built. Every builder refuses (`unsafe_argument`) what could
 // leave its place; a branded type keeps any other string from reaching the socket.
 
-import { application, bridgeArgument, digitsArgument, endpoint, recordArgument, settings, speechArgument, VOICES } from './dial.ts'
+import { application, bridgeArgument, conferenceArgument, digitsArgument, endpoint, recordArgument, settings, speechArgument, VOICES } from './dial.ts'
 import { variable } from './variables.ts'
 import { cause, displayable, line, marker, module, path, printable, refuse, simple, text, uuid, whole, word } from './words.ts'
 import type { Originate, Phone, RecordOptions, Tap } from './switch.ts'
 
-export { bridgeArgument, digitsArgument, displayable, recordArgument, speechArgument, text, VOICES }
+export { bridgeArgument, conferenceArgument, digitsArgument, displayable, recordArgument, speechArgument, text, VOICES }
 export type { Target } from './dial.ts'
 
 declare const built: unique symbol
@@ -168,7 +168,7 @@ export function execute(leg: string, id: string, app: string, argument: string):
   application(app, argument)
   const lines = [`sendmsg ${uuid('uuid', leg)}`, 'call-command: execute', `execute-app-name: ${app}`]
   if (argument !== '') lines.push(`execute-app-arg: ${argument}`)
-  // A leg that is locked by its bridge hears nothing that is played to it before the bridge is over (seen on 1.11.2).
-  if (app !== 'bridge') lines.push('event-lock: true')
+  // A leg that is locked by its bridge, or by a room, hears nothing that is played to it before that is over (seen on 1.11.2).
+  if (app !== 'bridge' && app !== 'conference') lines.push('event-lock: true')
   return message(...lines, `Event-UUID: ${simple('id', id)}`)
 }

@@ -87,6 +87,13 @@ export function recordArgument(file: string, { limit, silence }: { limit: number
   return words.join(' ')
 }
 
+/** The argument of `conference`: a room of the profile `callrec` (freeswitch/conf). When one who `ends` it leaves, it is over for all. */
+export const conferenceArgument = (room: string, { muted, ends }: { muted: boolean; ends: boolean }): string => {
+  if (!/^[a-z0-9-]{1,64}$/.test(room)) refuse('room', 'only small letters, digits and hyphens')
+  const flags = [...(muted ? ['mute'] : []), ...(ends ? ['endconf'] : [])].join('|')
+  return `${room}@callrec${flags === '' ? '' : `+flags{${flags}}`}`
+}
+
 const SPEECH = /^[A-Za-z0-9 .,!?:;-]{1,1500}$/
 
 /** Those of mod_flite: an American woman, two American men, a Scotsman. */
@@ -105,6 +112,7 @@ const APPLICATIONS: Readonly<Record<string, (argument: string) => boolean>> = {
   answer: nothing,
   break: nothing,
   bridge: argument => DIAL.test(argument),
+  conference: argument => /^[a-z0-9-]{1,64}@callrec(\+flags\{(mute|endconf)(\|endconf)?\})?$/.test(argument),
   eavesdrop: argument => /^[A-Za-z0-9-]+$/.test(argument),
   hangup: argument => /^[A-Z_]*$/.test(argument),
   park: nothing,

@@ -39,7 +39,7 @@ export interface NodeOptions {
 }
 
 /** Asked at each connect: what the format and the fence of a switch depend on. */
-const MODULES = ['mod_sndfile', 'mod_shout', 'mod_hash', 'mod_flite']
+const MODULES = ['mod_sndfile', 'mod_shout', 'mod_hash', 'mod_flite', 'mod_conference']
 /** A connection that lasted this long was a good one: the back-off starts again. */
 const STEADY_MS = 5_000
 /** Longest an application may take unless the caller says otherwise: nothing waits for ever. */

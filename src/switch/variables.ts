@@ -17,6 +17,7 @@ const CHANNEL: Readonly<Record<string, RegExp>> = {
   effective_caller_id_number: ANY,
   export_vars: /^[A-Za-z0-9_.:-]+(,[A-Za-z0-9_.:-]+)*$/,
   hangup_after_bridge: FLAG,
+  hangup_after_conference: FLAG,
   ignore_early_media: FLAG,
   instant_ringback: FLAG,
   park_after_bridge: FLAG,

@@ -69,7 +69,7 @@ export interface VoiceCall {
   set: (variables: Readonly<Record<string, string | null>>) => Promise<void>
   /** Runs an application on the leg until it ends. */
   execute: (app: string, argument?: string) => Promise<string>
-  startRecording: (settings: Effective, facts: VoiceFacts) => Promise<Started>
+  startRecording: (settings: Effective, facts: VoiceFacts, groupId?: string) => Promise<Started>
   /** Rings somebody and resolves when the two have talked, or did not come to talk. */
   dial: (to: Endpoint, how: Dial) => Promise<Dialled>
   /** Ends what the leg is doing: an application, or a talk with somebody else. */

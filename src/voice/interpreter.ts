@@ -6,6 +6,7 @@ import { digitsArgument, speechArgument, VOICES } from '../switch/commands.ts'
 import { speakable } from '../switch/media.ts'
 import { type Address, ask, jsonIn } from './ask.ts'
 import { aborted, conversationOf, pause, type VoiceCall, type VoicePorts } from './call.ts'
+import type { Conversations } from './conversations.ts'
 import type { Abilities, ConnectAction, InputAction, NccoAction, NotifyAction, StreamAction, TalkAction } from './ncco.ts'
 import { isPlayed, staysUp } from './ncco.ts'
 import type { Fields } from './options.ts'
@@ -34,7 +35,12 @@ const SILENCE = 'silence_stream://1'
 const LEVELS = 4
 
 /** Resolves when there is nothing left to do; rejects when the caller is gone. */
-export async function interpret(ports: VoicePorts, recordings: Recordings, run: Run, actions: readonly NccoAction[]): Promise<void> {
+export async function interpret(
+  ports: VoicePorts,
+  { recordings, conversations }: { recordings: Recordings; conversations: Conversations },
+  run: Run,
+  actions: readonly NccoAction[],
+): Promise<void> {
   const { call } = run
   let left = actions
   for (let performed = 0; performed < MOST_PERFORMED; ) {
@@ -89,6 +95,8 @@ export async function interpret(ports: VoicePorts, recordings: Recordings, run: 
         return pause(ports.clock, action.timeout * 1000, run.turn.signal)
       case 'connect':
         return connect(action)
+      case 'conversation':
+        return conversations.enter({ call, about: run.about, report: run.report, mp3: run.can.formats.includes('mp3'), signal: run.turn.signal }, action)
     }
   }
 

@@ -65,6 +65,19 @@ export interface ConnectAction {
   eventMethod: Method
 }
 
+export interface ConversationAction {
+  action: 'conversation'
+  name: string
+  /** What those hear who wait for somebody that starts it. */
+  musicOnHoldUrl?: string
+  startOnEnter: boolean
+  endOnExit: boolean
+  record: boolean
+  mute: boolean
+  eventUrl?: string
+  eventMethod: Method
+}
+
 export interface NotifyAction {
   action: 'notify'
   payload: Fields
@@ -78,12 +91,13 @@ export interface WaitAction {
   timeout: number
 }
 
-export type NccoAction = RecordAction | TalkAction | StreamAction | InputAction | ConnectAction | NotifyAction | WaitAction
+export type NccoAction = RecordAction | TalkAction | StreamAction | InputAction | ConnectAction | ConversationAction | NotifyAction | WaitAction
 
 /** What the switch of the call can do. */
 export interface Abilities {
   formats: readonly string[]
   speech: boolean
+  rooms: boolean
 }
 
 /** The words an application is told; what exactly is wrong stands beside them. */

@@ -5,6 +5,7 @@
 import { VOICES } from '../switch/commands.ts'
 import {
   type Abilities,
+  type ConversationAction,
   type Endpoint,
   FORMATS,
   type InputAction,
@@ -214,6 +215,28 @@ function connect(fields: Fields, at: string): Parsed {
   return made({ action: 'connect', timeout: 60, limit: 7200, eventMethod: 'POST', ...rest, endpoint: endpoint.made }, faults)
 }
 
+const CONVERSATION: Readers<Omit<ConversationAction, 'action'> & { canSpeak: never; canHear: never }> = {
+  name: text(50),
+  musicOnHoldUrl: oneUrl,
+  startOnEnter: flag,
+  endOnExit: flag,
+  record: flag,
+  mute: flag,
+  canSpeak: absent('is not available: everybody hears everybody who is not muted'),
+  canHear: absent('is not available: everybody hears everybody who is not muted'),
+  eventUrl: oneUrl,
+  eventMethod: method,
+}
+
+function conversation(fields: Fields, at: string, can?: Abilities): Parsed {
+  const { said, faults } = read(fields, CONVERSATION, at)
+  if (!('name' in fields)) faults.push(required(at, 'name'))
+  if (can?.rooms === false)
+    faults.push({ path: `${at}.action`, message: 'conversation is not available: the switch of this call has no rooms (mod_conference)' })
+  const usual = { name: '', startOnEnter: true, endOnExit: false, record: false, mute: false, eventMethod: 'POST' as const }
+  return made({ action: 'conversation', ...usual, ...said }, faults)
+}
+
 const NOTIFY: Readers<Omit<NotifyAction, 'action'>> = {
   payload: value => (isObject(value) ? value : new Wrong('must be an object')),
   eventUrl: oneUrl,
@@ -233,4 +256,4 @@ function wait(fields: Fields, at: string): Parsed {
   return made({ action: 'wait', timeout: said.timeout ?? 10 }, faults)
 }
 
-const ACTIONS = { record, talk, stream, input, connect, notify, wait }
+const ACTIONS = { record, talk, stream, input, connect, conversation, notify, wait }

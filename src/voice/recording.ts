@@ -76,9 +76,17 @@ export interface About {
   eventUrl?: Address
 }
 
+export interface Begun {
+  id: string
+  groupId: string
+}
+
 export interface Recordings {
   /** Starts one; a blocking one has ended, and its application been told, when it resolves. */
   record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal): Promise<void>
+  /** Starts one, in the group of another where it goes on from that; undefined where it could not begin, which is told. */
+  begin(call: VoiceCall, action: RecordAction, report: Report, about: About, groupId?: string): Promise<Begun | undefined>
+  stop(id: string): Promise<void>
   /** Resolves when nobody is being told of a recording. */
   idle(): Promise<void>
   close(): void
@@ -121,7 +129,13 @@ export function startRecordings(ports: VoicePorts): Recordings {
 
   const unsubscribe = events.on(heard)
 
-  async function record(call: VoiceCall, action: RecordAction, report: Report, { applicationId, eventUrl, sign }: About, signal: AbortSignal): Promise<void> {
+  async function begin(
+    call: VoiceCall,
+    action: RecordAction,
+    report: Report,
+    { applicationId, eventUrl, sign }: About,
+    groupId?: string,
+  ): Promise<Begun | undefined> {
     const to = action.eventUrl === undefined ? eventUrl : { url: action.eventUrl, method: action.eventMethod, ...(sign === undefined ? {} : { sign }) }
     if (action.beepStart) await call.execute('playback', BEEP)
     const voice: VoiceFacts = {
@@ -133,14 +147,18 @@ export function startRecordings(ports: VoicePorts): Recordings {
       event_method: to?.method ?? action.eventMethod,
       split: action.split !== undefined,
     }
-    const { id, state, reason } = await call.startRecording(settingsOf(action), voice)
-    if (state === 'failed') {
-      // One that has a document is told of as any other that came to nothing.
-      const known = await store.get(recordingDb(call.accountId, id), id).catch(() => undefined)
-      if (known === undefined) void report.tell({ ...failure(voice), reason: reason ?? 'it could not be started' }, to)
-      return
-    }
-    if (!isBlocking(action)) return
+    const { id, state, reason } = await call.startRecording(settingsOf(action), voice, groupId)
+    if (state !== 'failed') return { id, groupId: groupId ?? id }
+    // One that has a document is told of as any other that came to nothing.
+    const known = await store.get(recordingDb(call.accountId, id), id).catch(() => undefined)
+    if (known === undefined) void report.tell({ ...failure(voice), reason: reason ?? 'it could not be started' }, to)
+    return undefined
+  }
+
+  async function record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal): Promise<void> {
+    const begun = await begin(call, action, report, about)
+    if (begun === undefined || !isBlocking(action)) return
+    const { id } = begun
     const arrived = new Promise<void>(resolve => awaited.set(id, resolve))
     try {
       await listen(call, action, signal)
@@ -177,6 +195,8 @@ export function startRecordings(ports: VoicePorts): Recordings {
 
   return {
     record,
+    begin,
+    stop: id => recorder.stop(id),
     async idle() {
       await Promise.all(telling)
     },

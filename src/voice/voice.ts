@@ -5,6 +5,7 @@ import { isCode, reasonOf } from '../errors.ts'
 import type { Signer } from './ask.ts'
 import type { Originate, SwitchNode } from '../switch/switch.ts'
 import type { Address } from './ask.ts'
+import { createConversations } from './conversations.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
 import { failureOf, interpret, type Run, STATUSES } from './interpreter.ts'
 import type { Abilities } from './ncco.ts'
@@ -41,6 +42,7 @@ export interface Voice {
 export const abilitiesOf = (modules: Readonly<Record<string, boolean>>): Abilities => ({
   formats: modules['mod_shout'] === true ? ['wav', 'mp3'] : ['wav'],
   speech: modules['mod_flite'] === true,
+  rooms: modules['mod_conference'] === true,
 })
 
 const aboutOf = ({ uuid, from, to }: VoiceCall) => ({ from, to, uuid, conversation_uuid: conversationOf(uuid) })
@@ -48,6 +50,7 @@ const aboutOf = ({ uuid, from, to }: VoiceCall) => ({ from, to, uuid, conversati
 export function startVoice(ports: VoicePorts): Voice {
   const { wall, clock } = ports
   const recordings = startRecordings(ports)
+  const conversations = createConversations(ports, recordings)
   const telling = new Set<Promise<void>>()
   const running = new Map<string, Run>()
 
@@ -71,7 +74,7 @@ export function startVoice(ports: VoicePorts): Voice {
     running.set(call.uuid, one)
     try {
       const actions = await actionsOf(ports, application, about, one.can, call.signal)
-      await interpret(ports, recordings, one, actions)
+      await interpret(ports, { recordings, conversations }, one, actions)
       return 'done'
     } catch (error) {
       call.signal.throwIfAborted()

@@ -8,10 +8,10 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { isCode } from '../../src/errors.ts'
 import type { ErrorCode } from '../../src/errors.ts'
-import { bridgeArgument, recordArgument } from '../../src/switch/commands.ts'
+import { bridgeArgument, conferenceArgument, recordArgument } from '../../src/switch/commands.ts'
 import type { Target } from '../../src/switch/commands.ts'
 import type { Leg, SwitchEvent, SwitchNode, Switches } from '../../src/switch/switch.ts'
-import { readWav, tone } from '../helpers/audio.ts'
+import { loudness, readWav, tone } from '../helpers/audio.ts'
 import { until } from '../helpers/wait.ts'
 
 type Phone = Pick<Target, 'endpoint' | 'variables'>
@@ -230,6 +230,45 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     t.true(loudest(files[0], 1, 2000) > 0.8)
     t.true(loudest(files[1], 1, 2000) < 0.1, 'nor does the other one hear it')
     t.false(seen.names(a).includes('CHANNEL_UNBRIDGE'))
+  })
+
+  promise('who is in a room hears the others who are not muted, and one who ends it ends it for all', async (t, { node, phones, leg, directory, seen }) => {
+    const name = randomUUID()
+    const enter = (uuid: string, how: { muted?: boolean; ends?: boolean } = {}) =>
+      node.execute(uuid, 'conference', conferenceArgument(name, { muted: false, ends: false, ...how }))
+    const [speaks, hears, muted] = [await leg(), await leg(phones.hushed), await leg()]
+    const over: string[] = []
+    for (const uuid of [speaks, hears, muted]) await node.setVariables(uuid, { hangup_after_conference: 'false' })
+    const inside = [enter(speaks, { ends: true }).then(() => over.push('speaks')), enter(hears).then(() => over.push('hears'))]
+    const level = (path: string): number => {
+      const { samples, sampleRate, seconds } = readWav(path)
+      return loudness(samples[1] ?? new Int16Array(), sampleRate, seconds - 1, seconds - 0.1)
+    }
+    const files = [join(directory, `${randomUUID()}.wav`), join(directory, `${randomUUID()}.wav`)] as const
+    await node.record(hears, files[0], stereo)
+    await seen.event('RECORD_START', hears)
+    await node.execute(muted, 'sleep', '2000')
+    await node.stopRecording(hears, files[0])
+    t.true(level(files[0]) > 1000, 'he hears who speaks')
+
+    await node.interrupt(speaks)
+    await Promise.all(inside)
+    t.deepEqual(over.toSorted(), ['hears', 'speaks'])
+
+    inside.push(
+      enter(hears).then(() => over.push('again')),
+      enter(muted, { muted: true }).then(() => over.push('muted')),
+    )
+    await seen.event('RECORD_STOP', hears)
+    await node.record(hears, files[1], stereo)
+    await node.execute(speaks, 'sleep', '2000')
+    await node.stopRecording(hears, files[1])
+    t.true(level(files[1]) < 100, 'who is muted is not heard')
+    await node.interrupt(muted)
+    await inside[3]
+    t.is(over.at(-1), 'muted', 'one who leaves leaves alone')
+    await node.interrupt(hears)
+    await inside[2]
   })
 
   promise('a beep is heard by its side alone, is in no file that began before it, and ends when told', async (t, one) => {

@@ -32,7 +32,21 @@ const extension = (pattern: string, ...actions: (readonly [application: string, 
     .map(([application, data]) => `<action application="${application}"${data === undefined ? '' : ` data="${data}"`}/>`)
     .join('')}</condition></extension>`
 
-const MODULES = ['console', 'commands', 'dptools', 'hash', 'dialplan_xml', 'sndfile', 'shout', 'tone_stream', 'loopback', 'sofia', 'flite', 'event_socket']
+const MODULES = [
+  'console',
+  'commands',
+  'dptools',
+  'hash',
+  'dialplan_xml',
+  'sndfile',
+  'shout',
+  'tone_stream',
+  'loopback',
+  'sofia',
+  'flite',
+  'conference',
+  'event_socket',
+]
 
 /** Number → what the phone does. */
 const PHONES = [
@@ -57,6 +71,7 @@ ${configuration('modules', `<modules>${MODULES.map(name => `<load module="mod_${
 ${configuration('console', `<mappings><map name="all" value="warning,err,crit,alert"/></mappings><settings>${params({ loglevel: 'warning' })}</settings>`)}
 ${settings('event_socket', { 'listen-ip': '127.0.0.1', 'listen-port': esl, password })}
 ${configuration('hash', '<remotes/>')}${settings('shout', {})}${configuration('timezones', '<timezones/>')}${configuration('acl', '<network-lists/>')}
+${configuration('conference', `<advertise/><caller-controls/><profiles><profile name="callrec">${params({ rate: 16000, interval: 20, 'energy-level': 0, 'comfort-noise': 'false', 'caller-controls': 'none', 'conference-flags': 'audio-always|breakable' })}</profile></profiles>`)}
 ${configuration('sofia', `<global_settings/><profiles><profile name="main"><settings>${params({ 'sip-ip': '127.0.0.1', 'rtp-ip': '127.0.0.1', 'sip-port': sip, context: 'phones', dialplan: 'XML', 'codec-prefs': 'PCMU', 'auth-calls': 'false', 'manage-presence': 'false', 'rtp-timer-name': 'soft' })}</settings></profile></profiles>`)}
 </section>
 <section name="dialplan"><context name="phones">${PHONES.join('')}</context></section>

@@ -578,19 +578,19 @@ test('after a silence the switch is asked for a sign of life, and dropped when i
 })
 
 test('commands beyond the cap are refused at once, and so are jobs', async t => {
-  const { server, node } = await up(t, { limits: { pending: 5 } })
+  const { server, node } = await up(t, { limits: { pending: 10 } })
   server.script(({ line }) => line.includes('uuid_'))
-  const waiting = Array.from({ length: 5 }, () => node.exists(LEG))
-  await rejects(t, node.exists(LEG), 'switch_down', /5 commands wait/)
+  const waiting = Array.from({ length: 10 }, () => node.exists(LEG))
+  await rejects(t, node.exists(LEG), 'switch_down', /10 commands wait/)
   void Promise.allSettled(waiting)
-  t.is(node.status().counters?.pending, 5)
+  t.is(node.status().counters?.pending, 10)
 
-  const other = await up(t, { limits: { pending: 5 } }, ({ line, headers }, peer) => {
+  const other = await up(t, { limits: { pending: 10 } }, ({ line, headers }, peer) => {
     if (line.startsWith('bgapi')) peer.reply(`+OK Job-UUID: ${headers['Job-UUID']}`)
     return line.startsWith('bgapi')
   })
-  void Promise.allSettled(Array.from({ length: 5 }, () => other.node.stopRecording(LEG, FILE)))
-  await rejects(t, other.node.stopRecording(LEG, FILE), 'switch_down', /5 jobs wait/)
+  void Promise.allSettled(Array.from({ length: 10 }, () => other.node.stopRecording(LEG, FILE)))
+  await rejects(t, other.node.stopRecording(LEG, FILE), 'switch_down', /10 jobs wait/)
 })
 
 test('an application that does not stop when told to is switch_timeout, after it was told several times', async t => {

@@ -152,6 +152,20 @@ const TABLE: Readonly<Record<string, { with: object; rows: readonly Row[] }>> = 
       ['machineDetection', 'hangup', error('is no option of this action')],
     ],
   },
+  conversation: {
+    with: { name: 'sales' },
+    rows: [
+      ['name', 'x'.repeat(51), error('must be a text of 1 to 50 characters')],
+      ['musicOnHoldUrl', hook, hook[0]],
+      ['startOnEnter', 'false', false],
+      ['endOnExit', true, true],
+      ['record', 'true', true],
+      ['mute', 1, error('must be true or false')],
+      ['canSpeak', [], error('is not available: everybody hears everybody')],
+      ['canHear', ['x'], error('is not available: everybody hears everybody')],
+      ['eventUrl', hook, hook[0]],
+    ],
+  },
   notify: {
     with: { payload: { a: 1 }, eventUrl: hook },
     rows: [
@@ -231,13 +245,14 @@ for (const [what, ncco, path, message] of [
   ['an empty array', [], 'ncco', 'must have at least one action'],
   ['too many actions', Array.from({ length: MOST_ACTIONS + 1 }, () => ({ action: 'wait' })), 'ncco', 'must have at most 1000 actions'],
   ['a text for an action', ['record'], '[0]', 'must be an object'],
-  ['an unknown action', [{ action: 'pay' }], '[0].action', 'must be one of record, talk, stream, input, connect, notify, wait'],
+  ['an unknown action', [{ action: 'pay' }], '[0].action', 'must be one of record, talk, stream, input, connect, conversation, notify, wait'],
   ['an action of a prototype', [{ action: 'constructor' }], '[0].action', 'must be one of'],
   ['no action', [{}], '[0].action', 'must be one of'],
   ['talk without text', [{ action: 'talk' }], '[0].text', 'is required'],
   ['stream without its URL', [{ action: 'stream' }], '[0].streamUrl', 'is required'],
   ['input without type', [{ action: 'input' }], '[0].type', 'is required'],
   ['connect to nobody', [{ action: 'connect' }], '[0].endpoint', 'is required'],
+  ['a conversation without a name', [{ action: 'conversation' }], '[0].name', 'is required'],
   ['notify without payload', [{ action: 'notify', eventUrl: hook }], '[0].payload', 'is required'],
   ['notify of nobody', [{ action: 'notify', payload: {} }], '[0].eventUrl', 'is required'],
 ] as const) {
@@ -271,7 +286,7 @@ test('every fault is told at once, each with its place', t => {
 })
 
 test('what the switch of the call cannot do is refused before the first action', t => {
-  const can: Abilities = { formats: ['wav'], speech: false }
+  const can: Abilities = { formats: ['wav'], speech: false, rooms: false }
   const of = (action: object, abilities = can) => parseNcco([action], abilities).faults.map(({ path, message }) => `${path} ${message}`)
   t.deepEqual(of({ action: 'record', format: 'wav' }), [])
   t.deepEqual(of({ action: 'record' }), [])
@@ -279,4 +294,5 @@ test('what the switch of the call cannot do is refused before the first action',
   t.regex(of({ action: 'record', format: 'ogg' })[0] ?? '', /^\[0\]\.format ogg is not available/)
   t.regex(of({ action: 'talk', text: 'Hello' })[0] ?? '', /mod_flite/)
   t.deepEqual(of({ action: 'talk', text: 'Hello' }, { ...can, speech: true }), [])
+  t.regex(of({ action: 'conversation', name: 'sales' })[0] ?? '', /mod_conference/)
 })
