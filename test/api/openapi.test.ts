@@ -6,6 +6,7 @@ import { routes } from '../helpers/reference.ts'
 import { DESCRIBED } from '../../src/api/described.ts'
 import { isObject, type Fields } from '../../src/api/fields.ts'
 import { openApi } from '../../src/api/openapi.ts'
+import { createValidator } from '../../src/api/validate.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
 import { STATUSES } from '../../src/voice/interpreter.ts'
 import { FORMATS } from '../../src/voice/ncco.ts'
@@ -84,6 +85,65 @@ test('the actions of the Voice API are those of its schema, and so are the forma
   t.is(said({ action: 'connect', endpoint: [{ type: '?' }] }), `must be one of ${listed('calls.endpoint', 'type').join(', ')}`)
   t.deepEqual(listed('ncco', 'format'), [...FORMATS])
   t.deepEqual(listed('calls.state', 'status').sort(), ['started', 'ringing', 'answered', 'completed', 'failed', ...Object.values(STATUSES)].sort())
+})
+
+/** What each action needs, so that a value of another option decides. */
+const ENOUGH: Readonly<Record<string, Fields>> = {
+  record: { split: 'conversation' },
+  talk: { text: 'Hello' },
+  stream: { streamUrl: 'https://a.example/a.wav' },
+  input: { type: ['dtmf'] },
+  connect: { endpoint: [{ type: 'phone', number: '1' }] },
+  notify: { payload: {}, eventUrl: ['https://a.example/'] },
+  wait: {},
+}
+
+/** Of the Voice API, whether they are known here or not. */
+const OPTIONS = `format split channels endOnSilence endOnKey timeOut beepStart eventUrl eventMethod transcription validity_time text language style
+  level loop bargeIn premium voiceName streamUrl type dtmf speech mode payload endpoint from randomFromNumber timeout limit eventType machineDetection
+  advancedMachineDetection ringbackTone name musicOnHoldUrl startOnEnter endOnExit record canSpeak canHear mute conversationId`.split(/\s+/)
+
+const NUMBERS = [-1.25, -1, -0.5, 0, 0.1, 0.25, 1, 2, 3, 4, 5, 9, 10, 11, 20, 21, 32, 33, 100, 101, 120, 121, 1000, 1001, 7200, 7201, 1e8]
+const WORDS = ' true # * ## x +49301 wav mp3 ogg flac conversation GET POST PUT en-US de-DE synchronous asynchronous https://a.example/'.split(' ')
+const VALUES: readonly unknown[] = [
+  ...NUMBERS.flatMap(one => [one, String(one), { timeOut: one }, { maxDigits: one }]),
+  ...WORDS.flatMap(one => [one, [one]]),
+  true,
+  false,
+  'a'.repeat(1500),
+  'a'.repeat(1501),
+  [],
+  [1],
+  ['dtmf'],
+  ['speech'],
+  ['dtmf', 'speech'],
+  {},
+  { submitOnHash: true },
+  { x: 1 },
+  [{ type: 'phone', number: '1' }],
+  [{ type: 'user', id: 'a'.repeat(32) }],
+  [{ type: 'sip', uri: 'sip:a@b' }],
+]
+
+test('whatever option of an action the parser takes, the schema takes, and names', t => {
+  const validator = createValidator(loadSchemas(10_800))
+  const taken = new Set<string>()
+  const refused: string[] = []
+  for (const [action, enough] of Object.entries(ENOUGH)) {
+    for (const option of OPTIONS) {
+      for (const value of VALUES) {
+        const one = { action, ...enough, [option]: value }
+        // What may break a message off has an input behind it.
+        if (parseNcco([one, { action: 'input', type: ['dtmf'] }]).faults.length > 0) continue
+        taken.add(option)
+        if (Object.keys(validator.check('ncco', one).problems).length > 0) refused.push(JSON.stringify(one))
+      }
+    }
+  }
+  t.deepEqual(refused, [])
+  const named = Object.keys(loadSchemas(10_800).get('ncco')?.['properties'] as Fields).filter(name => name !== 'action')
+  t.deepEqual([...taken].sort(), named.sort())
+  t.deepEqual(Object.keys(ENOUGH).sort(), (loadSchemas(10_800).get('ncco') as { properties: { action: { enum: string[] } } }).properties.action.enum.sort())
 })
 
 test('a route for applications asks for their JWT, has no envelope, and tells what each refusal means', t => {
