@@ -94,6 +94,7 @@ const ENOUGH: Readonly<Record<string, Fields>> = {
   stream: { streamUrl: 'https://a.example/a.wav' },
   input: { type: ['dtmf'] },
   connect: { endpoint: [{ type: 'phone', number: '1' }] },
+  conversation: { name: 'room' },
   notify: { payload: {}, eventUrl: ['https://a.example/'] },
   wait: {},
 }
