@@ -73,7 +73,7 @@ test('expansion of API calls is off, and nothing in the configuration needs it',
 })
 
 test('phones must prove who they are, and media stays with the switch', t => {
-  const phones = params(named(whole, 'profile', 'callrec'))
+  const phones = params(named(named(whole, 'configuration', 'sofia.conf'), 'profile', 'callrec'))
   t.like(phones, { 'auth-calls': 'true', 'accept-blind-reg': 'false', 'accept-blind-auth': 'false', 'inbound-reg-force-matching-username': 'true' })
   t.is(phones['apply-inbound-acl'], undefined, 'an address list would let its members in without a password')
   for (const profile of all(named(whole, 'configuration', 'sofia.conf'), 'profile')) {

@@ -64,7 +64,7 @@ test('a call is recorded whole by its first action, and in parts by those that t
     ].map(action => action.serializeToNCCO())
   await client.patch(`${at}/applications/${application.id}`, { answer_url: `${app.url}/answer`, event_url: `${app.url}/events` })
   await client.put(`${at}/callflows`, { numbers: ['3100'], flow: { module: 'ncco', data: { application_id: application.id } } })
-  await client.put(`${at}/devices/${phone}/quickcall/3100`, { seconds: 600, speaks: 7, dtmf: '30:#' })
+  await client.put(`${at}/devices/${phone}/quickcall/3100`, { seconds: 600, speaks: 7, dtmf: `30:${'#'.repeat(100)}` })
 
   const recordings = await until('four files', async () => {
     const list = await client.get<Listed[]>(`${at}/recordings`)
