@@ -10,7 +10,7 @@ import type { Cover } from '../recording/lifecycle.ts'
 import { decideAction } from '../recording/policy.ts'
 import { sameFile } from '../recording/settings.ts'
 import type { Started, StartRequest } from '../recording/starting.ts'
-import type { SiprecStarted } from '../siprec/sessions.ts'
+import { type SiprecStarted, STAYS } from '../siprec/sessions.ts'
 import { playable } from '../switch/media.ts'
 import type { Leg } from '../switch/switch.ts'
 import { callerDocuments, documentsOf, type Ports } from './call.ts'
@@ -136,7 +136,7 @@ export function createControl(ports: ControlPorts): CallControl {
   function nothingToStop(leg: string): AppError {
     const [policy] = recorder.running(leg)
     if (policy === undefined) return new AppError('wrong_state', 'Cannot stop recording when recording is not started', { state: 'stopped' })
-    return new AppError('wrong_state', 'Cannot stop recording: policy started it, so it ends with the leg', { state: policy.state, recording_id: policy.id })
+    return new AppError('wrong_state', STAYS, { state: policy.state, recording_id: policy.id })
   }
 
   async function now(request: RecordRequest): Promise<Controlled> {

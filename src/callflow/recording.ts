@@ -117,10 +117,10 @@ async function start(call: Talk, { settings, origin }: Decision, asked: Asked): 
   }
 }
 
-/** Beside the file, where a layer names servers; one recording by servers for each leg. */
+/** Beside the file, where a layer names servers. */
 async function toServers(call: Talk, { settings, origin }: Pick<Decision, 'settings' | 'origin'>, { leg, side, facts, by }: Asked): Promise<void> {
   const servers = settings.siprec_server?.value
-  if (servers === undefined || call.ports.siprec.running(leg.uuid).length > 0) return
+  if (servers === undefined) return
   const started = await call.ports.siprec.start({
     accountId: call.accountId,
     leg,

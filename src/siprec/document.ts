@@ -60,6 +60,8 @@ export interface SiprecInFlight extends Doc {
   headers: Readonly<Record<string, string>>
   mode: Mode
   required: boolean
+  /** Policy wants it: it ends with its leg, whatever an action says. */
+  by_policy?: true
   /** It ends where its leg leaves the conversation, and no next part goes on with who is left. */
   ends_with_leg?: true
   started_at?: number
@@ -115,7 +117,7 @@ export function recordingOf({ id, accountId, leg, facts, groupId = id, origin, s
   }
 }
 
-export const inFlightOf = ({ id, accountId, node, leg, side, servers, headers, mode, required, follows }: NewSession): SiprecInFlight => ({
+export const inFlightOf = ({ id, accountId, node, leg, side, by, servers, headers, mode, required, follows }: NewSession): SiprecInFlight => ({
   _id: id,
   account_id: accountId,
   siprec_node: node,
@@ -125,5 +127,6 @@ export const inFlightOf = ({ id, accountId, node, leg, side, servers, headers, m
   headers,
   mode,
   required,
+  ...(by === 'policy' ? { by_policy: true } : {}),
   ...(follows ? {} : { ends_with_leg: true }),
 })

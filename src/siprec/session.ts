@@ -48,6 +48,8 @@ export interface Live {
   readonly inFlight: Readonly<SiprecInFlight>
   /** Writes both documents, before anything is asked of anybody. */
   write(): Promise<void>
+  /** Policy wants it as well: servers it has not are called beside those it has. False where it is over. */
+  join(origin: string, servers: readonly string[]): Promise<boolean>
   /** Resolves when the first server took it, or none did. */
   begin(): Promise<State>
   /** Throws `wrong_state`. */
@@ -93,6 +95,8 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   let people = peopleOf(recording, newId, since)
   let startedAt: number | undefined
   let onHold = false
+  /** begin() has called its servers. */
+  let called = false
   let saving: Promise<unknown> = Promise.resolve()
   let turn: Promise<unknown> = Promise.resolve()
   let watch = (): void => {}
@@ -103,7 +107,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   const streams =
     inFlight.mode === 'mixed' ? [{ listens: 'both' as const, label: '1' }] : [caller, other].map((listens, at) => ({ listens, label: String(at + 1) }))
 
-  const servers: Server[] = inFlight.servers.map(uri =>
+  const serverAt = (uri: string): Server =>
     createServer(
       { door: ports.door, node: ports.node, clock: wall, log, random },
       {
@@ -120,8 +124,8 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
         lost: () => void lost(),
         hidden: isHidden,
       },
-    ),
-  )
+    )
+  const servers: Server[] = inFlight.servers.map(serverAt)
 
   function unread(uri: string, error: unknown): undefined {
     log.warn('siprec_credentials_not_read', { ...facts, uri, reason: reasonOf(error) })
@@ -178,6 +182,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     recording = { ...recording, state: 'starting' }
     const early = isHidden()
     await save()
+    called = true
     const starting = servers.map(async server => ((await server.start()) ? undefined : Promise.reject(new Error(server.entry.reason))))
     try {
       await Promise.any(starting)
@@ -186,6 +191,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
       return recording.state
     }
     if (isOver()) return recording.state
+    for (const one of starting) one.catch(() => lost())
     for (const [what, by] of Object.entries(on.wish())) hidden.set(what as Hidden, by)
     // Some server may have been called before it was asked for.
     if (hidden.size > 0 && !early) await Promise.all(servers.map(async server => server.hide()))
@@ -219,6 +225,25 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
 
   async function lost(): Promise<void> {
     if (!isOver() && servers.every(({ entry }) => entry.state === 'failed')) await end('failed', 'no recording server is left')
+  }
+
+  async function join(origin: string, uris: readonly string[]): Promise<boolean> {
+    if (isOver()) return false
+    const more = uris.filter(uri => !inFlight.servers.includes(uri)).map(serverAt)
+    const isLate = called
+    servers.push(...more)
+    inFlight = { ...inFlight, servers: servers.map(({ entry }) => entry.uri), by_policy: true }
+    recording = { ...recording, origins: [...new Set([...recording.origins, origin])] }
+    try {
+      const _rev = await put(IN_FLIGHT, inFlight)
+      inFlight = { ...inFlight, _rev }
+    } catch (error) {
+      log.warn('recording_state_not_saved', { ...facts, reason: reasonOf(error) })
+    }
+    await save()
+    // Otherwise they are called with the others.
+    if (isLate && !isOver()) for (const one of more) void one.start().then(taken => (taken ? undefined : lost()))
+    return true
   }
 
   async function cover(what: Cover, by: string): Promise<void> {
@@ -301,6 +326,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
       inFlight = { ...inFlight, _rev: await put(IN_FLIGHT, inFlight) }
       await saveNow()
     },
+    join: (origin, uris) => inTurn(() => join(origin, uris)),
     begin,
     cover: (what, by) => inTurn(() => cover(what, by)),
     talksTo: leg =>

@@ -52,9 +52,12 @@ export interface SiprecStarted {
 }
 
 export interface Siprec {
-  /** Throws `wrong_state` when the leg has one already. What else is wrong is `failed`, in a document with the reason. */
+  /**
+   * A leg has one session: policy joins one that runs, an action throws `wrong_state`. What else is wrong is `failed`, in a document with the
+   * reason.
+   */
   start(request: SiprecRequest): Promise<SiprecStarted>
-  /** Throws `wrong_state` when there is none. */
+  /** Throws `wrong_state` when there is none, or policy wants it. */
   stop(leg: string): Promise<SiprecStarted>
   running(leg: string): readonly { id: string; state: State }[]
   /** As Recorder.follow. */
@@ -87,11 +90,20 @@ interface Part {
 }
 
 function partOf({ inFlight, document }: Live): Part {
-  const { servers, headers, mode, required, ends_with_leg } = inFlight
+  const { servers, headers, mode, required, by_policy, ends_with_leg } = inFlight
   const { _id, group_id: groupId, siprec_recording_id: recordingId, origin, interaction_id, owner_id, endpoint_id, label } = document
   return {
     follows: ends_with_leg !== true,
-    request: { servers: servers.join(','), headers, mode, required, groupId, origin, by: 'policy', ...(recordingId === _id ? {} : { recordingId }) },
+    request: {
+      servers: servers.join(','),
+      headers,
+      mode,
+      required,
+      groupId,
+      origin,
+      by: by_policy === true ? 'policy' : 'action',
+      ...(recordingId === _id ? {} : { recordingId }),
+    },
     facts: {
       interaction_id,
       ...(owner_id === undefined ? {} : { owner_id }),
@@ -102,6 +114,7 @@ function partOf({ inFlight, document }: Live): Part {
 }
 
 export const ALREADY = 'Cannot start recording when recording is already started'
+export const STAYS = 'Cannot stop recording: policy started it, so it ends with the leg'
 export const DUPLICATE = 'discarding duplicate startCallRecording request for a call'
 
 const wrongState = (why: string, state: string): AppError => new AppError('wrong_state', why, { state })
@@ -109,7 +122,8 @@ const wrongState = (why: string, state: string): AppError => new AppError('wrong
 export function startSiprec(ports: SiprecPorts): Siprec {
   const { switches, store, recorder, clock, log, random } = ports
   const byLeg = new Map<string, Live>()
-  const starting = new Set<string>()
+  /** By leg: their documents are being written. */
+  const starting = new Map<string, Promise<unknown>>()
   const departed = new Departed<Part>()
   const closed = new AbortController()
   const ending = new Set<Promise<void>>()
@@ -251,7 +265,8 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     const [part] = departed.take(left, clock.elapsed())
     const { owner_id: _owner, endpoint_id: _endpoint, label: _label, ...ofCall } = facts
     // Begun before the other ends, so that nothing said meanwhile is missing.
-    if (part?.follows === true && !byLeg.has(leg.uuid)) await start({ accountId, leg, side, ...part.request, facts: { ...ofCall, ...part.facts } })
+    const wanted = part?.follows === true && (part.request.by === 'policy' || !byLeg.has(leg.uuid))
+    if (wanted) await start({ accountId, leg, side, ...part.request, facts: { ...ofCall, ...part.facts } })
     await before?.end('stopped')
   }
 
@@ -294,15 +309,31 @@ export function startSiprec(ports: SiprecPorts): Siprec {
 
   async function start(request: SiprecRequest): Promise<SiprecStarted> {
     const { uuid } = request.leg
-    const there = byLeg.get(uuid)
-    if (starting.has(uuid) || there?.state === 'starting' || there?.state === 'waiting') throw wrongState(DUPLICATE, 'starting')
-    if (there !== undefined) throw wrongState(ALREADY, there.state)
-    starting.add(uuid)
+    if (request.by === 'policy') {
+      while (starting.has(uuid)) await starting.get(uuid)?.catch(() => {})
+      const there = byLeg.get(uuid)
+      const joined = there && (await join(there, request))
+      if (joined !== undefined) return joined
+    } else refuseSecond(uuid)
+    const made = startNow(request)
+    starting.set(uuid, made)
     try {
-      return await startNow(request)
+      return await made
     } finally {
       starting.delete(uuid)
     }
+  }
+
+  function refuseSecond(leg: string): void {
+    const there = byLeg.get(leg)
+    if (starting.has(leg) || there?.state === 'starting' || there?.state === 'waiting') throw wrongState(DUPLICATE, 'starting')
+    if (there !== undefined) throw wrongState(ALREADY, there.state)
+  }
+
+  async function join(there: Live, { servers, origin }: SiprecRequest): Promise<SiprecStarted | undefined> {
+    const parsed = parseServers(servers)
+    if ('fault' in parsed) return { id: there.id, state: 'failed', reason: parsed.fault, begun: Promise.resolve('failed') }
+    return (await there.join(origin, parsed.uris)) ? { id: there.id, state: there.state, begun: Promise.resolve(there.state) } : undefined
   }
 
   return {
@@ -311,6 +342,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     async stop(leg) {
       const one = byLeg.get(leg)
       if (one === undefined) throw wrongState('no SIPREC recording of this call runs', 'stopped')
+      if (one.inFlight.by_policy === true) throw wrongState(STAYS, one.state)
       await one.end(one.state === 'waiting' ? 'discarded' : 'stopped')
       return { id: one.id, state: one.state, begun: Promise.resolve(one.state) }
     },

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { isCode } from '../../src/errors.ts'
 import { header } from '../../src/sip/message.ts'
-import { ALREADY, DUPLICATE } from '../../src/siprec/sessions.ts'
+import { ALREADY, DUPLICATE, STAYS } from '../../src/siprec/sessions.ts'
 import { tones } from '../helpers/audio.ts'
 import { recordingServer } from '../helpers/recording-server.ts'
 import { until } from '../helpers/wait.ts'
@@ -125,6 +125,74 @@ test('the troubleshooting table: starting twice is refused with its words, befor
   t.is(again?.message, ALREADY)
   t.true(isCode(again, 'wrong_state'))
   t.is(server.calls.length, 1)
+})
+
+test('what policy began counts as recording: an action can neither start nor stop another one, but pauses it', async t => {
+  const { siprec, call, request, cover, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call({ talks: false })
+  const first = siprec.start(request(leg, server.uri, { by: 'policy', origin: 'account' }))
+  await t.throwsAsync(siprec.start(request(leg, server.uri)), { message: DUPLICATE })
+  const started = await first
+  await started.begun
+  await t.throwsAsync(siprec.start(request(leg, 'sip:other.test')), { message: ALREADY })
+  const refused = await t.throwsAsync(siprec.stop(leg.uuid), { message: STAYS })
+  t.true(isCode(refused, 'wrong_state'))
+  t.like((await cover('pause'))[0]?.[0], { id: started.id, state: 'paused' })
+  await t.throwsAsync(siprec.stop(leg.uuid), { message: STAYS })
+  t.is(server.calls.length, 1)
+  t.like(await document(started.id), { state: 'paused', origins: ['account'], servers: [{ uri: server.uri }] })
+})
+
+test('policy that comes to a session that runs has its servers called beside those it has, under the same recording, and no action ends it then', async t => {
+  const { siprec, call, request, document, cover, node, store } = await siprecWorld(t)
+  const [asked, other, late, bad] = [
+    await recordingServer(t),
+    await recordingServer(t),
+    await recordingServer(t),
+    await recordingServer(t, { refuse: () => 503 }),
+  ]
+  const leg = await call({ talks: false })
+  const started = await siprec.start(request(leg, asked.uri))
+  // While the action's documents are written, and once more while its server is called.
+  const policy = await siprec.start(request(leg, `${asked.uri},${other.uri}`, { by: 'policy', origin: 'account' }))
+  t.is(policy.id, started.id)
+  await started.begun
+  await cover('pause')
+  await siprec.start(request(leg, `${late.uri},${bad.uri}`, { by: 'policy', origin: 'user' }))
+  await until('all answered', async () => (await document(started.id))?.servers.every(({ state }) => state !== 'starting'))
+  t.like(await document(started.id), { state: 'paused', origins: ['callflow : test', 'account', 'user'] })
+  t.deepEqual(
+    (await document(started.id))?.servers.map(({ uri, state }) => [uri, state]),
+    [asked, other, late, bad].map(({ uri }) => [uri, uri === bad.uri ? 'failed' : 'paused']),
+  )
+  t.deepEqual(
+    [asked, other, late].map(({ calls }) => calls.length),
+    [1, 1, 1],
+  )
+  t.deepEqual(late.calls[0]?.directions, [['inactive', 'inactive']])
+  t.like(await store.get('recordings_in_flight', started.id), { by_policy: true, servers: [asked, other, late, bad].map(({ uri }) => uri) })
+  await t.throwsAsync(siprec.stop(leg.uuid), { message: STAYS })
+  t.like(await siprec.start(request(leg, 'wss://srs', { by: 'policy' })), { id: started.id, state: 'failed' })
+  await node.hangup(leg.uuid, 'NORMAL_CLEARING')
+  await until('it is over', async () => (await document(started.id))?.state === 'stopped')
+})
+
+test('policy that comes before the answer, or after an action has stopped, is a session all the same', async t => {
+  const { siprec, call, request, document } = await siprecWorld(t)
+  const [first, second] = [await recordingServer(t), await recordingServer(t)]
+  const leg = await call({ talks: false })
+  const unanswered = { ...leg, uuid: '00000000-0000-4000-8000-00000000ffff', answered: false }
+  const waiting = await siprec.start(request(unanswered, first.uri, { by: 'policy' }))
+  t.is((await siprec.start(request(unanswered, second.uri, { by: 'policy' }))).id, waiting.id)
+  t.deepEqual([first.calls.length, second.calls.length], [0, 0])
+  t.is((await document(waiting.id))?.servers.length, 2)
+  const started = await siprec.start(request(leg, first.uri))
+  await started.begun
+  const [, again] = await Promise.all([siprec.stop(leg.uuid), siprec.start(request(leg, second.uri, { by: 'policy' }))])
+  t.not(again.id, started.id)
+  t.is(await again.begun, 'recording')
+  t.is((await document(started.id))?.state, 'stopped')
 })
 
 test('the troubleshooting table: starting while it is paused is refused with the same words', async t => {
