@@ -52,12 +52,13 @@ async function open({ host, port: wanted, clock, log, authorities }: SocketOptio
     listener(bytes, { protocol: 'udp', address, port: from, reply: answer => udp.send(answer, from, address, error => lost('udp', address, error)) }),
   )
 
+  let closed = false
   const sockets = new Set<Socket>()
   /** By protocol, address and port of where they go to. */
   const connections = new Map<string, Promise<Socket>>()
 
   const server = createServer(socket => {
-    if (sockets.size >= MOST_CONNECTIONS) return void socket.destroy()
+    if (closed || sockets.size >= MOST_CONNECTIONS) return void socket.destroy()
     serve(socket, 'tcp')
   })
   try {
@@ -104,6 +105,7 @@ async function open({ host, port: wanted, clock, log, authorities }: SocketOptio
 
   function connection({ protocol, address, port: to, name }: Target): Promise<Socket> {
     const key = `${protocol} ${address} ${to} ${protocol === 'tls' ? name : ''}`
+    if (closed) return Promise.reject(new Error('the sockets are closed'))
     const known = connections.get(key)
     if (known !== undefined) return known
     const made = new Promise<Socket>((resolve, reject) => {
@@ -151,10 +153,13 @@ async function open({ host, port: wanted, clock, log, authorities }: SocketOptio
       listener = one
     },
     async close() {
-      await new Promise<void>(resolve => udp.close(() => resolve()))
+      // Whoever comes from now on would be waited for.
+      closed = true
+      const silent = new Promise<void>(resolve => server.close(() => resolve()))
       for (const socket of sockets) socket.destroy()
       for (const made of connections.values()) made.then(socket => socket.destroy()).catch(() => {})
-      await new Promise<void>(resolve => server.close(() => resolve()))
+      await new Promise<void>(resolve => udp.close(() => resolve()))
+      await silent
     },
   }
 }

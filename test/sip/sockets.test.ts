@@ -130,3 +130,19 @@ test('a stream that never ends its header, or says no length, or too much, is re
   t.throws(() => createFraming().push(Buffer.from('BYE x SIP/2.0\r\nA: b\r\n\r\n')), { message: /without Content-Length/ })
   t.throws(() => createFraming().push(Buffer.from('BYE x SIP/2.0\r\nl: 99999999\r\n\r\n')), { message: /too long/ })
 })
+
+test('who connects while the sockets close, and what is sent after that, keeps nothing open', async t => {
+  for (let i = 0; i < 20; i++) {
+    const sockets = await openSockets({ host: '127.0.0.1', port: 0, clock: systemClock(), log: silent })
+    const client = connect({ host: '127.0.0.1', port: sockets.port })
+    client.on('error', () => {})
+    const gone = new Promise<void>(resolve => client.once('close', () => resolve()))
+    if (i % 2 === 0) await new Promise<void>(resolve => client.once('connect', () => resolve()))
+    await sockets.close()
+    await gone
+  }
+  const [sockets, other] = [await openSockets({ host: '127.0.0.1', port: 0, clock: systemClock(), log: silent }), await agent(t)]
+  await sockets.close()
+  const there = { protocol: 'tcp' as const, address: '127.0.0.1', port: other.sockets.port, name: '127.0.0.1' }
+  await t.throwsAsync(sockets.send(Buffer.from('x'), there), { message: 'the sockets are closed' })
+})
