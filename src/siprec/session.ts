@@ -46,11 +46,11 @@ export interface Live {
   readonly required: boolean
   readonly document: Readonly<SiprecRecording>
   readonly inFlight: Readonly<SiprecInFlight>
-  /** Writes both documents, before anything is asked of anybody. */
+  /** Writes both documents, before anything is asked of anybody: what happens meanwhile waits for that. */
   write(): Promise<void>
   /** Policy wants it as well: servers it has not are called beside those it has. False where it is over. */
   join(origin: string, servers: readonly string[]): Promise<boolean>
-  /** Resolves when the first server took it, or none did. */
+  /** Once. Resolves when the first server took it, or none did. */
   begin(): Promise<State>
   /** Throws `wrong_state`. */
   cover(what: Cover, by: string): Promise<void>
@@ -95,6 +95,8 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   let people = peopleOf(recording, newId, since)
   let startedAt: number | undefined
   let onHold = false
+  let written: Promise<void> = Promise.resolve()
+  let begun: Promise<State> | undefined
   /** begin() has called its servers. */
   let called = false
   let saving: Promise<unknown> = Promise.resolve()
@@ -178,10 +180,19 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
 
   const shown = (): State => (hidden.size === 0 ? 'recording' : hidden.has('pause') ? (hidden.has('mask') ? 'masked_paused' : 'paused') : 'masked')
 
+  async function write(): Promise<void> {
+    const _rev = await put(IN_FLIGHT, inFlight)
+    inFlight = { ...inFlight, _rev }
+    await saveNow()
+  }
+
   async function begin(): Promise<State> {
+    if (isOver()) return recording.state
     recording = { ...recording, state: 'starting' }
     const early = isHidden()
+    await written
     await save()
+    if (isOver()) return recording.state
     called = true
     const starting = servers.map(async server => ((await server.start()) ? undefined : Promise.reject(new Error(server.entry.reason))))
     try {
@@ -280,6 +291,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     if (isOver()) return
     recording = { ...recording, state: 'stopping' }
     watch()
+    await written.catch(() => {})
     const waited = new Promise<void>(resolve => wall.after(BYE_PATIENCE, resolve))
     await Promise.race([Promise.all(servers.map(async server => server.stop())), waited])
     const { ranMs } = moment()
@@ -322,12 +334,9 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     get inFlight() {
       return inFlight
     },
-    async write() {
-      inFlight = { ...inFlight, _rev: await put(IN_FLIGHT, inFlight) }
-      await saveNow()
-    },
+    write: () => (written = write()),
     join: (origin, uris) => inTurn(() => join(origin, uris)),
-    begin,
+    begin: () => (begun ??= begin()),
     cover: (what, by) => inTurn(() => cover(what, by)),
     talksTo: leg =>
       inTurn(async () => {

@@ -519,6 +519,24 @@ test('started before the answer it is remembered, and discarded when the answer 
   t.true(await node.exists(leg.uuid))
 })
 
+test('an answer, or the end, that comes while its documents are written is one beginning, or none', async t => {
+  const { siprec, call, request, document, tell } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call({ talks: false })
+  const starting = siprec.start(request({ ...leg, answered: false }, server.uri))
+  tell({ name: 'CHANNEL_ANSWER', leg, at: Date.now() })
+  const started = await starting
+  t.is(await started.begun, 'recording')
+  t.deepEqual(siprec.running(leg.uuid), [{ id: started.id, state: 'recording' }])
+  await siprec.stop(leg.uuid)
+  t.is(server.calls.length, 1)
+  const again = siprec.start(request(leg, server.uri))
+  tell({ name: 'CHANNEL_DESTROY', leg, at: Date.now(), cause: 'NORMAL_CLEARING' } as never)
+  await (await again).begun
+  await until('it is over', async () => (await document((await again).id))?.state === 'discarded')
+  t.deepEqual([siprec.running(leg.uuid), server.calls.length], [[], 1])
+})
+
 test('the troubleshooting table: no audio that leaves the switch within 10 s is told in log and document, and the recording goes on', async t => {
   const { siprec, call, request, document, node, lines } = await siprecWorld(t)
   const server = await recordingServer(t)
