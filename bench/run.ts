@@ -11,6 +11,7 @@ import { mergeRow } from './merge.ts'
 import { patchRows } from './patch.ts'
 import { readsRow } from './reads.ts'
 import type { Row } from './row.ts'
+import { siprecLengthRows } from './siprec-length.ts'
 import { siprecRows } from './siprec.ts'
 import { startRows, sweptStartRows } from './start.ts'
 import { sweepRows } from './sweep.ts'
@@ -44,6 +45,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<Row[]>>> = {
   freeswitch: () => on(startRealSwitch(), startRows),
   mask: async () => [...(await on(startEmbeddedSwitch(), maskRows)), ...(await on(startRealSwitch(), maskRows))],
   siprec: siprecRows,
+  length: () => on(startEmbeddedSwitch(), siprecLengthRows),
   load: () => on(startEmbeddedSwitch(), loadRows),
 }
 
