@@ -9,6 +9,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
+import { NO_ENCODER } from '../src/recording/encoder.ts'
 import { type CallFacts, IN_FLIGHT } from '../src/recording/document.ts'
 import { openJournal } from '../src/recording/journal.ts'
 import { type Recorder, startRecorder } from '../src/recording/recorder.ts'
@@ -92,7 +93,7 @@ function open(store: Store, switches: Switches, dir: string, log = silent()): Re
   // Nobody writes the files, and one that does not grow would be given up.
   const spool = { ...openSpool({ here: join(dir, 'spool'), onSwitch: join(dir, 'spool'), minFree: 0 }), size: async () => Date.now() }
   const ports = { store, switches, spool, journal: openJournal(spool), clock: systemClock(), log, metrics: { count: quiet }, events: { tell: async () => {} } }
-  return startRecorder({ ...ports, random: hex, deliver: quiet, maxTimeLimit: 10_800 })
+  return startRecorder({ ...ports, random: hex, deliver: quiet, maxTimeLimit: 10_800, encoder: NO_ENCODER })
 }
 
 async function begin(recorder: Recorder, legs: readonly string[], paths: Map<string, string>): Promise<void> {

@@ -158,7 +158,19 @@ function aRecording(id: string, accountId: string, at: number, settings: Effecti
     custom_channel_vars: {},
   }
   const origin = { origin: 'outbound to onnet from endpoint', by: 'policy' as const, at }
-  const made = { id, accountId, node: 'fs1', leg, side: 'caller' as const, facts, settings, format: 'wav' as const, warnings: [], origins: [origin] as const }
+  const made = {
+    id,
+    accountId,
+    node: 'fs1',
+    leg,
+    side: 'caller' as const,
+    facts,
+    settings,
+    format: 'wav' as const,
+    written: 'wav' as const,
+    warnings: [],
+    origins: [origin] as const,
+  }
   const sound = audioFields({ durationMs: 61_234, size: 1_959_532, sha256: hex(32), sampleRate: 8000, channels: 2 })
   return { ...recordingOf({ ...made, state: 'stopped', sampleRate: 8000, before: 0, now: at }), ...sound }
 }

@@ -36,6 +36,8 @@ export interface Config {
   maxTimeLimit: number
   logLevel: Level
   simulatorSpeed: number
+  /** Program that makes mp3 and ogg where the switch does not, or `off`. */
+  ffmpeg: string
   /** What an operator should know though the start goes on. */
   warnings: readonly string[]
 }
@@ -172,6 +174,7 @@ export const NAMES = {
   DELIVERY_DIRECTORIES: 'comma list `name=/path` of directories that accounts may name as storage',
   RETENTION_SWEEP: 'seconds between two looks for recordings whose time is over',
   LOG_LEVEL: LEVELS.join(', '),
+  FFMPEG: 'program that makes mp3 and ogg where the switch does not; off for none',
   SIMULATOR_SPEED: 'clock multiplier of the embedded switch',
 } as const
 type Name = keyof typeof NAMES
@@ -247,6 +250,7 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
     retentionSweep: read('RETENTION_SWEEP', integer(1, 86_400), 3600),
     logLevel: read('LOG_LEVEL', oneOf(LEVELS), 'info'),
     simulatorSpeed: read('SIMULATOR_SPEED', speed, 1),
+    ffmpeg: read('FFMPEG', text => text, 'ffmpeg'),
     warnings: list
       .filter(one => one.password === DEFAULT_PASSWORD && !isLoopback(one.host))
       .map(one => `FREESWITCH_ESL: ${one.name} (${one.host}) has FreeSWITCH's default password; whoever reaches it controls the switch`),

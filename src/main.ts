@@ -31,6 +31,7 @@ import { createErasure } from './recording/erasure.ts'
 import { limitedSpool } from './recording/quota.ts'
 import { openJournal } from './recording/journal.ts'
 import { startOrphans } from './recording/orphans.ts'
+import { findEncoder } from './recording/encoder.ts'
 import { startRecorder } from './recording/recorder.ts'
 import { createCheck } from './recording/integrity.ts'
 import { startRetention } from './recording/retention.ts'
@@ -116,6 +117,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         nodes: () => driven.inCharge(),
       }),
     )
+    const encoder = await findEncoder(config.ffmpeg, log)
     const recorder = own(
       startRecorder({
         store,
@@ -129,6 +131,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         random: hex,
         deliver: () => delivery.wake(),
         maxTimeLimit: config.maxTimeLimit,
+        encoder,
       }),
     )
     const exempt = parseNetworks(config.uploadAllowNetworks)
@@ -140,7 +143,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const orphans = own(
       startOrphans({ store, spool, audit, clock: wall, log, metrics, nodes: () => driven.inCharge(), ...adopt, every: config.retentionSweep }),
     )
-    const voice = own(startVoice({ store, recorder, events, http, spool, clock: callClock, wall, log, random: hex, publicUrl: config.api.publicUrl }))
+    const voice = own(startVoice({ store, recorder, encoder, events, http, spool, clock: callClock, wall, log, random: hex, publicUrl: config.api.publicUrl }))
     const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
     const executor = own(
       startExecutor({

@@ -11,7 +11,7 @@ import { noSuch } from './document.ts'
 import type { Answer, Request } from './route.ts'
 import type { ApiPorts } from './ports.ts'
 
-const AUDIO = /^audio\/(mpeg|mp3|x-wav|wav|\*)$/
+const AUDIO = /^audio\/(mpeg|mp3|ogg|x-wav|wav|\*)$/
 
 /** The type that is wanted most; JSON where both are wanted alike. */
 export function wantsAudio(accept: string): boolean {

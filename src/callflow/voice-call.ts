@@ -40,7 +40,7 @@ export function voiceCall(call: Call): VoiceCall {
     },
     set: variables => node.setVariables(uuid, variables),
     execute: (app, argument) => execute(call, app, argument),
-    startRecording: (settings, pvt_voice: VoiceFacts, groupId) =>
+    startRecording: (settings, pvt_voice: VoiceFacts, more) =>
       ports.recorder.start({
         accountId: call.accountId,
         leg: call.leg,
@@ -50,7 +50,7 @@ export function voiceCall(call: Call): VoiceCall {
         settings,
         origin: 'ncco',
         by: 'action',
-        ...(groupId === undefined ? {} : { groupId }),
+        ...more,
       }),
     dial: (to, how) => dial(call, to, how),
     async breakOff() {

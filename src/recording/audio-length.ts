@@ -54,14 +54,14 @@ export const headerOf = ({ dataAt, dataBytes }: Wav): readonly { at: number; val
   { at: dataAt - 4, value: dataBytes },
 ]
 
-export interface Mp3Counter {
+export interface Counter {
   feed(piece: Buffer): void
-  /** Undefined when no frame was seen. */
+  /** Undefined when it is nothing of the kind. */
   sound(): Sound | undefined
 }
 
 /** Adds up the frames as the file streams by; bytes that are no frame are skipped one by one. */
-export function mp3Counter(): Mp3Counter {
+export function mp3Counter(): Counter {
   let milliseconds = 0
   let first: Frame | undefined
   let skip = 0
@@ -122,4 +122,69 @@ function frameAt(bytes: Buffer, at: number): Frame | undefined {
     sampleRate: rate,
     channels: (header >>> 6) % 4 === 3 ? 1 : 2,
   }
+}
+
+/** Of an Ogg page: what stands before its segments (RFC 3533 section 6). */
+const PAGE_HEADER = 27
+const MOST_SEGMENTS = 255
+/** Enough of the first packet of a Vorbis stream to know what it is (Vorbis I section 4.2.2). */
+const VORBIS_HEADER = 16
+
+/** How far a Vorbis stream in Ogg goes: its pages say how many samples there were until their end. */
+export function oggCounter(): Counter {
+  let format: { channels: number; sampleRate: number } | undefined
+  let samples = 0
+  let skip = 0
+  let rest: Buffer = Buffer.alloc(0)
+  let lost = false
+  return {
+    feed(piece) {
+      if (lost) return
+      const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])
+      let at = 0
+      for (;;) {
+        const step = Math.min(skip, bytes.length - at)
+        at += step
+        skip -= step
+        if (skip > 0 || bytes.length - at < PAGE_HEADER + MOST_SEGMENTS + VORBIS_HEADER) break
+        const page = pageAt(bytes, at)
+        if (page === undefined) {
+          lost = true
+          break
+        }
+        format ??= vorbisAt(bytes, at + page.header)
+        samples = page.samples ?? samples
+        skip = page.bytes
+      }
+      rest = bytes.subarray(at)
+    },
+    sound() {
+      if (lost) return undefined
+      // The last page is too short for the loop above.
+      for (let at = skip; at + PAGE_HEADER <= rest.length; ) {
+        const page = pageAt(rest, at)
+        if (page === undefined) break
+        format ??= vorbisAt(rest, at + page.header)
+        samples = page.samples ?? samples
+        at += page.bytes
+      }
+      return format === undefined ? undefined : { ...format, durationMs: Math.round((samples * 1000) / format.sampleRate) }
+    },
+  }
+}
+
+/** `samples` is undefined where no packet ends on the page. */
+function pageAt(bytes: Buffer, at: number): { header: number; bytes: number; samples: number | undefined } | undefined {
+  if (bytes.toString('latin1', at, at + 4) !== 'OggS') return undefined
+  const segments = bytes[at + PAGE_HEADER - 1] ?? 0
+  const header = PAGE_HEADER + segments
+  const body = bytes.subarray(at + PAGE_HEADER, at + header).reduce((sum, length) => sum + length, 0)
+  const position = bytes.readBigInt64LE(at + 6)
+  return { header, bytes: header + body, samples: position < 0n ? undefined : Number(position) }
+}
+
+function vorbisAt(bytes: Buffer, at: number): { channels: number; sampleRate: number } | undefined {
+  if (at + VORBIS_HEADER > bytes.length || bytes.toString('latin1', at, at + 7) !== '\u0001vorbis') return undefined
+  const [channels, sampleRate] = [bytes[at + 11] ?? 0, bytes.readUInt32LE(at + 12)]
+  return channels === 0 || sampleRate === 0 ? undefined : { channels, sampleRate }
 }

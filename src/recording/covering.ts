@@ -8,7 +8,7 @@ import type { Log } from '../log.ts'
 import { hides, partOf, type Wish } from './covers.ts'
 import { type Cover, command, runs, type Step, step } from './lifecycle.ts'
 import type { Papers } from './papers.ts'
-import { close, closeAll, type Gap, type Moment, open } from './segments.ts'
+import { close, closeAll, type Gap, type Moment, offsetAt, open } from './segments.ts'
 import type { Tape } from './tape.ts'
 
 export interface CoveringPorts {
@@ -36,10 +36,10 @@ export class Covering {
   readonly #clock: Clock
   readonly #log: Log
   readonly #papers: Papers
-  readonly #tape: Tape
+  readonly #tape: Pick<Tape, 'cover'>
   readonly #one: Coverable
 
-  constructor({ clock, log }: CoveringPorts, papers: Papers, tape: Tape, one: Coverable) {
+  constructor({ clock, log }: CoveringPorts, papers: Papers, tape: Pick<Tape, 'cover'>, one: Coverable) {
     this.#clock = clock
     this.#log = log
     this.#papers = papers
@@ -87,6 +87,11 @@ export class Covering {
   held(on: boolean, at: number): void {
     if (on) this.#open('hold', at, 'hold')
     else this.#close('hold', at)
+  }
+
+  /** Where in the audio a moment is: unix milliseconds by the switch's clock. */
+  offset(at: number): number {
+    return offsetAt(this.#papers.gaps, this.#moment(at).ranMs)
   }
 
   /** It is over. */

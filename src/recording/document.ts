@@ -5,10 +5,11 @@
 import { recordingDb, toGregorian } from '../store/modb.ts'
 import type { Doc, Stored } from '../store/store.ts'
 import type { Consent } from './announce.ts'
+import type { Encoded } from './encoder.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
 import type { Gaps, Segment } from './segments.ts'
-import type { Effective } from './settings.ts'
+import type { Effective, Format } from './settings.ts'
 
 /** Who asked for a recording; what policy asked for, no callflow and no key may end. */
 export type By = 'policy' | 'action'
@@ -94,8 +95,8 @@ export interface Recording extends Doc, CallFacts {
   reason?: string
   /** The name the file has where it is delivered; the second one of a call ends in `_2` before its extension. */
   name: string
-  media_type: 'mp3' | 'wav'
-  content_type: 'audio/mpeg' | 'audio/x-wav'
+  media_type: Format
+  content_type: (typeof CONTENT_TYPES)[Format]
   media_source: 'recorded'
   source_type: 'callrec'
   /** The uuid of the leg that is recorded. */
@@ -130,6 +131,15 @@ export interface Recording extends Doc, CallFacts {
   legal_hold?: boolean
 }
 
+/** What one party of a recording that has a channel for each says. */
+export interface Track {
+  leg: string
+  /** Below the spool. */
+  file: string
+  /** Where in the audio of the recording it begins. */
+  from_ms: number
+}
+
 /** What a successor needs to go on with a recording. Written by the recorder until `stopped`, then by delivery. */
 export interface InFlight extends Doc {
   account_id: string
@@ -144,6 +154,12 @@ export interface InFlight extends Doc {
   message?: true
   /** Below the spool directory, `{node}/{YYYYMM}/{id}.{format}`. */
   file: string
+  /** What the file is to be encoded to, once it has ended. */
+  encode?: Encoded
+  /** Of one that has a channel for each party: more than two. */
+  channels?: number
+  /** Those that joined. */
+  tracks?: readonly Track[]
   settings: Effective
   origins: Origin[]
   /** Unix milliseconds when the switch confirmed the start. */
@@ -180,8 +196,12 @@ export interface NewRecording {
   side: Side
   facts: CallFacts
   settings: Effective
-  /** What it is written as, which may not be what the settings ask for. */
-  format: 'mp3' | 'wav'
+  /** What it becomes, which may not be what the settings ask for. */
+  format: Format
+  /** What the switch writes: WAV, where it is encoded at the end. */
+  written: Format
+  /** More than two: one for each party that joins. */
+  channels?: number
   warnings: readonly string[]
   /** The first one is what the recording began with. */
   origins: readonly [Origin, ...Origin[]]
@@ -198,10 +218,12 @@ export interface NewRecording {
   now: number
 }
 
+export const CONTENT_TYPES = { mp3: 'audio/mpeg', ogg: 'audio/ogg', wav: 'audio/x-wav' } as const
+
 /** Below the spool. */
 export const fileOf = ({ id, node, format }: Pick<NewRecording, 'id' | 'node' | 'format'>): string => `${node}/${id.slice(0, 'YYYYMM'.length)}/${id}.${format}`
 
-export function inFlightOf({ id, accountId, node, leg, side, settings, format, origins, message, state }: NewRecording): InFlight {
+export function inFlightOf({ id, accountId, node, leg, side, settings, format, written, channels, origins, message, state }: NewRecording): InFlight {
   return {
     _id: id,
     account_id: accountId,
@@ -209,7 +231,9 @@ export function inFlightOf({ id, accountId, node, leg, side, settings, format, o
     leg,
     side,
     state,
-    file: fileOf({ id, node, format }),
+    file: fileOf({ id, node, format: written }),
+    ...(format === written || format === 'wav' ? {} : { encode: format }),
+    ...(channels === undefined ? {} : { channels }),
     settings,
     origins: [...origins],
     ...(message === undefined ? {} : { message }),
@@ -217,7 +241,7 @@ export function inFlightOf({ id, accountId, node, leg, side, settings, format, o
 }
 
 export function recordingOf(made: NewRecording): Recording {
-  const { id, accountId, node, leg, facts, settings, format, warnings, origins, groupId = id, message, state, sampleRate, before, now } = made
+  const { id, accountId, node, leg, facts, settings, format, channels, warnings, origins, groupId = id, message, state, sampleRate, before, now } = made
   const url = settings.url?.value
   const stereo = settings.stereo?.value === true
   const days = settings.retention_days?.value ?? 0
@@ -234,7 +258,7 @@ export function recordingOf(made: NewRecording): Recording {
     // A second file of the same call must not overwrite the first where it is delivered.
     name: `call_recording_${leg}${before === 0 ? '' : `_${before + 1}`}.${format}`,
     media_type: format,
-    content_type: format === 'mp3' ? 'audio/mpeg' : 'audio/x-wav',
+    content_type: CONTENT_TYPES[format],
     media_source: 'recorded',
     source_type: 'callrec',
     call_id: leg,
@@ -245,8 +269,8 @@ export function recordingOf(made: NewRecording): Recording {
     start: toGregorian(now),
     duration: 0,
     duration_ms: 0,
-    channels: stereo ? 2 : 1,
-    channel_labels: message ? ['caller'] : stereo ? ['caller', 'callee'] : ['mixed'],
+    channels: channels ?? (stereo ? 2 : 1),
+    channel_labels: message || channels !== undefined ? ['caller'] : stereo ? ['caller', 'callee'] : ['mixed'],
     sample_rate: sampleRate,
     policy: settings,
     ...(days === 0 ? {} : { retain_until: toGregorian(now) + days * DAY }),

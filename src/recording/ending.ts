@@ -5,12 +5,16 @@ import type { Clock } from '../clock.ts'
 import type { Events, RecordingEventName } from '../events.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Encoder } from './encoder.ts'
+import { reasonOf } from '../errors.ts'
 import { destinationOf } from './storage.ts'
-import { missingFrom, verdict } from './finish.ts'
+import { type Audio, missingFrom, verdict } from './finish.ts'
 import type { Papers } from './papers.ts'
 import { verify } from './silence.ts'
 import type { Spool } from './spool.ts'
 import { toldOf } from './told.ts'
+import type { Tracks } from './tracks.ts'
+import { weave } from './weave.ts'
 
 export interface EndingPorts {
   spool: Spool
@@ -18,9 +22,13 @@ export interface EndingPorts {
   log: Log
   metrics: Metrics
   events: Pick<Events, 'tell'>
+  encoder: Encoder
   /** A file became due. */
   deliver: () => void
 }
+
+/** Milliseconds: codecs begin and end with whole frames. */
+const ENCODED_WITHIN = 500
 
 export interface Ended {
   /** Record-Completion-Cause. */
@@ -34,25 +42,31 @@ export interface Ended {
 export class Ending {
   readonly #ports: EndingPorts
   readonly #papers: Papers
+  readonly #tracks: Pick<Tracks, 'stop'>
 
-  constructor(ports: EndingPorts, papers: Papers) {
+  constructor(ports: EndingPorts, papers: Papers, tracks: Pick<Tracks, 'stop'>) {
     this.#ports = ports
     this.#papers = papers
+    this.#tracks = tracks
   }
 
   async finish({ cause, ranMs, sinceMs }: Ended): Promise<void> {
     const { spool, log, metrics, deliver } = this.#ports
     const papers = this.#papers
     const { file, settings, reason } = papers.inFlight
+    await this.#tracks.stop()
     const found = await spool.finish(file)
     const end = verdict({ file: found, minSeconds: settings.record_min_sec?.value ?? 0, cause, reason, ranMs: ranMs ?? sinceMs })
     if (end.state !== 'stopped') {
       papers.become(end.state, end.reason)
       return this.drop()
     }
-    const { durationMs, size } = end.audio
-    papers.heard(end.audio)
-    const verification = await verify(spool.pieces(file, size), size, papers.recording.segments ?? [])
+    const { durationMs } = end.audio
+    const whole = await this.#woven(end.audio)
+    const verification = await verify(spool.pieces(file, whole.size), whole.size, papers.recording.segments ?? [])
+    const audio = await this.#encoded(whole)
+    const { size } = audio
+    papers.heard(audio)
     if (verification !== undefined) papers.verified(verification)
     // A pause is known to be missing.
     const paused = papers.gaps.reduce((sum, { missing_ms }) => sum + (missing_ms ?? 0), 0)
@@ -71,9 +85,57 @@ export class Ending {
     // From here on the document is delivery's.
     papers.due(destinationOf(settings.url?.value), size)
     await papers.saveInFlight()
+    if (papers.inFlight.file !== file) await spool.remove(file)
+    await this.#removeTracks()
     metrics.count('callrec_recordings_total', { outcome: 'stopped', reason: '' })
     log.info('recording_stopped', { ...papers.ids, duration_ms: durationMs, size_bytes: size })
     deliver()
+  }
+
+  /** With a channel for each party. */
+  async #woven(audio: Audio): Promise<Audio> {
+    const { spool, log } = this.#ports
+    const papers = this.#papers
+    const { file, channels, tracks = [] } = papers.inFlight
+    if (channels === undefined) return audio
+    const silent = (papers.recording.segments ?? []).filter(({ kind }) => kind === 'mask').map(({ from_ms, to_ms = audio.durationMs }) => ({ from_ms, to_ms }))
+    try {
+      for (const track of tracks) await spool.finish(track.file)
+      const others = tracks.map(track => ({ path: spool.here(track.file), from_ms: track.from_ms }))
+      await weave(spool.here(file), others, channels, silent)
+      papers.woven(channels)
+      return { ...audio, ...(await spool.finish(file)), durationMs: audio.durationMs }
+    } catch (error) {
+      log.error('recording_not_woven', { ...papers.ids, channels, reason: reasonOf(error) })
+      papers.warn(`its channels are not in one file, which has the caller alone: ${reasonOf(error)}`)
+      return audio
+    }
+  }
+
+  async #removeTracks(): Promise<void> {
+    for (const { file } of this.#papers.inFlight.tracks ?? []) await this.#ports.spool.remove(file)
+  }
+
+  /** As its format wants it; what cannot be encoded stays what it is. */
+  async #encoded(audio: Audio): Promise<Audio> {
+    const { spool, encoder, log } = this.#ports
+    const papers = this.#papers
+    const { file, encode } = papers.inFlight
+    if (encode === undefined) return audio
+    const made = file.replace(/wav$/, encode)
+    try {
+      await encoder.encode(spool.here(file), spool.here(made), encode, audio.channels ?? 1)
+      const found = await spool.finish(made)
+      if (found?.durationMs === undefined || Math.abs(found.durationMs - audio.durationMs) > ENCODED_WITHIN)
+        throw new Error(`what ffmpeg made plays ${found?.durationMs ?? 0} ms of ${audio.durationMs}`)
+      papers.encoded(made)
+      return { ...found, durationMs: audio.durationMs }
+    } catch (error) {
+      log.error('recording_not_encoded', { ...papers.ids, format: encode, reason: reasonOf(error) })
+      await spool.remove(made)
+      papers.keptAs('wav', `it could not be made ${encode}, and stays wav: ${reasonOf(error)}`)
+      return audio
+    }
   }
 
   /** No file is to be delivered. */
@@ -83,7 +145,10 @@ export class Ending {
     const { state, reason, file } = papers.inFlight
     await papers.saveRecording()
     await this.#tell(state === 'discarded' ? 'recording.discarded' : papers.inFlight.started_at === undefined ? 'recording.missing' : 'recording.failed')
-    if (state === 'discarded') await spool.remove(file)
+    if (state === 'discarded') {
+      await spool.remove(file)
+      await this.#removeTracks()
+    }
     await papers.removeInFlight()
     metrics.count('callrec_recordings_total', { outcome: state, reason: reason ?? '' })
     log.info(`recording_${state}`, { ...papers.ids, reason })

@@ -12,6 +12,7 @@ import { Consenting, type ConsentingPorts } from './consenting.ts'
 import { Covering } from './covering.ts'
 import type { Wish } from './covers.ts'
 import type { InFlight, Origin, Recording } from './document.ts'
+import type { Encoder } from './encoder.ts'
 import { Ending } from './ending.ts'
 import { UNHEARD } from './finish.ts'
 import { type Command, type Cover, command, type Effect, type Fact, isEnd, type State, runs, type Step, step } from './lifecycle.ts'
@@ -20,6 +21,7 @@ import { Saving, type SavingPorts } from './saving.ts'
 import { Span } from './span.ts'
 import type { Spool } from './spool.ts'
 import { type Limit, limitOf, Tape } from './tape.ts'
+import { Tracks } from './tracks.ts'
 import { toldOf } from './told.ts'
 import { Watchdog } from './watchdog.ts'
 
@@ -32,6 +34,7 @@ export interface LivePorts extends ConsentingPorts, SavingPorts {
   deliver: () => void
   /** Seconds. */
   maxTimeLimit: number
+  encoder: Encoder
 }
 
 export interface Told {
@@ -62,6 +65,7 @@ export class Live {
   readonly #limit: Limit
   readonly #papers: Papers
   readonly #tape: Tape
+  readonly #tracks: Tracks
   readonly #ending: Ending
   readonly #watchdog: Watchdog
   readonly #covering: Covering
@@ -83,8 +87,10 @@ export class Live {
     this.#limit = limitOf(inFlight, ports.maxTimeLimit)
     this.#papers = new Papers(ports.store, ports.clock, inFlight, recording)
     this.#tape = new Tape(ports, inFlight, this.#limit)
-    this.#ending = new Ending(ports, this.#papers)
-    this.#covering = new Covering(ports, this.#papers, this.#tape, {
+    this.#tracks = new Tracks(ports, this.#papers, this.#limit, { offset: at => this.#covering.offset(at), save: () => this.#perform('save') })
+    this.#ending = new Ending(ports, this.#papers, this.#tracks)
+    const all = { cover: async (what: Cover) => (await Promise.all([this.#tape.cover(what), this.#tracks.cover(what)]))[0] }
+    this.#covering = new Covering(ports, this.#papers, all, {
       go: (next, by) => this.#go(next, undefined, by),
       wish: on.wish,
       told: event => this.#told(event),
@@ -166,6 +172,11 @@ export class Live {
    */
   cover(what: Cover, by: string): Promise<void> {
     return this.#next(() => this.#covering.ask(what, by))
+  }
+
+  /** A party that has a channel of its own from now on, in a recording that has one for each. */
+  join(leg: string): Promise<void> {
+    return this.#next(() => this.#tracks.join(leg))
   }
 
   /** Its leg was put on hold, or is heard again: unix milliseconds by the switch's clock. */
@@ -399,7 +410,7 @@ export class Live {
 
   async #sendStop(): Promise<void> {
     try {
-      await this.#tape.stop()
+      await Promise.all([this.#tape.stop(), this.#tracks.stop()])
     } catch (error) {
       // It may have ended by itself a moment ago; what came of it is in the file, and the timer sees to that.
       this.#ports.log.info('recording_stop_unconfirmed', { ...this.#papers.ids, reason: reasonOf(error) })

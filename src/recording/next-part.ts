@@ -57,6 +57,7 @@ async function entered(ports: StartingPorts, roster: Roster, { leg, settings, no
       facts: factsOf(recording),
       settings,
       format: recording.media_type,
+      written: inFlight.encode === undefined ? recording.media_type : 'wav',
       warnings: recording.warnings ?? [],
       origins: [first, ...others],
       groupId: recording.group_id,

@@ -12,8 +12,8 @@ export interface LyingFile {
   modifiedAt: number
 }
 
-/** Written by callrec beside recordings: what waits for the store, and what came of tries that were cut off. */
-const OURS = /^[^/]+\/(journal\/.*|seen-[0-9a-f]+|\d{6}\/doctor-[0-9a-f]+\.wav)$/
+/** Written by callrec beside recordings: what waits for the store, parties of recordings that have not ended, and what came of tries that were cut off. */
+const OURS = /^[^/]+\/(journal\/.*|tracks\/.*|seen-[0-9a-f]+|\d{6}\/doctor-[0-9a-f]+\.wav)$/
 
 /** Of one switch; none where it has no folder. */
 export async function* filesOf(spool: Pick<Spool, 'here'>, node: string): AsyncGenerator<LyingFile> {

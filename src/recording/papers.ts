@@ -6,10 +6,11 @@ import type { Facts } from '../log.ts'
 import { toGregorian } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Consent } from './announce.ts'
-import { type Delivery, IN_FLIGHT, type InFlight, audioFields, type Origin, type Recording, recordingDbOf } from './document.ts'
+import { CONTENT_TYPES, type Delivery, IN_FLIGHT, type InFlight, audioFields, type Origin, type Recording, recordingDbOf, type Track } from './document.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
 import { type Gaps, shownGaps } from './segments.ts'
+import type { Format } from './settings.ts'
 import type { Verification } from './silence.ts'
 
 export class Papers {
@@ -88,6 +89,31 @@ export class Papers {
   due(destination: string, size: number): void {
     const delivery: Delivery = { state: 'due', destination, attempts: 0, next_at: this.#clock.now() }
     this.#inFlight = { ...this.#inFlight, size, delivery }
+  }
+
+  /** What it became lies there. */
+  encoded(file: string): void {
+    const { encode: _, ...inFlight } = this.#inFlight
+    this.#inFlight = { ...inFlight, file }
+  }
+
+  tracked(tracks: readonly Track[]): void {
+    this.#inFlight = { ...this.#inFlight, tracks }
+  }
+
+  /** Whose voice is on which channel; the last one may have several. */
+  woven(channels: number): void {
+    const labels = ['caller', ...(this.#inFlight.tracks ?? []).map(({ leg }) => leg)]
+    this.#recording = { ...this.#recording, channels, channel_labels: labels }
+  }
+
+  /** It is not what was wanted, for this reason. */
+  keptAs(format: Format, why: string): void {
+    const { encode: _, ...inFlight } = this.#inFlight
+    this.#inFlight = inFlight
+    const name = this.#recording.name.replace(/\w+$/, format)
+    this.#recording = { ...this.#recording, name, media_type: format, content_type: CONTENT_TYPES[format] }
+    this.warn(why)
   }
 
   /** They are another engine's to write. */

@@ -35,6 +35,8 @@ export interface Recorder {
   follow(left: string, to: Survivor): Promise<void>
   /** Takes the latest origin an action made off a leg; the recording ends with its last origin. Undefined when there is none to stop. */
   stopLatest(leg: string): Promise<Started | undefined>
+  /** A party that talks now: a channel of its own in a recording that has one for each; else nothing changes. */
+  join(id: string, leg: string): Promise<void>
   /** Ends one, whoever asked for it. No error when it is ending, or has. */
   stop(id: string): Promise<void>
   /** Resolves when it has ended and its documents say so; at once for one that does not run here. */
@@ -215,6 +217,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     },
 
     ended: id => roster.ended(id),
+    join: async (id, leg) => roster.get(id)?.join(leg),
 
     running: leg =>
       roster

@@ -13,7 +13,8 @@ export const NETWORKS = ['onnet', 'offnet'] as const
 export type Direction = (typeof DIRECTIONS)[number]
 export type Network = (typeof NETWORKS)[number]
 
-export const FORMATS = ['mp3', 'wav'] as const
+export const FORMATS = ['mp3', 'ogg', 'wav'] as const
+export type Format = (typeof FORMATS)[number]
 /** Hz. FreeSWITCH silently records at the leg's rate when asked for any other (switch_ivr_async.c, record_sample_rate). */
 export const SAMPLE_RATES = [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000] as const
 /** Seconds; the upper end is MAX_TIME_LIMIT's default and the schema's (Kazoo: callflows.record_call.json). */

@@ -8,16 +8,16 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { AppError, reasonOf, systemCode } from '../errors.ts'
-import { HEAD_BYTES, headerOf, mp3Counter, type Sound, type Wav, wavOf } from './audio-length.ts'
+import { HEAD_BYTES, headerOf, mp3Counter, oggCounter, type Sound, type Wav, wavOf } from './audio-length.ts'
 
 /** A file that the switch has let go of. */
 export interface Finished {
   size: number
   /** Hex. */
   sha256: string
-  /** Undefined when it is neither a WAV nor an MP3. */
+  /** Undefined when it is neither a WAV, nor an MP3, nor Vorbis in Ogg. */
   durationMs: number | undefined
-  /** Hz and number, where the file says it in its header, as both kinds do. */
+  /** Hz and number, where the file says it in its header, as all kinds do. */
   sampleRate?: number
   channels?: number
 }
@@ -201,16 +201,23 @@ async function readThrough(path: string): Promise<{ wav: Wav | undefined; finish
     const found = await file.stat()
     if (!found.isFile()) return undefined
     const hash = createHash('sha256')
-    const frames = mp3Counter()
+    const counters = [oggCounter(), mp3Counter()]
     let wav: Wav | undefined
     let read = 0
     for await (const piece of piecesIn(file, found.size)) {
       if (read === 0) wav = wavOf(piece.subarray(0, HEAD_BYTES), found.size)
       hash.update(piece)
-      if (wav === undefined) frames.feed(piece)
+      if (wav === undefined) for (const counter of counters) counter.feed(piece)
       read += piece.length
     }
-    return { wav, finished: { size: read, sha256: hash.digest('hex'), ...soundOf(wav ?? frames.sound(), read) } }
+    return {
+      wav,
+      finished: {
+        size: read,
+        sha256: hash.digest('hex'),
+        ...soundOf(wav ?? counters.map(counter => counter.sound()).find(sound => sound !== undefined), read),
+      },
+    }
   } finally {
     await file.close()
   }

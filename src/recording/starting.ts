@@ -9,6 +9,7 @@ import { recordingId } from '../store/modb.ts'
 import type { Store } from '../store/store.ts'
 import type { Leg, Switches } from '../switch/switch.ts'
 import { happened } from './awaited.ts'
+import type { Encoder } from './encoder.ts'
 import type { By, CallFacts, NewRecording, Side } from './document.ts'
 import type { State } from './lifecycle.ts'
 import type { Live } from './live.ts'
@@ -30,6 +31,8 @@ export interface StartRequest {
   by: By
   /** Of the recording it goes on from. */
   groupId?: string
+  /** More than two: one for each party, of which there is a file of one format alone. */
+  channels?: number
 }
 
 export interface Started {
@@ -46,6 +49,7 @@ export interface StartingPorts {
   clock: Clock
   log: Log
   metrics: Metrics
+  encoder: Pick<Encoder, 'formats'>
   /** Hex of so many bytes. */
   random: (bytes: number) => string
 }
@@ -83,11 +87,11 @@ export async function entered(
   request: StartRequest & Partial<Pick<NewRecording, 'message' | 'warnings'>>,
 ): Promise<Live | Started> {
   const { switches, clock, log, metrics, random } = ports
-  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId, message } = request
+  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId, message, channels } = request
   const now = clock.now()
-  const { state, reason, modules } = switches.node(leg.node).status()
+  const { state, reason, formats } = switches.node(leg.node).status()
   if (state === 'standby') throw new AppError('switch_down', `${leg.node} is not ours to record on: ${reason ?? ''}`, { node: leg.node })
-  const { format, warnings } = writable(settings, modules)
+  const { format, written, warnings } = writable(settings, formats, ports.encoder.formats)
   const made: NewRecording = {
     id: recordingId(now, random(16)),
     accountId,
@@ -97,9 +101,11 @@ export async function entered(
     facts,
     settings,
     format,
+    written,
     warnings: [...warnings, ...(request.warnings ?? [])],
     origins: [{ origin, by, at: now }],
     ...(groupId === undefined ? {} : { groupId }),
+    ...(channels === undefined ? {} : { channels }),
     ...(message === undefined ? {} : { message }),
     state: 'waiting',
     sampleRate: settings.record_sample_rate?.value ?? (leg.sampleRate || USUAL_RATE),
@@ -134,9 +140,13 @@ const alreadyHappened = ({ switches, log }: StartingPorts, one: Live, leg: Start
     return false
   })
 
-/** A recording is never lost to its format: mp3 asked of a switch that cannot write it becomes wav, and the document says so. */
-function writable(settings: Effective, modules: Readonly<Record<string, boolean>>): { format: 'mp3' | 'wav'; warnings: string[] } {
+/** A recording is never lost to its format: what nobody here can write becomes wav, and the document says so. */
+function writable(settings: Effective, writes: readonly string[], makes: readonly string[]): Pick<NewRecording, 'format' | 'written' | 'warnings'> {
   const asked = settings.format?.value
-  if (asked === 'wav' || modules.mod_shout === true) return { format: asked ?? 'mp3', warnings: [] }
-  return { format: 'wav', warnings: asked === 'mp3' ? ['the switch cannot write mp3 (mod_shout is not loaded): recorded as wav'] : [] }
+  const format = asked ?? 'mp3'
+  if (format === 'wav' || writes.includes(format)) return { format, written: format, warnings: [] }
+  // Nobody waits for a format that nobody asked for.
+  if (asked !== undefined && makes.includes(format)) return { format, written: 'wav', warnings: [] }
+  const why = `the switch cannot write ${format}${format === 'mp3' ? ' (mod_shout is not loaded)' : ''}, and there is no ffmpeg that makes it: recorded as wav`
+  return { format: 'wav', written: 'wav', warnings: asked === undefined ? [] : [why] }
 }

@@ -25,7 +25,10 @@ export function limitOf({ settings: { time_limit }, message }: Pick<InFlight, 's
 }
 
 /** What of a recording never changes. */
-export type Label = Pick<InFlight, '_id' | 'account_id' | 'node' | 'leg' | 'side' | 'file' | 'settings' | 'message'>
+export interface Label extends Pick<InFlight, '_id' | 'account_id' | 'node' | 'leg' | 'side' | 'file' | 'settings' | 'message' | 'channels'> {
+  /** Of another party than the one whose leg is recorded. */
+  track?: true
+}
 
 export interface TapePorts {
   spool: Spool
@@ -53,7 +56,7 @@ export class Tape {
 
   /** Throws what the spool and the switch throw. A message is begun by whoever waits for its end. */
   async start(): Promise<void> {
-    const { _id, account_id, leg, side, file, settings, message } = this.#label
+    const { _id, account_id, leg, side, file, settings, message, channels, track } = this.#label
     const stereo = settings.stereo?.value === true
     const minimum = settings.record_min_sec?.value ?? 0
     const rate = settings.record_sample_rate?.value
@@ -65,7 +68,9 @@ export class Tape {
       // on in a next part has none there, so that nothing is cut while nobody is here to begin that part.
       limit: this.#limit.goesOn ? 0 : this.#limit.seconds + 1,
       variables: {
-        rec_id: _id,
+        // What is told of a track is not told of its recording.
+        ...(track === true ? {} : { rec_id: _id }),
+        ...(channels === undefined ? {} : { RECORD_READ_ONLY: 'true' }),
         RECORD_STEREO: String(stereo),
         ...(stereo && side === 'callee' ? { RECORD_STEREO_SWAP: 'true' } : {}),
         ...(minimum > 0 ? { RECORD_MIN_SEC: String(minimum) } : {}),

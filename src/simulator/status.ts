@@ -47,12 +47,15 @@ export const heartbeatHeaders = (exchange: Exchange): Header[] => [
   ['Idle-CPU', '100.000000'],
 ]
 
+const FORMATS = 'type,name,ikey\nfile,silence_stream,mod_tone_stream\nfile,tone_stream,mod_tone_stream\nfile,wav,mod_sndfile\n\n3 total.\n'
+
 const SHOW_USAGE =
   '-USAGE: codec|endpoint|application|api|dialplan|file|timer|calls [count]|channels [count|like <match string>]|calls|detailed_calls|bridged_calls|detailed_bridged_calls|aliases|complete|chat|management|modules|nat_map|say|interfaces|interface_types|tasks|limits|status\n'
 
 /** `channels|calls [as json|count]`. A call is a bridged pair or a leg on its own. */
 export function showCommand(exchange: Exchange, args: string): string {
   const [what = '', ...how] = args.split(' ')
+  if (what === 'file') return FORMATS
   if (what !== 'channels' && what !== 'calls') return SHOW_USAGE
   const legs = [...exchange.legs.values()]
   const rows = (what === 'calls' ? legs.filter(leg => !(leg.partner && leg.other?.type === 'originator')) : legs).map(row)

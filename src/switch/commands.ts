@@ -26,6 +26,7 @@ export const asApi = (command: Api): Message => message(`api ${command}`)
 export const asJob = (command: Api, id: string): Message => message(`bgapi ${command}`, `Job-UUID: ${uuid('job', id)}`)
 
 export const version = (): Api => api('version')
+export const showFormats = (): Api => api('show file')
 export const moduleExists = (name: string): Api => api(`module_exists ${module('module', name)}`)
 /** Unix microseconds. */
 export const microseconds = (): Api => api('strmicroepoch')

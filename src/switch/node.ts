@@ -38,7 +38,8 @@ export interface NodeOptions {
   emit: (event: SwitchEvent) => void
 }
 
-/** Asked at each connect: what the format and the fence of a switch depend on. */
+/** Asked at each connect: what recordings, rooms, speech and the fence of a switch depend on. */
+const FORMATS = ['mp3', 'ogg', 'wav']
 const MODULES = ['mod_sndfile', 'mod_shout', 'mod_hash', 'mod_flite', 'mod_conference']
 /** A connection that lasted this long was a good one: the back-off starts again. */
 const STEADY_MS = 5_000
@@ -63,6 +64,7 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
   let connection: Connection | undefined
   let status: Pick<NodeStatus, 'state' | 'reason' | 'version'> = { state: 'connecting' }
   let modules: Record<string, boolean> = {}
+  let formats: string[] = []
   let upSince: number | undefined
   let failures = 0
   let closed = false
@@ -73,8 +75,13 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
   }
 
   async function greet(to: Connection): Promise<void> {
-    const [said, ...loaded] = await Promise.all([to.api(commands.version()), ...MODULES.map(module => to.api(commands.moduleExists(module)))])
+    const [said, known, ...loaded] = await Promise.all([
+      to.api(commands.version()),
+      to.api(commands.showFormats()),
+      ...MODULES.map(module => to.api(commands.moduleExists(module))),
+    ])
     status = { ...status, version: said?.trim() ?? '' }
+    formats = FORMATS.filter(format => known?.includes(`file,${format},`))
     modules = Object.fromEntries(MODULES.map((module, at) => [module, loaded[at]?.trim() === 'true']))
   }
 
@@ -231,6 +238,7 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
       ...status,
       address: `${address.host}:${address.port}`,
       modules,
+      formats,
       counters: { ...counters, pending: (connection?.pending() ?? 0) + running.size() },
     }),
     async clock() {

@@ -96,6 +96,8 @@ export interface NodeStatus {
   version?: string
   /** Modules asked for at connect (mod_shout, mod_hash) → loaded. */
   modules: Readonly<Record<string, boolean>>
+  /** Of mp3, ogg and wav those it writes and plays. */
+  formats: readonly string[]
   /** For the metrics: connections made, events received and dropped, commands and applications under way. */
   counters?: Readonly<Record<'connects' | 'events' | 'dropped' | 'pending', number>>
 }

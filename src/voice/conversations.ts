@@ -60,6 +60,10 @@ export function createConversations(ports: VoicePorts, recordings: Recordings): 
     if (entering.signal.aborted) return
     // It may have come to its end while he waited.
     rooms.set(key, room)
+    for (const other of room.members) {
+      recordings.meets(other.call.uuid, entering.call.uuid)
+      recordings.meets(entering.call.uuid, other.call.uuid)
+    }
     room.members.push(member)
     begins(room)
     try {

@@ -96,7 +96,7 @@ export async function interpret(
       case 'connect':
         return connect(action)
       case 'conversation':
-        return conversations.enter({ call, about: run.about, report: run.report, mp3: run.can.formats.includes('mp3'), signal: run.turn.signal }, action)
+        return conversations.enter({ call, about: run.about, report: run.report, mp3: run.can.plays.includes('mp3'), signal: run.turn.signal }, action)
     }
   }
 
@@ -122,7 +122,7 @@ export async function interpret(
   }
 
   function stream(action: StreamAction): Promise<void> {
-    return withSound(ports, call.node.name, action.streamUrl, run.can.formats.includes('mp3'), path =>
+    return withSound(ports, call.node.name, action.streamUrl, run.can.plays.includes('mp3'), path =>
       heard(action, async () => {
         const response = await call.execute('playback', path)
         if (/^(FILE NOT FOUND|PLAYBACK ERROR)/.test(response)) throw new AppError('switch_refused', `the switch cannot play it: ${response}`)
@@ -187,6 +187,7 @@ export async function interpret(
       ...how,
       talking(other) {
         leg = other
+        recordings.meets(call.uuid, other)
         since = ports.clock.elapsed()
         tell('answered')
       },

@@ -93,9 +93,12 @@ export interface WaitAction {
 
 export type NccoAction = RecordAction | TalkAction | StreamAction | InputAction | ConnectAction | ConversationAction | NotifyAction | WaitAction
 
-/** What the switch of the call can do. */
+/** What can be done for the call: most of it by its switch. */
 export interface Abilities {
+  /** Of recordings. */
   formats: readonly string[]
+  /** Of what is streamed. */
+  plays: readonly string[]
   speech: boolean
   rooms: boolean
 }

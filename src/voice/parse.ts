@@ -75,15 +75,10 @@ function action(value: unknown, at: string, can?: Abilities): Parsed {
 const required = (at: string, name: string): Fault => ({ path: `${at}.${name}`, message: 'is required' })
 const made = (one: NccoAction, faults: Fault[]): Parsed => (faults.length === 0 ? { made: one, faults } : { faults })
 
-const CHANNELS = 'Channels must be between 1 and 32, inclusive'
-
 const RECORD: Readers<Omit<RecordAction, 'action'> & { transcription?: never }> = {
   format: oneOf(FORMATS),
   split: oneOf(['conversation'], "Recording can only be split to 'conversation'"),
-  channels: value => {
-    const read = whole(1, 32, CHANNELS)(value)
-    return read instanceof Wrong || read <= 2 ? read : new Wrong('more than 2 channels are not available')
-  },
+  channels: whole(1, 32, 'Channels must be between 1 and 32, inclusive'),
   endOnSilence: whole(3, 10, 'End on Silence must be between 3 and 10 seconds, inclusive'),
   endOnKey: value => {
     const key = typeof value === 'number' ? String(value) : value
@@ -101,8 +96,10 @@ function record(fields: Fields, at: string, can?: Abilities): Parsed {
   if ((said.channels ?? 1) > 1 && said.split === undefined)
     faults.push({ path: `${at}.channels`, message: "Channels must have split set to 'conversation' before changing channel numbers" })
   if (said.format !== undefined && can !== undefined && !can.formats.includes(said.format))
-    faults.push({ path: `${at}.format`, message: `${said.format} is not available: the switch of this call cannot write it` })
+    faults.push({ path: `${at}.format`, message: `${said.format} is not available: neither the switch of this call nor ffmpeg makes it` })
   const channels = said.channels ?? (said.split === undefined ? 1 : 2)
+  if (channels > 2 && said.format !== undefined && said.format !== 'wav')
+    faults.push({ path: `${at}.format`, message: 'must be wav where there are more than 2 channels' })
   return made({ action: 'record', beepStart: false, eventMethod: 'POST', ...said, channels }, faults)
 }
 

@@ -29,12 +29,12 @@ const PATIENCE = 60_000
 const ENDS: ReadonlySet<string> = new Set<RecordingEventName>(['recording.stored', 'recording.failed', 'recording.discarded', 'recording.missing'])
 const BEEP = 'tone_stream://%(500,0,1000)'
 
-export function settingsOf({ format, channels }: RecordAction): Effective {
+/** `mp3`: there is somebody who makes it, so that it is what nobody has to ask for. */
+export function settingsOf({ format, channels }: RecordAction, mp3: boolean): Effective {
   const from = 'action' as const
   return {
     enabled: { value: true, from },
-    // Ogg never comes here: no switch is said to write it.
-    ...(format === undefined || format === 'ogg' ? {} : { format: { value: format, from } }),
+    ...(channels > 2 ? { format: { value: 'wav', from } } : format === undefined && !mp3 ? {} : { format: { value: format ?? 'mp3', from } }),
     method: { value: 'put', from },
     record_min_sec: { value: 0, from },
     record_sample_rate: { value: 16_000, from },
@@ -87,6 +87,8 @@ export interface Recordings {
   /** Starts one, in the group of another where it goes on from that; undefined where it could not begin, which is told. */
   begin(call: VoiceCall, action: RecordAction, report: Report, about: About, groupId?: string): Promise<Begun | undefined>
   stop(id: string): Promise<void>
+  /** A leg talks with another one now. */
+  meets(leg: string, other: string): void
   /** Resolves when nobody is being told of a recording. */
   idle(): Promise<void>
   close(): void
@@ -96,6 +98,8 @@ export function startRecordings(ports: VoicePorts): Recordings {
   const { store, recorder, events, wall, log, spool } = ports
   const awaited = new Map<string, () => void>()
   const telling = new Set<Promise<void>>()
+  /** Recordings of a leg in which every party has a channel. */
+  const apart = new Map<string, Set<string>>()
 
   /** Not waited for by whoever tells: a slow application must not hold up the files of others. */
   function heard({ event, accountId, recordingId }: RecordingEvent): void {
@@ -147,12 +151,25 @@ export function startRecordings(ports: VoicePorts): Recordings {
       event_method: to?.method ?? action.eventMethod,
       split: action.split !== undefined,
     }
-    const { id, state, reason } = await call.startRecording(settingsOf(action), voice, groupId)
-    if (state !== 'failed') return { id, groupId: groupId ?? id }
+    const { id, state, reason } = await call.startRecording(settingsOf(action, ports.encoder.formats.includes('mp3')), voice, {
+      ...(groupId === undefined ? {} : { groupId }),
+      ...(action.channels > 2 ? { channels: action.channels } : {}),
+    })
+    if (state !== 'failed') {
+      if (action.channels > 2) keepApart(call, id)
+      return { id, groupId: groupId ?? id }
+    }
     // One that has a document is told of as any other that came to nothing.
     const known = await store.get(recordingDb(call.accountId, id), id).catch(() => undefined)
     if (known === undefined) void report.tell({ ...failure(voice), reason: reason ?? 'it could not be started' }, to)
     return undefined
+  }
+
+  /** Until the call is over. */
+  function keepApart({ uuid, signal }: VoiceCall, id: string): void {
+    const ids = apart.get(uuid) ?? new Set()
+    apart.set(uuid, ids.add(id))
+    signal.addEventListener('abort', () => apart.delete(uuid), { once: true })
   }
 
   async function record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal): Promise<void> {
@@ -197,6 +214,10 @@ export function startRecordings(ports: VoicePorts): Recordings {
     record,
     begin,
     stop: id => recorder.stop(id),
+    meets(leg, other) {
+      for (const id of apart.get(leg) ?? [])
+        recorder.join(id, other).catch((error: unknown) => log.error('voice_party_unrecorded', { recording_id: id, leg: other, why: reasonOf(error) }))
+    },
     async idle() {
       await Promise.all(telling)
     },

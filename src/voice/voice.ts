@@ -3,7 +3,8 @@
 
 import { isCode, reasonOf } from '../errors.ts'
 import type { Signer } from './ask.ts'
-import type { Originate, SwitchNode } from '../switch/switch.ts'
+import type { Encoder } from '../recording/encoder.ts'
+import type { NodeStatus, Originate, SwitchNode } from '../switch/switch.ts'
 import type { Address } from './ask.ts'
 import { createConversations } from './conversations.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
@@ -39,8 +40,9 @@ export interface Voice {
   close(): Promise<void>
 }
 
-export const abilitiesOf = (modules: Readonly<Record<string, boolean>>): Abilities => ({
-  formats: modules['mod_shout'] === true ? ['wav', 'mp3'] : ['wav'],
+export const abilitiesOf = ({ modules, formats }: Pick<NodeStatus, 'modules' | 'formats'>, { formats: encoded }: Pick<Encoder, 'formats'>): Abilities => ({
+  formats: [...new Set([...formats, ...encoded])],
+  plays: formats,
   speech: modules['mod_flite'] === true,
   rooms: modules['mod_conference'] === true,
 })
@@ -60,7 +62,7 @@ export function startVoice(ports: VoicePorts): Voice {
     const report = reporter({ ...ports, log: call.log, now: () => wall.now() }, eventUrl, { ...about, direction: call.placed ? 'outbound' : 'inbound' })
     const one: Run = {
       call,
-      can: abilitiesOf(call.node.status().modules),
+      can: abilitiesOf(call.node.status(), ports.encoder),
       report,
       about: {
         ...(applicationId === undefined ? {} : { applicationId }),

@@ -233,7 +233,7 @@ test('switches forget at once and once more, all when they come back, and one th
   const node = (name: string, state: 'up' | 'down', fails = false): SwitchNode => {
     const partial: Pick<SwitchNode, 'name' | 'status' | 'forgetPhones'> = {
       name,
-      status: () => ({ name, state, address: '', modules: {} }),
+      status: () => ({ name, state, address: '', modules: {}, formats: [] }),
       forgetPhones: async (phone?: Phone) => {
         heard.push(`${name} ${phone?.name ?? 'all'}`)
         if (fails) throw new AppError('switch_timeout', 'no answer')

@@ -371,6 +371,7 @@ test('the schema of recordings has every field the recorder writes', t => {
     side: 'caller' as const,
     facts: { ...facts, ...more },
     format: 'wav' as const,
+    written: 'wav' as const,
     warnings: ['x'],
     origins: [origin] as const,
   }

@@ -6,6 +6,7 @@ import { flowChecker } from '../../src/api/flow.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
 import { createValidator } from '../../src/api/validate.ts'
 import { createEvents } from '../../src/events.ts'
+import { NO_ENCODER } from '../../src/recording/encoder.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
 import type { MessageRequest } from '../../src/recording/message.ts'
 import type { State } from '../../src/recording/lifecycle.ts'
@@ -160,6 +161,7 @@ export function notingRecorder() {
     begun: () => Promise.resolve(undefined),
     stop: id => Promise.resolve(void stopped.push(id)),
     ended: () => Promise.resolve(),
+    join: () => Promise.resolve(),
     legNeverCame: leg => void neverCame.push(leg),
     close: () => Promise.resolve(),
   }
@@ -249,7 +251,7 @@ export function world(
   const executor = startExecutor({
     ...ports,
     switches: fake.switches,
-    voice: startVoice({ ...ports, events: createEvents(log), spool, publicUrl: 'https://pbx.example.com' }),
+    voice: startVoice({ ...ports, encoder: NO_ENCODER, events: createEvents(log), spool, publicUrl: 'https://pbx.example.com' }),
     checkFlow,
     config: { maxTimeLimit },
   })

@@ -7,6 +7,7 @@ import { createEvents } from '../../src/events.ts'
 import { type Log, silent } from '../../src/log.ts'
 import { unmeasured } from '../../src/metrics.ts'
 import type { TenantClient } from '../../src/net/client.ts'
+import { NO_ENCODER } from '../../src/recording/encoder.ts'
 import { createAudit } from '../../src/recording/audit.ts'
 import { startDelivery } from '../../src/recording/delivery.ts'
 import type { Journal } from '../../src/recording/journal.ts'
@@ -45,7 +46,7 @@ export function openRooms({ store, switches: raw, spool, journal, http, clock, w
   const audit = createAudit({ ...ports, clock: wall })
   const delivery = startDelivery({ ...ports, directories: {}, http, audit, clock: wall, random: Math.random, nodes: () => switches.inCharge() })
   switches.on(event => void (event.name === 'node_up' && delivery.wake()))
-  const recorder = startRecorder({ ...ports, switches, clock, random: hex, deliver: () => delivery.wake(), maxTimeLimit: 10_800 })
+  const recorder = startRecorder({ ...ports, switches, clock, random: hex, deliver: () => delivery.wake(), maxTimeLimit: 10_800, encoder: NO_ENCODER })
   const executor = startExecutor({
     ...ports,
     siprec: notingSiprec().siprec,

@@ -58,7 +58,7 @@ export function fakeSwitch(): FakeSwitch {
   const outcome: FakeSwitch['outcome'] = { of: () => Promise.resolve() }
   const node: Pick<SwitchNode, 'name' | 'status' | 'originate' | 'legs' | 'leg' | 'hangup'> = {
     name: 'fs1',
-    status: () => ({ name: 'fs1', state: state.now, address: '127.0.0.1:8021', modules: {} }),
+    status: () => ({ name: 'fs1', state: state.now, address: '127.0.0.1:8021', modules: {}, formats: [] }),
     legs: () => Promise.resolve(legs),
     leg: uuid => Promise.resolve(legs.find(leg => leg.uuid === uuid)),
     hangup: () => Promise.resolve(),

@@ -17,15 +17,16 @@ export const readWav = (path: string): Wav => wavFrom(readFileSync(path), path)
 /** As `readWav`; `path` is only what an error calls it. */
 export function wavFrom(file: Buffer, path = 'the sound'): Wav {
   const text = (at: number): string => file.toString('latin1', at, at + 4)
-  if (text(0) !== 'RIFF' || text(8) !== 'WAVE' || text(12) !== 'fmt ' || text(36) !== 'data') throw new Error(`${path} is no plain WAV`)
+  // The longer header is that of more than two channels.
+  const data = 20 + file.readUInt32LE(16)
+  if (text(0) !== 'RIFF' || text(8) !== 'WAVE' || text(12) !== 'fmt ' || text(data) !== 'data') throw new Error(`${path} is no plain WAV`)
   const [format, channels, sampleRate, bits] = [file.readUInt16LE(20), file.readUInt16LE(22), file.readUInt32LE(24), file.readUInt16LE(34)]
-  if (format !== 1 || bits !== 16) throw new Error(`${path}: format ${format}, ${bits} bits`)
-  const bytes = file.readUInt32LE(40)
-  if (file.readUInt32LE(4) !== file.length - 8 || bytes !== file.length - 44)
-    throw new Error(`${path}: the header says ${bytes}, there are ${file.length - 44}`)
+  if (format !== (channels > 2 ? 0xfffe : 1) || bits !== 16) throw new Error(`${path}: format ${format}, ${bits} bits`)
+  const [bytes, there] = [file.readUInt32LE(data + 4), file.length - data - 8]
+  if (file.readUInt32LE(4) !== file.length - 8 || bytes !== there) throw new Error(`${path}: the header says ${bytes}, there are ${there}`)
   const count = bytes / 2 / channels
   // A copy, so that it is aligned; machines that run this are little-endian, as WAV is.
-  const all = new Int16Array(new Uint8Array(file.subarray(44)).buffer)
+  const all = new Int16Array(new Uint8Array(file.subarray(data + 8)).buffer)
   const samples = Array.from({ length: channels }, (_, channel) => {
     const one = new Int16Array(count)
     for (let i = 0; i < count; i++) one[i] = all[i * channels + channel] ?? 0

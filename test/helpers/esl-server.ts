@@ -72,6 +72,7 @@ function peerOf(socket: Socket): Peer {
 
 const ANSWERS: Readonly<Record<string, string>> = {
   version: 'FreeSWITCH Version 1.11.2-release~64bit ( 64bit)\n',
+  'show file': 'type,name,ikey\nfile,mp3,mod_shout\nfile,wav,mod_sndfile\n\n2 total.\n',
   'module_exists mod_shout': 'true',
   'module_exists mod_hash': 'false',
 }

@@ -151,7 +151,7 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
   const node: SwitchNode = {
     name,
     table: aTable(),
-    status: () => ({ name, state: 'up', address: '127.0.0.1:0', modules }),
+    status: () => ({ name, state: 'up', address: '127.0.0.1:0', modules, formats: [] }),
     clock: () => Promise.resolve(0),
     expandsCommands: () => Promise.resolve(false),
     hasFile: unused,

@@ -31,7 +31,7 @@ function setup(modules: Record<string, boolean> = {}) {
   }
   const node = {
     name: 'fs1',
-    status: () => ({ name: 'fs1', state: 'up', address: '', modules }),
+    status: () => ({ name: 'fs1', state: 'up', address: '', modules, formats: [] }),
     leg: async uuid => {
       const error = fails.get('leg')
       if (error !== undefined) throw error

@@ -104,6 +104,7 @@ async function room(t: ExecutionContext): Promise<Room> {
         facts: FACTS,
         settings: everywhere('user', settings).inbound.onnet,
         format: 'wav',
+        written: 'wav',
         warnings: [],
         origins: [{ origin: 'inbound from onnet to endpoint', by: 'policy', at: 0 }],
         state: 'stopped',

@@ -6,6 +6,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
 import { silent } from '../../src/log.ts'
+import { NO_ENCODER } from '../../src/recording/encoder.ts'
 import { IN_FLIGHT, type InFlight, type Recording } from '../../src/recording/document.ts'
 import { startRecorder } from '../../src/recording/recorder.ts'
 import type { Started } from '../../src/recording/starting.ts'
@@ -96,7 +97,7 @@ function scene({ settings, answered, start, file }: World) {
   const fails: Record<World['start'], ErrorCode | undefined> = { done: undefined, refused: 'switch_refused', unheard: 'switch_timeout', unsent: 'switch_down' }
   const node = {
     name: 'fs1',
-    status: () => ({ name: 'fs1', state: 'up', address: '', modules: {} }),
+    status: () => ({ name: 'fs1', state: 'up', address: '', modules: {}, formats: [] }),
     clock: async () => clock.now(),
     async leg(uuid: string) {
       await reach()
@@ -154,6 +155,7 @@ function scene({ settings, answered, start, file }: World) {
       random: bytes => 'ab'.repeat(bytes),
       deliver: () => {},
       maxTimeLimit: 10_800,
+      encoder: NO_ENCODER,
     })
   let recorder = open()
 

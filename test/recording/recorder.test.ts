@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
 import type { RecordingEvent } from '../../src/events.ts'
 import { silent } from '../../src/log.ts'
+import { type Encoder, NO_ENCODER } from '../../src/recording/encoder.ts'
 import type { Covered } from '../../src/recording/cover-call.ts'
 import { CALLS, type Wish } from '../../src/recording/covers.ts'
 import { type CallFacts, IN_FLIGHT, type InFlight, type NewRecording, type Recording } from '../../src/recording/document.ts'
@@ -71,7 +72,7 @@ async function setup(t: ExecutionContext) {
   let state: NodeState = 'up'
   const node = {
     name: 'fs1',
-    status: () => ({ name: 'fs1', state, address: '', modules: { mod_shout: false } }),
+    status: () => ({ name: 'fs1', state, address: '', modules: { mod_shout: false }, formats: ['wav'] }),
     leg: async uuid => {
       asking.now += 1
       asking.most = Math.max(asking.most, asking.now)
@@ -136,6 +137,7 @@ async function setup(t: ExecutionContext) {
   }) as Store
   const journal = new Map<string, NewRecording>()
   const journalFails: { with?: AppError } = {}
+  let encoder: Encoder = NO_ENCODER
   let delivered = 0
   const told: RecordingEvent[] = []
   const { metrics, counts } = tally()
@@ -159,6 +161,7 @@ async function setup(t: ExecutionContext) {
       random: bytes => randomBytes(bytes).toString('hex'),
       deliver: () => void delivered++,
       maxTimeLimit: 10_800,
+      encoder,
     })
   let recorder = open()
   t.teardown(() => recorder.close())
@@ -190,6 +193,18 @@ async function setup(t: ExecutionContext) {
       state = 'standby'
     },
     delivered: () => delivered,
+    /** ffmpeg makes this of a file, or says what is wrong. */
+    encodes(made: Finished | Error) {
+      encoder = {
+        formats: ['ogg'],
+        async encode(from, to, format, channels) {
+          sent.push(`encode ${from} ${to} ${format} ${channels}`)
+          if (made instanceof Error) throw made
+          files.set(to.replace('/here/', ''), made)
+        },
+      }
+      return world.restart()
+    },
     recorder: () => recorder,
     async restart() {
       await recorder.close()
@@ -1217,4 +1232,154 @@ test('a leg on hold leaves its time out of the file, and the gap map says so', a
     return found?.[0]?.until !== undefined && found
   })
   t.like(segments, [{ kind: 'hold', from_ms: 1000, to_ms: 1000, missing_ms: 4000, by: 'hold' }])
+})
+
+// Formats and channels
+
+const OGG: Finished = { size: 20_000, sha256: 'cd', durationMs: 10_050, sampleRate: 8000, channels: 2 }
+
+test('what the switch does not write is recorded as WAV and delivered as what was asked for', async t => {
+  const w = await setup(t)
+  await w.encodes(OGG)
+  const { id } = await w.start({ format: 'ogg' })
+  t.is(w.sent.at(-1), `record ${LEG} ${w.path(id)}`)
+  t.like(await w.inFlight(id), { file: w.file(id), encode: 'ogg' })
+  w.started(id)
+  await w.reaches(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.clock.advance(10_000)
+  w.stopped(id)
+  const made = w.file(id).replace('wav', 'ogg')
+  const recording = await w.reaches(id, 'stopped')
+  t.like(recording, { media_type: 'ogg', content_type: 'audio/ogg', size: 20_000, sha256: 'cd', duration_ms: 10_000 })
+  t.regex(recording.name, /\.ogg$/)
+  t.is(recording.warnings, undefined)
+  const queued = await until('its delivery', async () => {
+    const found = await w.inFlight(id)
+    return found?.delivery?.state === 'due' && found
+  })
+  t.like(queued, { file: made, size: 20_000, encode: undefined })
+  await until('the WAV is gone', () => w.removed.includes(w.file(id)))
+  t.true(w.sent.includes(`encode /here/${w.file(id)} /here/${made} ogg 2`))
+})
+
+for (const [what, made, why] of [
+  ['fails', new Error('no room'), /no room/],
+  ['makes half of it', { ...OGG, durationMs: 5000 }, /plays 5000 ms of 10000/],
+  ['makes no sound', { size: 3, sha256: 'ef', durationMs: undefined }, /plays 0 ms of 10000/],
+] as const) {
+  test(`where ffmpeg ${what} the WAV stays, with the reason`, async t => {
+    const w = await setup(t)
+    await w.encodes(made)
+    const { id } = await w.start({ format: 'ogg' })
+    w.started(id)
+    w.files.set(w.file(id), WHOLE)
+    w.clock.advance(10_000)
+    w.stopped(id)
+    const recording = await w.reaches(id, 'stopped')
+    t.like(recording, { media_type: 'wav', content_type: 'audio/x-wav', size: WHOLE.size, sha256: 'ab' })
+    t.regex(recording.name, /\.wav$/)
+    t.regex(recording.warnings?.[0] ?? '', why)
+    const queued = await until('its delivery', async () => {
+      const found = await w.inFlight(id)
+      return found?.delivery?.state === 'due' && found
+    })
+    t.like(queued, { file: w.file(id), encode: undefined })
+    t.deepEqual(w.removed, [w.file(id).replace('wav', 'ogg')])
+  })
+}
+
+test('what was encoded when the store went away is encoded again when it is back, and the WAV stays until then', async t => {
+  const w = await setup(t)
+  await w.encodes(OGG)
+  const { id } = await w.start({ format: 'ogg' })
+  w.started(id)
+  await w.reaches(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.clock.advance(10_000)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  w.stopped(id)
+  await until('it is encoded', () => w.sent.some(one => one.startsWith('encode')))
+  await w.restart()
+  t.deepEqual(w.removed, [])
+  delete w.storeFails.with
+  w.recorded.delete(w.path(id))
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.reaches(id, 'stopped')
+  t.is(w.sent.filter(one => one.startsWith('encode')).length, 2)
+  await until('the WAV is gone', () => w.removed.includes(w.file(id)))
+})
+
+test('an mp3 that is only the usual format is not worth an encoder', async t => {
+  const w = await setup(t)
+  await w.encodes(OGG)
+  const { id } = await w.start()
+  t.is((await w.recording(id)).media_type, 'wav')
+  t.is((await w.recording(id)).warnings, undefined)
+})
+
+async function threeParties(t: ExecutionContext, settings: Settings = {}) {
+  const w = await setup(t)
+  const { id } = await w.start({ format: 'wav', stereo: false, ...settings }, { channels: 3 })
+  w.started(id)
+  await w.reaches(id, 'recording')
+  w.clock.advance(4000)
+  const track = `fs1/tracks/${id}-2.wav`
+  return { ...w, id, track, on: `/spool/${track}` }
+}
+
+test('who joins a recording with a channel for each is recorded alone, from where he came', async t => {
+  const w = await threeParties(t)
+  t.like(w.options[0]?.variables, { rec_id: w.id, RECORD_READ_ONLY: 'true', RECORD_STEREO: 'false' })
+  await w.recorder().join(w.id, OTHER)
+  t.is(w.sent.at(-1), `record ${OTHER} ${w.on}`)
+  t.deepEqual(w.options[1]?.variables, { RECORD_READ_ONLY: 'true', RECORD_STEREO: 'false' })
+  t.deepEqual((await w.inFlight(w.id))?.tracks, [{ leg: OTHER, file: w.track, from_ms: 4000 }])
+  await w.recorder().join(w.id, OTHER)
+  await w.recorder().join(w.id, LEG)
+  t.is(w.options.length, 2, 'each of them once')
+  await w.recorder().join('202605-nobody', OTHER)
+})
+
+test('a mask reaches every track, one that comes later as well, and what one does not confirm ends them all', async t => {
+  const w = await threeParties(t)
+  await w.recorder().join(w.id, OTHER)
+  const cover = (what: Cover) => w.recorder().cover({ accountId: ACCOUNT, leg: aLeg(LEG, { variables: { callrec_interaction_id: 'i1' } }), what, by: 'api' })
+  w.sent.length = 0
+  t.deepEqual(states(await cover('mask')), ['masked'])
+  t.deepEqual(w.sent.filter(one => one.startsWith('mask')).toSorted(), [`mask ${w.on}`, `mask ${w.path(w.id)}`].toSorted())
+  const late = '00000000-0000-4000-8000-000000000009'
+  await w.recorder().join(w.id, late)
+  t.is(w.sent.filter(one => one === `mask /spool/fs1/tracks/${w.id}-3.wav`).length, 1)
+  await cover('unmask')
+  w.recorded.delete(w.on)
+  t.deepEqual(states(await cover('mask')), ['stopping'])
+  t.true(w.sent.includes(`stop ${w.on}`))
+  t.true(w.sent.includes(`stop ${w.path(w.id)}`))
+})
+
+test('a party that cannot be recorded is told in the document, and the others are', async t => {
+  const w = await threeParties(t)
+  w.fails.set('record', 'leg_gone')
+  await w.recorder().join(w.id, OTHER)
+  w.files.set(w.file(w.id), { ...WHOLE, channels: 1 })
+  w.clock.advance(6000)
+  w.stopped(w.id)
+  const recording = await w.reaches(w.id, 'stopped')
+  t.regex(recording.warnings?.[0] ?? '', /could not be recorded on a channel of its own/)
+  // There are no real files here to be woven.
+  t.regex(recording.warnings?.[1] ?? '', /its channels are not in one file, which has the caller alone/)
+  await until('its track is gone', () => w.removed.includes(w.track))
+})
+
+test('tracks end with their recording, and go with one that is dropped', async t => {
+  const w = await threeParties(t, { record_min_sec: 60 })
+  await w.recorder().join(w.id, OTHER)
+  w.files.set(w.file(w.id), WHOLE)
+  w.hangup()
+  w.stopped(w.id)
+  t.like(await w.reaches(w.id, 'discarded'), { reason: 'too_short' })
+  t.true(w.sent.includes(`stop ${w.on}`))
+  await until('they are gone', () => w.removed.length === 2)
+  t.deepEqual(w.removed.toSorted(), [w.file(w.id), w.track].toSorted())
 })

@@ -12,6 +12,7 @@ const made = (settings: Effective) =>
     facts: {} as never,
     settings,
     format: 'wav',
+    written: 'wav',
     warnings: [],
     origins: [{ origin: 'x', by: 'policy', at: 0 }],
     state: 'waiting',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { isCode } from '../../src/errors.ts'
-import { headerOf, mp3Counter, wavOf } from '../../src/recording/audio-length.ts'
+import { headerOf, mp3Counter, oggCounter, wavOf } from '../../src/recording/audio-length.ts'
 import { openSpool, type Spool } from '../../src/recording/spool.ts'
 import { packagePath } from '../../src/root.ts'
 import { manualClock } from '../helpers/clock.ts'
@@ -107,6 +107,35 @@ for (const [file, milliseconds] of [
     t.true((lengths[0] ?? 0) >= milliseconds && (lengths[0] ?? 0) < milliseconds + 220, String(lengths[0]))
   })
 }
+
+for (const [file, channels, sampleRate, durationMs] of [
+  ['mono-16k-3000ms.ogg', 1, 16_000, 3000],
+  ['stereo-8k-500ms.ogg', 2, 8000, 500],
+] as const) {
+  test(`${file} is what its name says, in pieces of any size`, async t => {
+    const bytes = await readFile(packagePath(`test/fixtures/audio/${file}`))
+    for (const size of [1, 7, 1000, bytes.length]) {
+      const counter = oggCounter()
+      for (let at = 0; at < bytes.length; at += size) counter.feed(bytes.subarray(at, at + size))
+      t.deepEqual(counter.sound(), { channels, sampleRate, durationMs })
+    }
+  })
+}
+
+test('an Ogg file that was cut off is as long as what is there; what is no Vorbis in Ogg has no length', async t => {
+  const bytes = await readFile(packagePath('test/fixtures/audio/mono-16k-3000ms.ogg'))
+  const length = (piece: Buffer) => {
+    const counter = oggCounter()
+    counter.feed(piece)
+    return counter.sound()?.durationMs
+  }
+  t.true((length(bytes.subarray(0, 5000)) ?? 3000) < 3000)
+  t.is(length(Buffer.alloc(5000, 1)), undefined)
+  t.is(length(Buffer.from('OggS')), undefined)
+  const opus = Buffer.from(bytes)
+  opus.write('OpusHead', opus.indexOf('\u0001vorbis'))
+  t.is(length(opus), undefined)
+})
 
 test('a tag before the music and noise between frames have no length', async t => {
   const bytes = await readFile(packagePath('test/fixtures/audio/mono-8k-1500ms.mp3'))

@@ -13,7 +13,10 @@ interface Listed {
   state: string
   call_id: string
   channels: number
+  channel_labels: string[]
   duration_ms: number
+  segments?: { from_ms: number; to_ms?: number }[]
+  verified?: boolean | null
   delivery?: { state: string }
 }
 
@@ -79,6 +82,35 @@ test('a conversation is recorded with everybody in it, and goes on in the same g
   const next = await audio(other)
   t.true(tones(next.samples[0] ?? new Int16Array(), next.sampleRate, 900, 1, 5) > 0.9, 'alone at last')
   t.is(told().filter(event => 'recording_uuid' in event).length, 2, 'the application is told of each part')
+})
+
+test('with more than two channels each party has its own, in the order they came, and what is masked is silent in all', async t => {
+  const { calls, stored, audio, status, engine } = await office(t)
+  const room = { action: 'conversation', name: 'three' }
+  const first = await calls([{ action: 'record', split: 'conversation', channels: 4 }, room], { hz: 500, seconds: 200 })
+  const second = await calls([room], { hz: 900, seconds: 400 })
+  const third = await calls([room], { hz: 1300, seconds: 400 })
+  const record = (action: string) => engine.client.post(`accounts/${engine.client.accountId}/channels/${first}`, { action: 'record', data: { action } })
+  await record('mask')
+  await record('unmask')
+  await until('it is over', () => status(first).includes('completed'))
+  const [recording] = await stored(1)
+  if (recording === undefined) return t.fail('no recording')
+  t.is((await engine.client.get<Listed[]>(`accounts/${engine.client.accountId}/recordings`)).length, 1, 'and one document')
+  const { segments = [], channel_labels, verified } = await engine.client.get<Listed>(`accounts/${engine.client.accountId}/recordings/${recording.id}`)
+  t.deepEqual(channel_labels, ['caller', second, third])
+  const { samples, sampleRate, seconds, channels } = await audio(recording)
+  t.is(channels, 4)
+  const [from, to] = [seconds - 20, seconds - 1]
+  for (const [nth, hz] of [500, 900, 1300].entries()) {
+    const one = samples[nth] ?? new Int16Array()
+    t.true(tones(one, sampleRate, hz, from, to) > 0.95, `channel ${nth + 1}`)
+    for (const { from_ms, to_ms = from_ms } of segments)
+      t.is(loudness(one, sampleRate, from_ms / 1000 + 0.1, to_ms / 1000 - 0.1), 0, `channel ${nth + 1} masked`)
+  }
+  t.is(loudness(samples[3] ?? new Int16Array(), sampleRate), 0)
+  t.is(segments.length, 1)
+  t.not(verified, false)
 })
 
 test('who waits for the one that starts it hears music until then, and all leave with who ends it', async t => {

@@ -81,7 +81,7 @@ test('each condition of a blocking recording is listened for, and no other', asy
 })
 
 test('what is recorded is what the action says, for 30 days', async t => {
-  const { settings, play } = voiceWorld(t, { modules: { mod_shout: true } })
+  const { settings, play } = voiceWorld(t, { formats: ['wav', 'mp3'] })
   await play([
     { action: 'record', timeOut: 3 },
     { action: 'record', timeOut: 3, split: 'conversation', format: 'wav' },
@@ -150,8 +150,8 @@ test('a recording that cannot begin is told, and the call goes on', async t => {
 test('a recording that cannot begin and has a document is told of once', async t => {
   const { call, docs, events, told, play } = voiceWorld(t)
   const { startRecording } = call
-  call.startRecording = async (settings, facts) => {
-    const started = await startRecording(settings, facts)
+  call.startRecording = async (settings, facts, more) => {
+    const started = await startRecording(settings, facts, more)
     const recording = docs.get(started.id)
     if (recording !== undefined) docs.set(started.id, { ...recording, state: 'failed', reason: 'spool_unwritable' })
     await events.tell({ event: 'recording.missing', accountId: ACCOUNT, recordingId: started.id, at: 0, recording: {} })

@@ -34,7 +34,7 @@ const TABLE: Readonly<Record<string, { with: object; rows: readonly Row[] }>> = 
       ['channels', 33, error(CHANNELS)],
       ['channels', 1.5, error(CHANNELS)],
       ['channels', 'two', error(CHANNELS)],
-      ['channels', 3, error('more than 2 channels are not available')],
+      ['channels', 3, error(SPLIT_FIRST)],
       ['channels', 2, error(SPLIT_FIRST)],
       ['endOnSilence', 3, 3],
       ['endOnSilence', 10, 10],
@@ -219,6 +219,13 @@ test('split alone is stereo, and channels say how many', t => {
   t.is(record({ split: 'conversation', channels: 1 }).channels, 1)
 })
 
+test('a channel for each of many parties is a WAV', t => {
+  const of = (more: object) => parseNcco([{ action: 'record', split: 'conversation', channels: 5, ...more }])
+  t.like(of({}).actions[0], { channels: 5 })
+  t.like(of({ format: 'wav' }).actions[0], { channels: 5, format: 'wav' })
+  for (const format of ['mp3', 'ogg']) t.deepEqual(of({ format }).faults, [{ path: '[0].format', message: 'must be wav where there are more than 2 channels' }])
+})
+
 test('what says nothing of it has the defaults of the Voice API', t => {
   t.deepEqual(parseNcco([{ action: 'record' }]).actions, [{ action: 'record', beepStart: false, eventMethod: 'POST', channels: 1 }])
   t.deepEqual(parseNcco([{ action: 'input', type: ['dtmf'] }]).actions, [
@@ -286,7 +293,7 @@ test('every fault is told at once, each with its place', t => {
 })
 
 test('what the switch of the call cannot do is refused before the first action', t => {
-  const can: Abilities = { formats: ['wav'], speech: false, rooms: false }
+  const can: Abilities = { formats: ['wav'], plays: ['wav'], speech: false, rooms: false }
   const of = (action: object, abilities = can) => parseNcco([action], abilities).faults.map(({ path, message }) => `${path} ${message}`)
   t.deepEqual(of({ action: 'record', format: 'wav' }), [])
   t.deepEqual(of({ action: 'record' }), [])

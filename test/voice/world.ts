@@ -69,6 +69,9 @@ export function servers(replies: Readonly<Record<string, readonly Reply[]>>): Te
 interface Options {
   replies?: Readonly<Record<string, readonly Reply[]>>
   modules?: Readonly<Record<string, boolean>>
+  /** What the switch writes, and ffmpeg. */
+  formats?: readonly string[]
+  encodes?: readonly ('mp3' | 'ogg')[]
   /** How recordings begin. */
   refuse?: string
   /** What becomes of recordings. */
@@ -77,7 +80,10 @@ interface Options {
   answered?: boolean
 }
 
-export function voiceWorld(t: ExecutionContext, { replies = {}, modules = {}, refuse, ends = 'stored', dialled, answered = false }: Options = {}) {
+export function voiceWorld(
+  t: ExecutionContext,
+  { replies = {}, modules = {}, formats = ['wav'], encodes = [], refuse, ends = 'stored', dialled, answered = false }: Options = {},
+) {
   const { log, lines } = notedLog()
   const clock = manualClock()
   const http = servers(replies)
@@ -116,11 +122,12 @@ export function voiceWorld(t: ExecutionContext, { replies = {}, modules = {}, re
       void events.tell({ event: `recording.${ends}`, accountId: ACCOUNT, recordingId: id, at: 0, recording: {} })
     },
     ended: () => Promise.resolve(),
+    join: async (id: string, leg: string) => void did.push(`join ${id} ${leg}`),
   }
 
   const node = {
     name: 'fs1',
-    status: () => ({ name: 'fs1', state: 'up', address: '', modules }),
+    status: () => ({ name: 'fs1', state: 'up', address: '', modules, formats }),
     recordMessage: async (_uuid: string, _path: string, options: MessageOptions): Promise<Message> => {
       did.push('listen')
       messages.push(options)
@@ -189,6 +196,7 @@ export function voiceWorld(t: ExecutionContext, { replies = {}, modules = {}, re
     events,
     http,
     spool,
+    encoder: { formats: encodes },
     clock,
     wall: clock,
     log,
