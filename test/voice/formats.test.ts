@@ -33,7 +33,7 @@ async function recorded(t: ExecutionContext, FFMPEG: string, formats: readonly (
     told,
     over: () => until('the end', () => told().some(({ status }) => status === 'completed')),
     recordings: async () => (await client.get<Listed[]>(`${at}/recordings`)).toSorted((a, b) => a.name.length - b.name.length || (a.name < b.name ? -1 : 1)),
-    async file({ id: recording }: Listed) {
+    file: async ({ id: recording }: Listed) => {
       const response = await fetch(`${url}/v2/${at}/recordings/${recording}`, { headers: { 'x-auth-token': client.token, accept: 'audio/*' } })
       return { type: response.headers.get('content-type'), bytes: Buffer.from(await response.arrayBuffer()) }
     },

@@ -3,6 +3,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
 import test from 'ava'
+import type { ExecutionContext } from 'ava'
+import { oggCounter } from '../../src/recording/audio-length.ts'
 import { kindOf } from '../../src/voice/sound.ts'
 import { loudness, tones, wavFrom } from '../helpers/audio.ts'
 import { startEngine } from '../helpers/engine.ts'
@@ -17,7 +19,9 @@ const here = realRun('voice applications', { FreeSWITCH: onPath('freeswitch') })
 if (!here) test('without a FreeSWITCH voice applications run on the embedded switch alone', t => t.pass())
 const calls = here ? test : (): void => {}
 
-calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in time, and a transfer ends it at once', async t => {
+const wav = { action: 'record', format: 'wav' }
+
+async function office(t: ExecutionContext) {
   const server = await startFreeSwitch()
   t.teardown(() => server.stop())
   const { log, lines } = notedLog()
@@ -41,7 +45,7 @@ calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in t
   const app = await httpSink(t, [204])
   const { application_id } = await client.put<{ application_id: string }>(`${at}/applications`, { name: 'app', public_key: publicKey, event_url: app.url })
   const authorization = `Bearer ${tokenGenerate(application_id, privateKey)}`
-  for (const username of ['hush1000', 'press12', 'tone440'])
+  for (const username of ['hush1000', 'press12', 'tone440', 'tone1000'])
     await client.put(`${at}/devices`, { name: username, sip: { username, password: `${username}-secret` } })
 
   type Told = Record<string, unknown>
@@ -52,13 +56,13 @@ calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in t
     })
   const request = (method: string, path: string, body: object): Promise<Response> =>
     fetch(`${url}/v1/calls${path}`, { method, headers: { authorization }, body: JSON.stringify(body) })
-  async function call(username: string, ncco: object[]): Promise<unknown> {
+  const call = async (username: string, ncco: object[]): Promise<unknown> => {
     const response = await request('POST', '', { to: [{ type: 'sip', uri: `sip:${username}@${REALM}` }], ncco })
     t.is(response.status, 201)
     return ((await response.json()) as Told)['uuid']
   }
   /** As bytes, in the order they were told of. */
-  async function files(uuid: unknown, count: number): Promise<Buffer[]> {
+  const files = async (uuid: unknown, count: number): Promise<Buffer[]> => {
     const seen = () => JSON.stringify(lines.filter(({ leg, level }) => leg === uuid && level !== 'debug').map(({ event, why, by }) => [event, why, by]))
     const events = await until(`${count} files of ${String(uuid)}`, () => {
       const recorded = told(uuid).filter(one => 'recording_url' in one)
@@ -76,7 +80,11 @@ calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in t
   }
   const wavs = async (uuid: unknown, count: number) => (await files(uuid, count)).map(bytes => wavFrom(bytes))
   const ended = (): unknown[] => lines.filter(({ event }) => event === 'voice_recording_ended').map(({ by }) => by)
-  const wav = { action: 'record', format: 'wav' }
+  return { call, ended, files, lines, request, told, wavs }
+}
+
+calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in time, and a transfer ends it at once', async t => {
+  const { call, ended, files, lines, request, told, wavs } = await office(t)
 
   // Speaks for a second; then five seconds would be long, but three of silence end it.
   const [silent] = await wavs(await call('hush1000', [{ ...wav, endOnSilence: 3, timeOut: 20 }]), 1)
@@ -137,4 +145,53 @@ calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in t
     t.true(loudness(heard, 16_000) > 100, 'the sentence is on the right')
   }
   t.log(`silence ${silent?.seconds} s, key ${keyed?.seconds} s, after the transfer ${after?.seconds} s`)
+})
+
+calls('a real FreeSWITCH writes Ogg, lets callers talk in a room with a channel for each, and breaks a message off', async t => {
+  const { call, files, lines, request, told, wavs } = await office(t)
+  const [ogg = Buffer.alloc(0)] = await files(await call('tone440', [{ action: 'record', format: 'ogg', timeOut: 4 }]), 1)
+  t.is(ogg.toString('latin1', 0, 4), 'OggS')
+  const counter = oggCounter()
+  counter.feed(ogg)
+  t.like(counter.sound(), { channels: 1, sampleRate: 16_000 })
+  t.true((counter.sound()?.durationMs ?? 0) > 2500, `${counter.sound()?.durationMs} ms`)
+
+  const room = { action: 'conversation', name: 'both' }
+  const first = await call('tone440', [{ action: 'record', split: 'conversation', channels: 3 }, room])
+  await until('the recording', () => lines.some(({ event, leg }) => event === 'recording_started' && leg === first))
+  const second = await call('tone1000', [{ ...wav, split: 'conversation', timeOut: 3 }, room])
+  const [before] = await wavs(second, 1)
+  t.true(loudness(before?.samples[1] ?? new Int16Array(), 16_000, 0.2, 2) < 100, 'before it he is alone')
+  await until('the room', () => lines.some(({ event, leg, action }) => event === 'ncco_action_started' && leg === second && action === 'conversation'))
+  // As long as a recording of somebody else takes.
+  await wavs(await call('tone440', [{ ...wav, timeOut: 3 }]), 1)
+  t.is((await request('PUT', `/${String(second)}`, { action: 'transfer', destination: { type: 'ncco', ncco: [{ ...wav, timeOut: 3 }] } })).status, 204)
+  t.is((await wavs(second, 2)).length, 2, 'he left, and his next action ran')
+  t.is((await request('PUT', `/${String(first)}`, { action: 'hangup' })).status, 204)
+  const [apart] = await wavs(first, 1)
+  t.is(apart?.channels, 3)
+  const [one = new Int16Array(), other = new Int16Array(), nobody = new Int16Array()] = apart?.samples ?? []
+  t.true(tones(one, 16_000, 440, 1, (apart?.seconds ?? 0) - 1) > 0.8, 'the caller')
+  const seconds = Array.from({ length: Math.floor(apart?.seconds ?? 0) }, (_, at) => at)
+  t.true(
+    seconds.some(at => tones(other, 16_000, 1000, at, at + 1) > 0.8),
+    'the other one',
+  )
+  t.true(
+    seconds.every(at => tones(other, 16_000, 440, at, at + 1) < 0.2),
+    'and he alone',
+  )
+  t.is(loudness(nobody, 16_000), 0)
+
+  const long = 'This is a long sentence, and nobody wants to hear it to its end. '.repeat(8)
+  const pressed = await call('press12', [
+    { action: 'talk', text: long, bargeIn: true, level: -1 },
+    { action: 'input', type: ['dtmf'], dtmf: { maxDigits: 1, timeOut: 10 } },
+  ])
+  const digits = await until('the digit, or that it cannot speak', () =>
+    told(pressed)
+      .map(({ dtmf, detail }) => (dtmf as { digits: string } | undefined)?.digits ?? (JSON.stringify(detail ?? '').includes('mod_flite') ? 'mute' : undefined))
+      .find(said => said !== undefined),
+  )
+  t.true(['1', 'mute'].includes(digits), digits)
 })
