@@ -85,12 +85,14 @@ export interface Fault {
   message: string
 }
 
-/** What the options say, and what is wrong with them; an option without a reader is refused, never passed over. */
-export function read<T>(fields: Fields, readers: Readers<T>, at: string): { said: Partial<T>; faults: Fault[] } {
+const isNothing = (value: unknown): boolean => value === null || value === undefined
+
+/** What the options say, and what is wrong with them; null is as good as nothing, and `needs` cannot be that; an option without a reader is refused, never passed over. */
+export function read<T>(fields: Fields, readers: Readers<T>, at: string, needs: readonly (keyof T & string)[] = []): { said: Partial<T>; faults: Fault[] } {
   const said: Record<string, unknown> = {}
-  const faults: Fault[] = []
+  const faults: Fault[] = needs.filter(name => isNothing(fields[name])).map(name => ({ path: `${at}.${name}`, message: 'is required' }))
   for (const [name, value] of Object.entries(fields)) {
-    if (name === 'action' || value === null || value === undefined) continue
+    if (name === 'action' || isNothing(value)) continue
     const one = Object.hasOwn(readers, name) ? (readers as Readonly<Record<string, Reader<unknown>>>)[name] : undefined
     const found = one === undefined ? new Wrong('is no option of this action') : one(value)
     if (found instanceof Wrong) faults.push({ path: `${at}.${name}`, message: found.why })

@@ -66,13 +66,13 @@ const BODY: Readers<Body> = {
 
 /** `hasAnswerUrl`: the application's own document says where to ask. */
 export function parseCall(body: Fields, applicationId: string, hasAnswerUrl: boolean): { call: Outgoing | undefined; faults: Fault[] } {
-  const { said, faults: wrong } = read(body, BODY, '')
+  const { said, faults: wrong } = read(body, BODY, '', ['to'])
   const faults = wrong.map(({ path, message }) => ({ path: path.slice(1), message }))
-  if (!('to' in body)) faults.push({ path: 'to', message: 'is required' })
   if (said.ncco !== undefined)
     faults.push(...parseNcco(said.ncco).faults.map(({ path, message }) => ({ path: path === 'ncco' ? path : `ncco${path}`, message })))
   if (said.ncco !== undefined && said.answer_url !== undefined) faults.push({ path: 'ncco', message: 'and answer_url exclude each other' })
-  if (!('ncco' in body) && !('answer_url' in body) && !hasAnswerUrl) faults.push({ path: 'ncco', message: 'or answer_url is required' })
+  if (said.ncco === undefined && said.answer_url === undefined && faults.length === 0 && !hasAnswerUrl)
+    faults.push({ path: 'ncco', message: 'or answer_url is required' })
   if (said.to === undefined || faults.length > 0) return { call: undefined, faults }
   const { to: called, from: shows, ringing_timer: ringing = 60, ...rest } = said
   return { call: { to: called, ...(shows === undefined ? {} : { from: shows }), ringing, data: { ...rest, application_id: applicationId } }, faults }

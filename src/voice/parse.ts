@@ -72,7 +72,6 @@ function action(value: unknown, at: string, can?: Abilities): Parsed {
   return parse(value, at, can)
 }
 
-const required = (at: string, name: string): Fault => ({ path: `${at}.${name}`, message: 'is required' })
 const made = (one: NccoAction, faults: Fault[]): Parsed => (faults.length === 0 ? { made: one, faults } : { faults })
 
 const RECORD: Readers<Omit<RecordAction, 'action'> & { transcription?: never }> = {
@@ -119,8 +118,7 @@ const TALK: Readers<Omit<TalkAction, 'action'> & { language: string; premium: bo
 }
 
 function talk(fields: Fields, at: string, can?: Abilities): Parsed {
-  const { said, faults } = read(fields, TALK, at)
-  if (!('text' in fields)) faults.push(required(at, 'text'))
+  const { said, faults } = read(fields, TALK, at, ['text'])
   if (can?.speech === false) faults.push({ path: `${at}.action`, message: 'talk is not available: the switch of this call has no speech (mod_flite)' })
   const { language: _, premium: __, ...how } = said
   return made({ action: 'talk', text: '', style: 0, ...AS_IT_IS, ...how }, faults)
@@ -129,8 +127,7 @@ function talk(fields: Fields, at: string, can?: Abilities): Parsed {
 const STREAM: Readers<Omit<StreamAction, 'action'>> = { ...PLAYED, streamUrl: oneUrl }
 
 function stream(fields: Fields, at: string): Parsed {
-  const { said, faults } = read(fields, STREAM, at)
-  if (!('streamUrl' in fields)) faults.push(required(at, 'streamUrl'))
+  const { said, faults } = read(fields, STREAM, at, ['streamUrl'])
   return made({ action: 'stream', streamUrl: '', ...AS_IT_IS, ...said }, faults)
 }
 
@@ -150,8 +147,7 @@ const INPUT: Readers<{ type: string[]; dtmf: Fields; speech: never; mode: string
 }
 
 function input(fields: Fields, at: string): Parsed {
-  const { said, faults } = read(fields, INPUT, at)
-  if (!('type' in fields)) faults.push(required(at, 'type'))
+  const { said, faults } = read(fields, INPUT, at, ['type'])
   const dtmf = read(said.dtmf ?? {}, DTMF, `${at}.dtmf`)
   const { type: _, dtmf: __, mode: ___, ...events } = said
   return made({ action: 'input', eventMethod: 'POST', ...events, dtmf: { timeOut: 3, maxDigits: 4, submitOnHash: false, ...dtmf.said } }, [
@@ -183,9 +179,8 @@ const SIP: Readers<{ type: string; uri: string }> = {
 const DOCUMENT: Readers<{ type: string; id: string }> = { type: text(20), id: ID }
 
 export function endpointOf(fields: Fields, at: string): { made: Endpoint; faults: Fault[] } | { faults: Fault[] } {
-  const one = <T extends Endpoint>(readers: Readers<Omit<T, 'type'> & { type: string }>, needs: string) => {
-    const { said, faults } = read(fields, readers, at)
-    if (!(needs in fields)) faults.push(required(at, needs))
+  const one = <T extends Endpoint>(readers: Readers<Omit<T, 'type'> & { type: string }>, needs: Exclude<keyof T, 'type'> & string) => {
+    const { said, faults } = read(fields, readers, at, [needs])
     return { made: said as unknown as T, faults }
   }
   switch (fields['type']) {
@@ -202,8 +197,7 @@ export function endpointOf(fields: Fields, at: string): { made: Endpoint; faults
 }
 
 function connect(fields: Fields, at: string): Parsed {
-  const { said, faults } = read(fields, CONNECT, at)
-  if (!('endpoint' in fields)) faults.push(required(at, 'endpoint'))
+  const { said, faults } = read(fields, CONNECT, at, ['endpoint'])
   if (said.endpoint === undefined) return { faults }
   const endpoint = endpointOf(said.endpoint, `${at}.endpoint[0]`)
   faults.push(...endpoint.faults)
@@ -226,8 +220,7 @@ const CONVERSATION: Readers<Omit<ConversationAction, 'action'> & { canSpeak: nev
 }
 
 function conversation(fields: Fields, at: string, can?: Abilities): Parsed {
-  const { said, faults } = read(fields, CONVERSATION, at)
-  if (!('name' in fields)) faults.push(required(at, 'name'))
+  const { said, faults } = read(fields, CONVERSATION, at, ['name'])
   if (can?.rooms === false)
     faults.push({ path: `${at}.action`, message: 'conversation is not available: the switch of this call has no rooms (mod_conference)' })
   const usual = { name: '', startOnEnter: true, endOnExit: false, record: false, mute: false, eventMethod: 'POST' as const }
@@ -241,8 +234,7 @@ const NOTIFY: Readers<Omit<NotifyAction, 'action'>> = {
 }
 
 function notify(fields: Fields, at: string): Parsed {
-  const { said, faults } = read(fields, NOTIFY, at)
-  for (const name of ['payload', 'eventUrl']) if (!(name in fields)) faults.push(required(at, name))
+  const { said, faults } = read(fields, NOTIFY, at, ['payload', 'eventUrl'])
   return made({ action: 'notify', payload: {}, eventUrl: '', eventMethod: 'POST', ...said }, faults)
 }
 
