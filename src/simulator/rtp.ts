@@ -13,11 +13,20 @@ const FRAME_MS = 20
 /** Packets sent at a time: so many waits less. */
 const TOGETHER = 5
 
+/** Payload types (RFC 3551). */
+export type Codec = 0 | 8
+
+export interface Destination {
+  address: string
+  port: number
+  codec: Codec
+}
+
 export interface RtpSender {
   readonly port: number
   readonly sent: number
   /** Undefined: silent, and nothing is sent. */
-  to(place: { address: string; port: number } | undefined): void
+  to(place: Destination | undefined): void
   close(): void
 }
 
@@ -28,7 +37,7 @@ export async function openRtp(timeline: Timeline, says: () => readonly [Source, 
   socket.on('error', () => {})
   const source = Math.floor(Math.random() * 2 ** 32)
   const began = timeline.now()
-  let place: { address: string; port: number } | undefined
+  let place: Destination | undefined
   let sequence = 0
   let sent = 0
   let cancel = (): void => {}
@@ -41,13 +50,15 @@ export async function openRtp(timeline: Timeline, says: () => readonly [Source, 
     // The time it began at counts, so that a pause is a gap in the timestamps.
     const first = Math.round((from - began) / FRAME_MS)
     const pcm = Buffer.concat(render(left, right, 'mono', RATE, from, SAMPLES * TOGETHER))
+    const coded = place.codec === 8 ? alaw : ulaw
     for (let at = 0; at < TOGETHER; at++) {
       const packet = Buffer.alloc(12 + SAMPLES)
       packet[0] = 0x80
+      packet[1] = place.codec
       packet.writeUInt16BE(sequence++ & 0xffff, 2)
       packet.writeUInt32BE(((first + at) * SAMPLES) >>> 0, 4)
       packet.writeUInt32BE(source, 8)
-      for (let i = 0; i < SAMPLES; i++) packet[12 + i] = ulaw(pcm.readInt16LE(2 * (at * SAMPLES + i)))
+      for (let i = 0; i < SAMPLES; i++) packet[12 + i] = coded(pcm.readInt16LE(2 * (at * SAMPLES + i)))
       socket.send(packet, place.port, place.address, () => {})
       sent++
     }
@@ -82,4 +93,13 @@ export function ulaw(sample: number): number {
   const value = Math.min(MOST, Math.abs(sample)) + BIAS
   const exponent = 31 - Math.clz32(value) - 7
   return ~(sign | (exponent << 4) | ((value >> (exponent + 3)) & 0x0f)) & 0xff
+}
+
+/** ITU-T G.711, A-law. */
+export function alaw(sample: number): number {
+  const sign = sample < 0 ? 0 : 0x80
+  const value = Math.min(MOST, sample < 0 ? ~sample : sample) >> 4
+  const exponent = value < 16 ? 0 : 31 - Math.clz32(value) - 3
+  const mantissa = (exponent < 2 ? value : value >> (exponent - 1)) & 0x0f
+  return (sign | (exponent << 4) | mantissa) ^ 0x55
 }

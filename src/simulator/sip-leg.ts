@@ -13,7 +13,7 @@ import type { Exchange } from './exchange.ts'
 import { isUp, type Leg, variable } from './leg.ts'
 import { SILENCE } from './media.ts'
 import { heard } from './recording.ts'
-import { openRtp, type RtpSender } from './rtp.ts'
+import { type Codec, type Destination, openRtp, type RtpSender } from './rtp.ts'
 import { isTrue, takeVariables } from './words.ts'
 
 export interface SipLegs {
@@ -31,7 +31,7 @@ interface Media {
   rtp: RtpSender
   target: Leg | undefined
   /** Where the far side listens; undefined while it does not. */
-  place: { address: string; port: number } | undefined
+  place: Destination | undefined
   listening: boolean
 }
 
@@ -39,6 +39,13 @@ const ADDRESS = /^sofia\/[\w.-]+\/([\w.+*#-]+@[\w.-]+:\d{1,5})$/
 
 /** Whether a dial string is for here. */
 export const isSipAddress = (dialString: string): boolean => ADDRESS.test(takeVariables(dialString, '{').rest.trim())
+
+/** One alone is parsed to a number. */
+const codecsOf = (payloads: string | number | undefined): Codec[] =>
+  String(payloads ?? '')
+    .split(' ')
+    .map(Number)
+    .filter(one => one === 0 || one === 8)
 
 export function createSipLegs(exchange: Exchange): SipLegs {
   // SIP's timers are the wall's, however fast calls run.
@@ -61,7 +68,7 @@ export function createSipLegs(exchange: Exchange): SipLegs {
     return { agent, sockets }
   }
 
-  const sdp = (port: number, direction: string, version: number): Buffer =>
+  const sdp = (port: number, direction: string, version: number, codecs: readonly Codec[]): Buffer =>
     Buffer.from(
       [
         'v=0',
@@ -69,8 +76,8 @@ export function createSipLegs(exchange: Exchange): SipLegs {
         's=simulator',
         'c=IN IP4 127.0.0.1',
         't=0 0',
-        `m=audio ${port} RTP/AVP 0 101 13`,
-        'a=rtpmap:0 PCMU/8000',
+        `m=audio ${port} RTP/AVP ${codecs.join(' ')} 101 13`,
+        ...codecs.map(one => `a=rtpmap:${one} ${one === 8 ? 'PCMA' : 'PCMU'}/8000`),
         'a=rtpmap:101 telephone-event/8000',
         'a=rtpmap:13 CN/8000',
         'a=ptime:20',
@@ -85,7 +92,8 @@ export function createSipLegs(exchange: Exchange): SipLegs {
     const address = stream?.connection?.ip ?? connection?.ip
     const way = stream?.direction ?? direction ?? 'sendrecv'
     if (stream === undefined || address === undefined) return false
-    one.place = { address, port: stream.port }
+    const [codec = 0] = codecsOf(stream.payloads)
+    one.place = { address, port: stream.port, codec }
     one.listening = way === 'recvonly' || way === 'sendrecv'
     says(one)
     return one.listening
@@ -111,6 +119,9 @@ export function createSipLegs(exchange: Exchange): SipLegs {
       callerIdNumber: '0000000000',
       variables,
     })
+    // Without a wish it has what a leg of FreeSWITCH has by default.
+    const wish = (variable(leg, 'absolute_codec_string') ?? 'PCMU,PCMA').split(',')
+    const codecs = ([0, 8] as const).filter(one => wish.includes(one === 8 ? 'PCMA' : 'PCMU'))
     let version = 1
     let session: Session | undefined
     const one: Media = { rtp: await openRtp(exchange.timeline, () => sourcesOf(leg, one)), target: undefined, place: undefined, listening: false }
@@ -120,14 +131,14 @@ export function createSipLegs(exchange: Exchange): SipLegs {
       uri: `sip:${address}`,
       from: 'sip:0000000000@127.0.0.1',
       headers: [type],
-      body: sdp(one.rtp.port, 'sendrecv', version++),
+      body: sdp(one.rtp.port, 'sendrecv', version++, codecs),
       patience: timeout * 1000,
       events: {
         asked({ method, body }) {
           if (method !== 'INVITE' && method !== 'UPDATE') return undefined
-          return { status: 200, headers: [type], body: sdp(one.rtp.port, hears(one, body) ? 'sendonly' : 'inactive', version++) }
+          return { status: 200, headers: [type], body: sdp(one.rtp.port, hears(one, body) ? 'sendonly' : 'inactive', version++, codecs) }
         },
-        refresh: () => ({ headers: [type], body: sdp(one.rtp.port, 'sendonly', version++) }),
+        refresh: () => ({ headers: [type], body: sdp(one.rtp.port, 'sendonly', version++, codecs) }),
         ended: () => hangup(exchange, leg, 'NORMAL_CLEARING'),
       },
     })

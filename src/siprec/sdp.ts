@@ -17,7 +17,12 @@ export interface Place {
   protocol: string
   /** `a=crypto` lines, for RTP/SAVP. */
   crypto: readonly Crypto[]
+  /** Of an offer what can be had, of an answer what is taken. */
+  codecs: readonly Codec[]
 }
+
+/** Payload types (RFC 3551). */
+type Codec = 0 | 8
 
 interface Crypto {
   id: number
@@ -34,18 +39,19 @@ export interface Answered extends Place {
   listens: boolean
 }
 
-/** What recording legs speak: every recording server does, and FreeSWITCH taps no other well. */
-const PCMU = 0
+/** What recording legs speak: every recording server has one of them, and FreeSWITCH taps no other well. */
+const NAMES: Readonly<Record<Codec, string>> = { 0: 'PCMU', 8: 'PCMA' }
 
 /** Of a leg's offer; throws in words. */
 export function placeOf(sdp: string): Place {
   const { media, connection } = read(sdp)
   const one = media.find(({ type }) => type === 'audio')
   if (one === undefined || one.port === 0) throw new Error('the offer of the recording leg has no audio')
-  if (!payloads(one.payloads).includes(PCMU)) throw new Error('the offer of the recording leg has no PCMU')
+  const codecs = codecsOf(one.payloads)
+  if (codecs.length === 0) throw new Error('the offer of the recording leg has neither PCMU nor PCMA')
   const address = one.connection?.ip ?? connection?.ip
   if (address === undefined) throw new Error('the offer of the recording leg has no address')
-  return { address, port: one.port, protocol: one.protocol, crypto: one.crypto ?? [] }
+  return { address, port: one.port, protocol: one.protocol, crypto: one.crypto ?? [], codecs }
 }
 
 /** Whether it says that nothing is sent. */
@@ -75,20 +81,28 @@ export const legAnswer = (place: Place, direction: Direction, version: Origin): 
     media: [medium(place, direction)],
   })
 
-/** Of an answer to `count` streams; throws in words. */
-export function answers(sdp: string, count: number): Answered[] {
+/** Of an answer to an offer of these places; throws in words. */
+export function answers(sdp: string, offered: readonly Pick<Place, 'codecs'>[]): Answered[] {
   const { media, connection, direction } = read(sdp)
-  if (media.length !== count) throw new Error(`its answer has ${media.length} of ${count} m-lines`)
+  if (media.length !== offered.length) throw new Error(`its answer has ${media.length} of ${offered.length} m-lines`)
   const found = media.map((one, at): Answered => {
     if (one.type !== 'audio') throw new Error(`its m-line ${at + 1} is not audio`)
-    if (one.port === 0) return { address: '', port: 0, protocol: one.protocol, crypto: [], listens: false }
-    if (!payloads(one.payloads).includes(PCMU)) throw new Error('its answer has a codec that was not offered')
+    if (one.port === 0) return { address: '', port: 0, protocol: one.protocol, crypto: [], codecs: [], listens: false }
+    const [codec] = codecsOf(one.payloads).filter(one => offered[at]?.codecs.includes(one))
+    if (codec === undefined) throw new Error('its answer has a codec that was not offered')
     const address = one.connection?.ip ?? connection?.ip
     if (address === undefined) throw new Error('its answer has no address')
     const way = one.direction ?? direction ?? 'sendrecv'
     // The older way to say inactive (RFC 3264 section 8.4).
     const held = address === '0.0.0.0' || address === '::'
-    return { address, port: one.port, protocol: one.protocol, crypto: one.crypto ?? [], listens: !held && (way === 'recvonly' || way === 'sendrecv') }
+    return {
+      address,
+      port: one.port,
+      protocol: one.protocol,
+      crypto: one.crypto ?? [],
+      codecs: [codec],
+      listens: !held && (way === 'recvonly' || way === 'sendrecv'),
+    }
   })
   if (found.every(({ port }) => port === 0)) throw new Error('it refused every stream (port 0)')
   return found
@@ -105,10 +119,11 @@ function read(sdp: string): ReturnType<typeof parse> {
   return parsed
 }
 
-const payloads = (text: string | number | undefined): number[] =>
-  String(text ?? '')
+const codecsOf = (payloads: string | number | undefined): Codec[] =>
+  String(payloads ?? '')
     .split(' ')
     .map(Number)
+    .filter(one => one === 0 || one === 8)
 
 const origin = (address: string, { id, version }: Origin) => ({
   username: 'callrec',
@@ -121,13 +136,13 @@ const origin = (address: string, { id, version }: Origin) => ({
 
 const ipVersion = (address: string): number => (address.includes(':') ? 6 : 4)
 
-const medium = ({ address, port, protocol, crypto }: Place, direction: Direction) => ({
+const medium = ({ address, port, protocol, crypto, codecs }: Place, direction: Direction) => ({
   type: 'audio',
   port,
   protocol,
-  payloads: String(PCMU),
+  payloads: codecs.join(' '),
   connection: { version: ipVersion(address), ip: address },
-  rtp: [{ payload: PCMU, codec: 'PCMU', rate: 8000 }],
+  rtp: codecs.map(payload => ({ payload, codec: NAMES[payload], rate: 8000 })),
   fmtp: [],
   ptime: 20,
   direction,

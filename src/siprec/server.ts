@@ -1,6 +1,7 @@
 // One recording server of a session: its legs at the switch, the dialog that joins them, and what becomes of both. It never throws at
 // the session; what went wrong stands in its entry. A server that was lost is called again, with more and more time between.
 
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -178,7 +179,10 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
   function read(response: Response | Request): Answered[] {
     const sdp = find(header(response, 'content-type') ?? '', response.body, SDP)
     if (sdp === undefined) throw new Error('its answer is no SDP')
-    const found = answers(sdp, wish.streams.length)
+    const found = answers(
+      sdp,
+      taps.map(tap => tap.place),
+    )
     const forbidden = found.find(({ address, port }) => port !== 0 && !door.permits(address))
     if (forbidden !== undefined) throw new Error(`it wants audio at ${forbidden.address}, which is not allowed`)
     return found
@@ -268,7 +272,11 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
   }
 
   async function update(): Promise<void> {
-    if (session !== undefined && !(await tell()) && !stopped) become({ ...entry, reason: 'it did not take the new metadata' })
+    if (session === undefined) return
+    const before = places
+    if (!(await tell())) return stopped ? undefined : become({ ...entry, reason: 'it did not take the new metadata' })
+    // It may have taken the occasion to have its audio elsewhere.
+    if (!isDeepStrictEqual(before, places)) await Promise.all(taps.map(async (tap, at) => redirect(tap, at)))
   }
 
   const server: Server = {

@@ -128,7 +128,7 @@ export function originate({ uuid: leg, endpoint: address, variables, timeoutSeco
 const PROFILE = 'callrec'
 
 /**
- * PCMU alone: with G.722 FreeSWITCH's eavesdrop sent half of the packets. Who is recorded sends no audio back, which must not end the leg,
+ * G.711 alone: with G.722 FreeSWITCH's eavesdrop sent half of the packets. Who is recorded sends no audio back, which must not end the leg,
  * and keys that are pressed are not for recording servers.
  */
 export function tap({ uuid: leg, target, listens, address, secure, timeoutSeconds }: Tap): Api {
@@ -136,7 +136,6 @@ export function tap({ uuid: leg, target, listens, address, secure, timeoutSecond
     origination_uuid: uuid('uuid', leg),
     originate_timeout: whole('timeoutSeconds', timeoutSeconds, 1, 3600),
     ignore_early_media: 'true',
-    absolute_codec_string: 'PCMU',
     eavesdrop_enable_dtmf: 'false',
     ...(listens === 'both' ? {} : { [listens === 'said' ? 'eavesdrop_bridge_aleg' : 'eavesdrop_bridge_bleg']: 'true' }),
     rtp_timeout_sec: '0',
@@ -144,7 +143,9 @@ export function tap({ uuid: leg, target, listens, address, secure, timeoutSecond
     ...(secure ? { rtp_secure_media: 'mandatory' } : {}),
     callrec_recording_leg: 'true',
   }
-  return api(`originate ${settings('{}', own)}${endpoint(`sofia/${PROFILE}/${address}`)} &eavesdrop(${uuid('target', target)})`)
+  // A comma parts settings, unless another delimiter is named.
+  const codecs = '{^^:absolute_codec_string=PCMU,PCMA}'
+  return api(`originate ${codecs}${settings('{}', own)}${endpoint(`sofia/${PROFILE}/${address}`)} &eavesdrop(${uuid('target', target)})`)
 }
 
 /** Brings the counters of a leg's audio into its variables. */

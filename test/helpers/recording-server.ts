@@ -23,6 +23,8 @@ export interface Heard {
   /** 16 bit, 8000 Hz; silence where no packet came. */
   pcm: Int16Array
   packets: number
+  /** Payload types that came. */
+  codecs: Set<number>
 }
 
 export interface Recorded {
@@ -137,7 +139,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
     look(request, recorded)
     const offered = parse(find(header(request, 'content-type') ?? '', request.body, SDP) ?? '')
     for (const stream of offered.media) {
-      const one: Heard = { label: String((stream as { label?: string | number }).label ?? ''), pcm: new Int16Array(0), packets: 0 }
+      const one: Heard = { label: String((stream as { label?: string | number }).label ?? ''), pcm: new Int16Array(0), packets: 0, codecs: new Set() }
       heard.push(one)
       const socket = createSocket('udp4')
       streams.push(socket)
@@ -145,11 +147,13 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
       ports.push(socket.address().port)
       let first: number | undefined
       socket.on('message', packet => {
-        if (packet.length < 13 || packet[0] !== 0x80 || (packet[1] ?? 0) % 128 !== 0) return
+        const codec = (packet[1] ?? 0) % 128
+        if (packet.length < 13 || packet[0] !== 0x80 || (codec !== 0 && codec !== 8)) return
         const at = packet.readUInt32BE(4)
         first ??= at
         one.packets++
-        put(one, at - first, packet.subarray(12))
+        one.codecs.add(codec)
+        put(one, at - first, packet.subarray(12), codec === 8 ? linearA : linear)
       })
     }
     return recorded
@@ -238,7 +242,7 @@ function isLetIn(request: Request, { username, password, status }: Credentials &
   return field('username') === username && field('uri') === request.uri && field('response') === expected
 }
 
-function put(one: Heard, at: number, payload: Buffer): void {
+function put(one: Heard, at: number, payload: Buffer, linear: (code: number) => number): void {
   const end = at + payload.length
   if (at < 0 || end > 8000 * 3600) return
   if (end > one.pcm.length) {
@@ -254,4 +258,12 @@ function linear(code: number): number {
   const value = ~code & 0xff
   const magnitude = (((value & 0x0f) << 3) + 0x84) << ((value & 0x70) >> 4)
   return value & 0x80 ? 0x84 - magnitude : magnitude - 0x84
+}
+
+/** ITU-T G.711, A-law. */
+function linearA(code: number): number {
+  const value = code ^ 0x55
+  const [exponent, mantissa] = [(value & 0x70) >> 4, (value & 0x0f) << 4]
+  const magnitude = exponent === 0 ? mantissa + 8 : (mantissa + 0x108) << (exponent - 1)
+  return value & 0x80 ? magnitude : -magnitude
 }

@@ -21,7 +21,8 @@ real('a real FreeSWITCH sends each party to two servers, nothing while it is pau
   const at = (name: string): string => `sofia/loop/${name}@127.0.0.1:${fs.loop.port}`
   const world = await siprecWorld(t, { ...fs.esl, speed: 1, caller: at('tone440'), callee: at('tone1000') })
   const { siprec, node, call, request, document, cover, taps } = world
-  const [first, second] = [await recordingServer(t), await recordingServer(t)]
+  const alaw = (sdp: string): string => sdp.replaceAll('RTP/AVP 0', 'RTP/AVP 8').replaceAll('a=rtpmap:0 PCMU', 'a=rtpmap:8 PCMA')
+  const [first, second] = [await recordingServer(t), await recordingServer(t, { spoil: alaw })]
   const leg = await call()
   const began = performance.now()
   const started = await siprec.start(request(leg, `${first.uri},${second.uri}`))
@@ -42,6 +43,13 @@ real('a real FreeSWITCH sends each party to two servers, nothing while it is pau
       t.true(tones(pcm, SECOND, other, 1, 2.5) < 0.1, `label ${label} has no ${other} Hz: ${tones(pcm, SECOND, other, 1, 2.5)}`)
     }
   }
+  t.deepEqual(
+    [first, second].map(({ calls }) => calls[0]?.heard.map(({ codecs }) => [...codecs])),
+    [
+      [[0], [0]],
+      [[8], [8]],
+    ],
+  )
   t.true((await node.packetsSent((await taps())[0]?.uuid ?? '')) > 50, 'the switch counts what its legs send')
 
   await cover('pause')

@@ -4,6 +4,7 @@ import { answers, isSilent, legAnswer, offer, placeOf } from '../../src/siprec/s
 // As FreeSWITCH 1.11.2 offered it (test/fixtures/esl/51-siprec-sip-at-srs.txt).
 const FREESWITCH =
   'v=0\r\no=FreeSWITCH 1795195669 1795195670 IN IP4 127.0.0.1\r\ns=FreeSWITCH\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 24004 RTP/AVP 0 101 13\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=rtpmap:13 CN/8000\r\na=ptime:20\r\na=sendonly\r\n'
+const OFFERED = { codecs: [0] as const }
 const CRYPTO = 'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj'
 const SAVP = FREESWITCH.replace('RTP/AVP', 'RTP/SAVP').replace('a=ptime', `${CRYPTO}\r\na=ptime`)
 
@@ -27,14 +28,14 @@ test('keys for encrypted audio go through both ways', t => {
   const text = offer([placeOf(SAVP)], ['1'], 'sendonly', { id: '7', version: 1 })
   t.true(text.includes('m=audio 24004 RTP/SAVP 0'))
   t.true(text.includes(CRYPTO))
-  const [one] = answers(SAVP.replace('sendonly', 'recvonly'), 1)
+  const [one] = answers(SAVP.replace('sendonly', 'recvonly'), [OFFERED])
   t.true(one !== undefined && legAnswer(one, 'recvonly', { id: '7', version: 1 }).includes(CRYPTO))
 })
 
 test('an answer is cut into one place for each leg, addresses of the session and of the stream alike', t => {
   const answer =
     'v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=recvonly\r\nm=audio 4002 RTP/AVP 0 8\r\nc=IN IP6 2001:db8::1\r\na=inactive\r\n'
-  const [first, second] = answers(answer, 2)
+  const [first, second] = answers(answer, [OFFERED, OFFERED])
   t.like(first, { address: '192.0.2.1', port: 4000, listens: true })
   t.like(second, { address: '2001:db8::1', port: 4002, listens: false })
   t.true(second !== undefined && legAnswer(second, 'inactive', { id: '1', version: 1 }).includes('c=IN IP6 2001:db8::1'))
@@ -57,14 +58,14 @@ for (const [what, text, why] of [
   ['video', `${ONE}m=video 4000 RTP/AVP 0\nm=audio 4002 RTP/AVP 0\n`, 'its m-line 1 is not audio'],
 ] as const) {
   test(`an answer with ${what} is refused: ${why}`, t => {
-    t.throws(() => answers(text.replaceAll('\n', '\r\n'), 2), { message: why })
+    t.throws(() => answers(text.replaceAll('\n', '\r\n'), [OFFERED, OFFERED]), { message: why })
   })
 }
 
 test('a stream may be refused alone, and an address of zeros is the old way to say that nobody listens', t => {
   const text = `${ONE}m=audio 0 RTP/AVP 0\nm=audio 4002 RTP/AVP 0\nc=IN IP4 0.0.0.0\n`.replaceAll('\n', '\r\n')
   t.deepEqual(
-    answers(text, 2).map(({ port, listens }) => [port, listens]),
+    answers(text, [OFFERED, OFFERED]).map(({ port, listens }) => [port, listens]),
     [
       [0, false],
       [4002, false],
@@ -72,9 +73,9 @@ test('a stream may be refused alone, and an address of zeros is the old way to s
   )
 })
 
-test('an offer of a leg that has no audio, no PCMU or no address is refused', t => {
+test('an offer of a leg that has no audio, neither PCMU nor PCMA or no address is refused', t => {
   t.throws(() => placeOf(FREESWITCH.replace('24004', '0')), { message: /no audio/ })
-  t.throws(() => placeOf(FREESWITCH.replace('RTP/AVP 0 101 13', 'RTP/AVP 8')), { message: /no PCMU/ })
+  t.throws(() => placeOf(FREESWITCH.replace('RTP/AVP 0 101 13', 'RTP/AVP 9')), { message: /neither PCMU nor PCMA/ })
   t.throws(() => placeOf(FREESWITCH.replace('c=IN IP4 127.0.0.1\r\n', '')), { message: /no address/ })
 })
 

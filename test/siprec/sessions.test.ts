@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram'
 import test from 'ava'
 import { isCode } from '../../src/errors.ts'
 import { header } from '../../src/sip/message.ts'
@@ -265,7 +266,7 @@ test('a recording that is required ends the call when no server takes it', async
 for (const [what, spoil, reason] of [
   ['one m-line', (sdp: string) => sdp.slice(0, sdp.lastIndexOf('m=audio')), 'its answer has 1 of 2 m-lines'],
   ['port 0', (sdp: string) => sdp.replaceAll(/m=audio \d+/g, 'm=audio 0'), 'it refused every stream (port 0)'],
-  ['a codec that was not offered', (sdp: string) => sdp.replaceAll('RTP/AVP 0', 'RTP/AVP 8'), 'its answer has a codec that was not offered'],
+  ['a codec that was not offered', (sdp: string) => sdp.replaceAll('RTP/AVP 0', 'RTP/AVP 9'), 'its answer has a codec that was not offered'],
   ['garbage', () => 'hello', 'its answer is no SDP'],
   ['an address that is not allowed', (sdp: string) => sdp.replaceAll('127.0.0.1', '10.0.0.1'), 'it wants audio at 10.0.0.1, which is not allowed'],
 ] as const) {
@@ -321,6 +322,41 @@ test('a password that is wrong, or that the store cannot tell now, is a server t
   const refused = await siprec.start(request(await call({ talks: false }), uri))
   t.is(await refused.begun, 'failed')
   for (const { id } of [unread, refused]) t.like((await document(id))?.servers[0], { state: 'failed', code: 401, reason: 'Who are you' })
+})
+
+test('a server that takes PCMA alone hears both parties in it', async t => {
+  const { siprec, call, request, cover } = await siprecWorld(t)
+  const server = await recordingServer(t, { spoil: sdp => sdp.replaceAll('RTP/AVP 0', 'RTP/AVP 8').replaceAll('a=rtpmap:0 PCMU', 'a=rtpmap:8 PCMA') })
+  t.is(await (await siprec.start(request(await call(), server.uri))).begun, 'recording')
+  const heard = await until('five seconds of both', () => {
+    const both = server.calls[0]?.heard
+    return both?.every(({ pcm }) => pcm.length >= 5 * SECOND) && both
+  })
+  for (const { label, pcm, codecs } of heard) {
+    t.true(tones(pcm, SECOND, label === '1' ? 440 : 1000, 1, 4) > 0.8, `label ${label}`)
+    t.true(tones(pcm, SECOND, label === '1' ? 1000 : 440, 1, 4) < 0.1, `label ${label}`)
+    t.deepEqual([...codecs], [8])
+  }
+  t.regex(server.calls[0]?.request.body.toString() ?? '', /RTP\/AVP 0 8\r\n/)
+  await cover('pause')
+  t.deepEqual(server.calls[0]?.directions.at(-1), ['inactive', 'inactive'])
+  t.deepEqual(await server.check(), [])
+})
+
+test('a server that has its audio elsewhere, as it answers new metadata, gets it there', async t => {
+  const { siprec, call, request, node } = await siprecWorld(t)
+  const elsewhere = createSocket('udp4')
+  await new Promise<void>(resolve => elsewhere.bind(0, '127.0.0.1', resolve))
+  t.teardown(() => elsewhere.close())
+  let packets = 0
+  elsewhere.on('message', () => packets++)
+  let moved = false
+  const server = await recordingServer(t, { spoil: sdp => (moved ? sdp.replace(/m=audio \d+/, `m=audio ${elsewhere.address().port}`) : sdp) })
+  const leg = await call({ talks: false })
+  await (await siprec.start(request(leg, server.uri))).begun
+  moved = true
+  node.execute(leg.uuid, 'bridge', '[origination_callee_id_number=1777]user/carol@acme.example').catch(() => {})
+  t.true(await until('it is heard there', () => packets > 10))
 })
 
 test('a server that refuses one stream is sent the other', async t => {
