@@ -1,9 +1,11 @@
 // Everything an operator can set, read once and whole: argument, then environment, then default.
 // A bad start names every problem at once, each with the name the operator has to type.
 
+import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { isAbsolute, resolve } from 'node:path'
-import { AppError } from './errors.ts'
+import { createSecureContext } from 'node:tls'
+import { AppError, systemCode } from './errors.ts'
 import { LEVELS, type Level } from './log.ts'
 
 export interface SwitchAddress {
@@ -25,7 +27,7 @@ export interface Config {
   /** FREESWITCH_PASSWORD, for an address that names none. */
   password: string
   /** The SIPREC client's socket, and how others reach it. */
-  sip: { bind: HostPort; advertise?: HostPort }
+  sip: { bind: HostPort; advertise?: HostPort; identity?: { cert: string; key: string; port: number } }
   spool: { here: string; onSwitch: string; minFree: number; quota: number }
   uploadAllowNetworks: readonly string[]
   /** Where files may be delivered to on this machine: absolute paths by name. */
@@ -92,6 +94,29 @@ const hostPort: Parse<HostPort> = text => {
   const [, host, digits] = /^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):(\d+)$/.exec(text) ?? []
   if (host === undefined || digits === undefined) throw new Error('must be host:port')
   return { host: host.replace(/^\[|\]$/g, ''), port: port(digits) }
+}
+
+/** What is in a file. */
+const pem =
+  (kind: string): Parse<string> =>
+  file => {
+    let text: string
+    try {
+      text = readFileSync(resolve(file), 'utf8')
+    } catch (error) {
+      throw new Error(`cannot be read (${systemCode(error) ?? 'unknown'})`, { cause: error })
+    }
+    if (!new RegExp(`-----BEGIN [A-Z ]*${kind}-----`).test(text)) throw new Error(`has no ${kind} in PEM`)
+    return text
+  }
+
+function isPair(cert: string, key: string): boolean {
+  try {
+    createSecureContext({ cert, key })
+    return true
+  } catch {
+    return false
+  }
 }
 
 const bytes: Parse<number> = text => {
@@ -169,6 +194,9 @@ export const NAMES = {
   XML_CURL_ALLOW_NETWORKS: 'networks from which it may ask',
   SIP_BIND: 'address and port of the SIPREC client, UDP and TCP; port 0 takes a free one',
   SIP_ADVERTISE: 'how switches and recording servers reach it, where that is not SIP_BIND',
+  SIP_TLS_CERT: 'file with the certificate that the SIPREC client shows by TLS, PEM; read at the start',
+  SIP_TLS_KEY: 'file with its key',
+  SIP_TLS_PORT: 'where it takes requests by TLS, once there is a certificate; 0 takes a free port',
   SPOOL_QUOTA: 'bytes of undelivered files an account may have in the spool; 0 is no limit',
   SPOOL_MIN_FREE: 'below this much free disk no new recording starts',
   DELIVERY_DIRECTORIES: 'comma list `name=/path` of directories that accounts may name as storage',
@@ -218,7 +246,14 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
     if (advertise === undefined && (bind.host === '0.0.0.0' || bind.host === '::')) {
       problems.push(`SIP_ADVERTISE          missing – SIP_BIND is every address, so what others reach it at must be said`)
     }
-    return { bind, ...(advertise === undefined ? {} : { advertise }) }
+    const [cert, key] = [read('SIP_TLS_CERT', pem('CERTIFICATE'), undefined), read('SIP_TLS_KEY', pem('PRIVATE KEY'), undefined)]
+    const tlsPort = read('SIP_TLS_PORT', port, bind.port === 0 ? 0 : bind.port + 1)
+    if ((given('SIP_TLS_CERT') === undefined) !== (given('SIP_TLS_KEY') === undefined)) {
+      problems.push(`SIP_TLS_KEY            ${given('SIP_TLS_KEY') === undefined ? 'missing – SIP_TLS_CERT' : 'useless – no SIP_TLS_CERT'} is there`)
+    }
+    if (cert !== undefined && key !== undefined && !isPair(cert, key)) problems.push(`SIP_TLS_KEY            is not the key of SIP_TLS_CERT`)
+    const identity = cert === undefined || key === undefined ? {} : { identity: { cert, key, port: tlsPort } }
+    return { bind, ...(advertise === undefined ? {} : { advertise }), ...identity }
   }
   const config: Config = {
     api: {

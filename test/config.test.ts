@@ -1,6 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'ava'
 import { AppError } from '../src/errors.ts'
 import { type Config, readConfig as read } from '../src/config.ts'
+import { packagePath } from '../src/root.ts'
 
 type Names = Record<string, string>
 const readConfig = (env: Names, args: Names = {}): Config => read(args, env)
@@ -59,6 +64,28 @@ test('the SIP socket takes a free port beside the embedded switch, its own besid
   t.deepEqual(readConfig({ SIP_BIND: '[::1]:5070' }, {}).sip.bind, { host: '::1', port: 5070 })
   t.regex(refusal({ SIP_BIND: '0.0.0.0:5070' }), /SIP_ADVERTISE .*missing/)
   t.regex(refusal({ SIP_BIND: 'everywhere' }), /SIP_BIND .*host:port/)
+})
+
+test('the certificate of the SIP socket is read at the start, with its key, and what is wrong with either is told', t => {
+  const [cert, key] = ['cert', 'key'].map(name => packagePath(`test/fixtures/tls/${name}.pem`))
+  const good = { SIP_TLS_CERT: cert ?? '', SIP_TLS_KEY: key ?? '' }
+  t.regex(readConfig(good, {}).sip.identity?.key ?? '', /PRIVATE KEY/)
+  t.is(readConfig({ ...good, SIP_BIND: '127.0.0.1:5070' }, {}).sip.identity?.port, 5071)
+  t.is(readConfig({ ...good, SIP_TLS_PORT: '5061' }, {}).sip.identity?.port, 5061)
+  t.regex(refusal({ SIP_TLS_CERT: cert ?? '' }), /SIP_TLS_KEY +missing/)
+  t.regex(refusal({ SIP_TLS_KEY: key ?? '' }), /SIP_TLS_KEY +useless/)
+  t.regex(refusal({ ...good, SIP_TLS_KEY: '/nowhere/key.pem' }), /SIP_TLS_KEY .*cannot be read \(ENOENT\)/)
+  t.regex(refusal({ ...good, SIP_TLS_KEY: cert ?? '' }), /SIP_TLS_KEY .*no PRIVATE KEY/)
+  const { privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  const folder = mkdtempSync(join(tmpdir(), 'callrec-config-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'key.pem'), privateKey)
+  t.regex(refusal({ ...good, SIP_TLS_KEY: join(folder, 'key.pem') }), /SIP_TLS_KEY +is not the key of SIP_TLS_CERT/)
+  t.notRegex(refusal({ ...good, SIP_TLS_PORT: 'x' }), /PRIVATE/)
 })
 
 test('a misspelt name is hinted at, a foreign one is not', t => {

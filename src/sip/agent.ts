@@ -10,7 +10,7 @@ import { type Invitation, invite, type Outgoing } from './outgoing.ts'
 import type { Dns } from './resolve.ts'
 import type { Session } from './session.ts'
 import { type Exchange, startTransactions } from './transactions.ts'
-import type { Transport } from './transport.ts'
+import type { Advertised, Transport } from './transport.ts'
 
 export type { IncomingCall } from './incoming.ts'
 export type { Invitation, Outcome, Outgoing } from './outgoing.ts'
@@ -23,8 +23,7 @@ export interface AgentOptions {
   /** Hex of so many bytes. */
   random: (bytes: number) => string
   dns: Dns
-  /** What others reach us at. */
-  advertised: { host: string; port: number }
+  advertised: Advertised
   /** As User-Agent says it. */
   name: string
   /** Which addresses calls of ours may go to; all where it is left out. */

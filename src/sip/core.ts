@@ -9,7 +9,7 @@ import { type Dns, resolve } from './resolve.ts'
 import type { ClientTransaction } from './client-transaction.ts'
 import type { Session } from './session.ts'
 import type { Transactions } from './transactions.ts'
-import type { Target } from './transport.ts'
+import type { Advertised, Target } from './transport.ts'
 import { hostText, parseUri } from './uri.ts'
 
 export interface Core {
@@ -25,7 +25,7 @@ export interface Core {
   /** Where a URI leads for a message of so many bytes, without what may not be reached. */
   targets(uri: string, bytes: number): Promise<Target[]>
   /** `params` stand outside the angle brackets. */
-  contact(target: Pick<Target, 'protocol'>, params?: string): Header
+  contact(target: Pick<Target, 'protocol' | 'secure'>, params?: string): Header
   name: string
 }
 
@@ -49,8 +49,10 @@ export async function targetsOf(text: string, bytes: number, { dns, permits, cha
   return found.filter(({ address }) => permits(address))
 }
 
-export function contactOf({ host, port }: { host: string; port: number }, { protocol }: Pick<Target, 'protocol'>, params = ''): Header {
-  return ['Contact', `<sip:callrec@${hostText(host)}:${port}${protocol === 'udp' ? '' : `;transport=${protocol}`}>${params}`]
+export function contactOf({ host, port, tlsPort = port }: Advertised, { protocol, secure }: Pick<Target, 'protocol' | 'secure'>, params = ''): Header {
+  const at = `callrec@${hostText(host)}:${protocol === 'tls' ? tlsPort : port}`
+  if (secure === true) return ['Contact', `<sips:${at}>${params}`]
+  return ['Contact', `<sip:${at}${protocol === 'udp' ? '' : `;transport=${protocol}`}>${params}`]
 }
 
 /** Milliseconds that a silent place is waited for when there is another. */

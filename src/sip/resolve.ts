@@ -35,7 +35,8 @@ export async function resolve(uri: SipUri, { large, dns, random }: Way): Promise
   const { host } = uri
   const protocols = protocolsOf(uri, large)
   if (protocols.length === 0) return []
-  const at = (protocol: Protocol, addresses: readonly string[], port: number): Target[] => addresses.map(address => ({ protocol, address, port, name: host }))
+  const at = (protocol: Protocol, addresses: readonly string[], port: number): Target[] =>
+    addresses.map(address => ({ protocol, address, port, name: host, ...(uri.secure ? { secure: true } : {}) }))
   const maddr = uri.params.get('maddr') ?? host
   if (isIP(maddr) !== 0) return protocols.flatMap(protocol => at(protocol, [maddr], uri.port ?? DEFAULT_PORT[protocol]))
   if (uri.port === undefined) {

@@ -220,7 +220,17 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
     const answer = events.asked(request)
     if (answer === undefined) return exchange.respond(405, [ALLOW])
     if (answer.status >= 300) return exchange.respond(answer.status, answer.headers, answer.body)
-    exchange.respond(answer.status, [core.contact(exchange.source, contactParams), ALLOW, SUPPORTED, ...terms.headers, ...(answer.headers ?? [])], answer.body)
+    exchange.respond(
+      answer.status,
+      [
+        core.contact({ ...exchange.source, ...(parseUri(request.uri)?.secure === true ? { secure: true } : {}) }, contactParams),
+        ALLOW,
+        SUPPORTED,
+        ...terms.headers,
+        ...(answer.headers ?? []),
+      ],
+      answer.body,
+    )
     if (request.method === 'INVITE') awaitAck(exchange)
     // A refresh that says nothing of timers ends them; an UPDATE without one leaves them (section 8.2 of RFC 4028).
     if (terms.timer !== undefined || request.method === 'INVITE') watch(terms.timer)

@@ -3,7 +3,7 @@
 
 import { createSocket } from 'node:dgram'
 import { connect, createServer, isIPv6, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import type { Clock } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -16,12 +16,23 @@ export interface SocketOptions {
   port: number
   clock: Clock
   log: Log
+  /** What we show to whom we call by TLS and who calls us by it; nobody can where it is left out. */
+  identity?: Identity
   /** Certificates of authorities in place of those Node knows; PEM. */
   authorities?: string
 }
 
+/** PEM. */
+export interface Identity {
+  cert: string
+  key: string
+  /** Where calls by TLS are taken; 0 takes one that is free. */
+  port: number
+}
+
 export interface Sockets extends Transport {
   readonly port: number
+  readonly tlsPort: number | undefined
 }
 
 // Milliseconds.
@@ -42,7 +53,7 @@ export async function openSockets(options: SocketOptions): Promise<Sockets> {
   }
 }
 
-async function open({ host, port: wanted, clock, log, authorities }: SocketOptions): Promise<Sockets> {
+async function open({ host, port: wanted, clock, log, identity, authorities }: SocketOptions): Promise<Sockets> {
   let listener: (bytes: Buffer, from: Source) => void = () => {}
   const udp = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
   await new Promise<void>((resolve, reject) => udp.once('error', reject).bind(wanted, host, resolve))
@@ -54,6 +65,7 @@ async function open({ host, port: wanted, clock, log, authorities }: SocketOptio
 
   let closed = false
   const sockets = new Set<Socket>()
+  const strangers = new Set<Socket>()
   /** By protocol, address and port of where they go to. */
   const connections = new Map<string, Promise<Socket>>()
 
@@ -68,6 +80,29 @@ async function open({ host, port: wanted, clock, log, authorities }: SocketOptio
     throw error
   }
   server.on('error', error => log.warn('sip_socket_failed', { protocol: 'tcp', reason: error.message }))
+  const tls = identity === undefined ? undefined : await listenTls(identity)
+
+  async function listenTls({ cert, key, port: at }: Identity): Promise<TlsServer> {
+    try {
+      const listening = createTlsServer({ cert, key, minVersion: 'TLSv1.2', handshakeTimeout: CONNECT_PATIENCE }, socket => {
+        if (closed || sockets.size >= MOST_CONNECTIONS) return void socket.destroy()
+        serve(socket, 'tls')
+      })
+      // Until it has shaken hands a connection is nobody's.
+      listening.on('connection', (socket: Socket) => (closed ? void socket.destroy() : strangers.add(socket.once('close', () => strangers.delete(socket)))))
+      listening.on('tlsClientError', (error, socket) => {
+        log.debug('sip_connection_failed', { protocol: 'tls', reason: error.message })
+        socket.destroy()
+      })
+      await new Promise<void>((resolve, reject) => listening.once('error', reject).listen(at, host, resolve))
+      listening.on('error', error => log.warn('sip_socket_failed', { protocol: 'tls', reason: error.message }))
+      return listening
+    } catch (error) {
+      udp.close()
+      server.close()
+      throw error
+    }
+  }
 
   function lost(protocol: string, address: string, error: Error | null): void {
     if (error !== null) log.debug('sip_message_not_sent', { protocol, address, reason: error.message })
@@ -116,6 +151,7 @@ async function open({ host, port: wanted, clock, log, authorities }: SocketOptio
               port: to,
               minVersion: 'TLSv1.2',
               ...(/[A-Za-z]/.test(name) ? { servername: name } : {}),
+              ...(identity === undefined ? {} : { cert: identity.cert, key: identity.key }),
               ...(authorities === undefined ? {} : { ca: authorities }),
             })
           : connect({ host: address, port: to })
@@ -140,8 +176,10 @@ async function open({ host, port: wanted, clock, log, authorities }: SocketOptio
     return made
   }
 
+  const tlsAddress = tls?.address()
   return {
     port,
+    tlsPort: typeof tlsAddress === 'object' ? tlsAddress?.port : undefined,
     async send(bytes, target) {
       if (target.protocol === 'udp') {
         return new Promise((resolve, reject) => udp.send(bytes, target.port, target.address, error => (error === null ? resolve() : reject(error))))
@@ -155,8 +193,8 @@ async function open({ host, port: wanted, clock, log, authorities }: SocketOptio
     async close() {
       // Whoever comes from now on would be waited for.
       closed = true
-      const silent = new Promise<void>(resolve => server.close(() => resolve()))
-      for (const socket of sockets) socket.destroy()
+      const silent = Promise.all([server, tls].map(one => new Promise<void>(resolve => (one === undefined ? resolve() : void one.close(() => resolve())))))
+      for (const socket of [...sockets, ...strangers]) socket.destroy()
       for (const made of connections.values()) made.then(socket => socket.destroy()).catch(() => {})
       await new Promise<void>(resolve => udp.close(() => resolve()))
       await silent

@@ -22,7 +22,7 @@ import {
   withToTag,
 } from './message.ts'
 import { type ServerTransaction, serverTransaction } from './server-transaction.ts'
-import type { Source, Target, Transport } from './transport.ts'
+import type { Advertised, Source, Target, Transport } from './transport.ts'
 import { hostText } from './uri.ts'
 
 export interface TransactionPorts {
@@ -31,8 +31,7 @@ export interface TransactionPorts {
   log: Log
   /** Hex of so many bytes. */
   random: (bytes: number) => string
-  /** What others reach us at. */
-  advertised: { host: string; port: number }
+  advertised: Advertised
 }
 
 export interface Watcher {
@@ -153,7 +152,7 @@ export function startTransactions({ transport, clock, log, random, advertised }:
 
   const via = (target: Target, branch: string): Header => [
     'Via',
-    `SIP/2.0/${target.protocol.toUpperCase()} ${hostText(advertised.host)}:${advertised.port};branch=${branch};rport`,
+    `SIP/2.0/${target.protocol.toUpperCase()} ${hostText(advertised.host)}:${target.protocol === 'tls' ? (advertised.tlsPort ?? advertised.port) : advertised.port};branch=${branch};rport`,
   ]
 
   function start(request: Request, target: Target, watcher: Watcher): ClientTransaction {

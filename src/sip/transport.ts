@@ -10,6 +10,17 @@ export interface Target {
   port: number
   /** What the certificate must be for (tls). */
   name: string
+  /** By a sips: URI, so what we say of ourselves is one, too. */
+  secure?: true
+}
+
+/** What others reach us at. */
+export interface Advertised {
+  host: string
+  /** For UDP and TCP. */
+  port: number
+  /** Without one nobody can reach us by TLS but on a connection that we made. */
+  tlsPort?: number
 }
 
 /** Where a message came from. */

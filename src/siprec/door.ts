@@ -6,7 +6,8 @@ import { reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type Agent, createAgent, type IncomingCall } from '../sip/agent.ts'
 import { type Dns, systemDns } from '../sip/resolve.ts'
-import { openSockets, type Sockets } from '../sip/sockets.ts'
+import { type Identity, openSockets, type Sockets } from '../sip/sockets.ts'
+import type { Advertised } from '../sip/transport.ts'
 import { hostText, parseUri } from '../sip/uri.ts'
 
 export interface DoorOptions {
@@ -21,6 +22,8 @@ export interface DoorOptions {
   /** Where calls and audio may go. */
   permits: (address: string) => boolean
   dns?: Dns
+  /** As openSockets. */
+  identity?: Identity
   /** Certificates of authorities in place of those Node knows; PEM. */
   authorities?: string
 }
@@ -34,9 +37,9 @@ export interface Door {
   close(): Promise<void>
 }
 
-export function openDoor({ bind, advertise, clock, log, random, permits, dns = systemDns, authorities }: DoorOptions): Door {
+export function openDoor({ bind, advertise, clock, log, random, permits, dns = systemDns, identity, authorities }: DoorOptions): Door {
   const expected = new Map<string, (call: IncomingCall | undefined) => void>()
-  let at = advertise ?? bind
+  let at: Advertised = advertise ?? bind
   let opened: Promise<{ agent: Agent; sockets: Sockets }> | undefined
   let closed = false
 
@@ -50,9 +53,20 @@ export function openDoor({ bind, advertise, clock, log, random, permits, dns = s
   }
 
   async function openNow(): Promise<{ agent: Agent; sockets: Sockets }> {
-    const sockets = await openSockets({ ...bind, clock, log, ...(authorities === undefined ? {} : { authorities }) })
-    at = advertise ?? { host: bind.host, port: sockets.port }
-    log.info('sip_listening', { host: bind.host, port: sockets.port, advertised: `${hostText(at.host)}:${at.port}` })
+    const sockets = await openSockets({
+      ...bind,
+      clock,
+      log,
+      ...(identity === undefined ? {} : { identity }),
+      ...(authorities === undefined ? {} : { authorities }),
+    })
+    at = { ...(advertise ?? { host: bind.host, port: sockets.port }), ...(sockets.tlsPort === undefined ? {} : { tlsPort: sockets.tlsPort }) }
+    log.info('sip_listening', {
+      host: bind.host,
+      port: sockets.port,
+      advertised: `${hostText(at.host)}:${at.port}`,
+      ...(at.tlsPort === undefined ? {} : { tls_port: at.tlsPort }),
+    })
     const agent = createAgent({ transport: sockets, clock, log, random, dns, advertised: at, name: 'callrec', permits, onCall: take })
     return { agent, sockets }
   }

@@ -5,23 +5,36 @@ import { connect, createServer } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import { systemClock } from '../../src/clock.ts'
 import { silent } from '../../src/log.ts'
-import { type Agent, createAgent, type IncomingCall } from '../../src/sip/agent.ts'
+import { type Agent, createAgent, type IncomingCall, type Session } from '../../src/sip/agent.ts'
 import { createFraming } from '../../src/sip/framing.ts'
-import { openSockets, type Sockets } from '../../src/sip/sockets.ts'
+import { header } from '../../src/sip/message.ts'
+import { type Identity, openSockets, type Sockets } from '../../src/sip/sockets.ts'
 import { pem, tlsFront } from '../helpers/tls-front.ts'
 import { until } from '../helpers/wait.ts'
 import { events, invitation, NO_DNS } from './network.ts'
 
-async function agent(t: ExecutionContext, onCall: (call: IncomingCall) => void = call => call.refuse(404)): Promise<Agent & { sockets: Sockets }> {
+async function agent(
+  t: ExecutionContext,
+  onCall: (call: IncomingCall) => void = call => call.refuse(404),
+  identity?: Identity,
+): Promise<Agent & { sockets: Sockets }> {
   const clock = systemClock()
-  const sockets = await openSockets({ host: '127.0.0.1', port: 0, clock, log: silent, authorities: pem('cert') })
+  const sockets = await openSockets({
+    host: '127.0.0.1',
+    port: 0,
+    clock,
+    log: silent,
+    authorities: pem('cert'),
+    ...(identity === undefined ? {} : { identity }),
+  })
+  const { port, tlsPort } = sockets
   const made = createAgent({
     transport: sockets,
     clock,
     log: silent,
     random: bytes => randomBytes(bytes).toString('hex'),
     dns: { ...NO_DNS, addresses: async () => ['127.0.0.1'] },
-    advertised: { host: '127.0.0.1', port: sockets.port },
+    advertised: { host: '127.0.0.1', port, ...(tlsPort === undefined ? {} : { tlsPort }) },
     name: 'test',
     onCall,
   })
@@ -145,4 +158,54 @@ test('who connects while the sockets close, and what is sent after that, keeps n
   await sockets.close()
   const there = { protocol: 'tcp' as const, address: '127.0.0.1', port: other.sockets.port, name: '127.0.0.1' }
   await t.throwsAsync(sockets.send(Buffer.from('x'), there), { message: 'the sockets are closed' })
+})
+
+const IDENTITY: Identity = { cert: pem('cert'), key: pem('key'), port: 0 }
+
+test('a server that wants to see a certificate is shown ours; without one it takes no call', async t => {
+  const callee = await agent(t, answering([]))
+  const front = await tlsFront(t, callee.sockets.port, { requestCert: true, ca: pem('cert') })
+  const [known, unknown] = [await agent(t, undefined, IDENTITY), await agent(t)]
+  t.true((await known.invite(invitation(`sips:x@localhost:${front}`)).outcome).taken)
+  t.like(await unknown.invite(invitation(`sips:x@localhost:${front}`, { patience: 3000 })).outcome, { taken: false })
+})
+
+test('who was called by TLS reaches us by TLS, on a connection of its own', async t => {
+  const calls: IncomingCall[] = []
+  const sessions: (Session | undefined)[] = []
+  const callee = await agent(
+    t,
+    call => {
+      calls.push(call)
+      sessions.push(call.answer([], Buffer.from('answer'), events()))
+    },
+    IDENTITY,
+  )
+  const ends: string[] = []
+  const caller = await agent(t, undefined, IDENTITY)
+  for (const [uri, contact] of [
+    [`sips:x@localhost:${callee.sockets.tlsPort}`, `<sips:callrec@127.0.0.1:${caller.sockets.tlsPort}>`],
+    [`sip:x@localhost:${callee.sockets.tlsPort};transport=tls`, `<sip:callrec@127.0.0.1:${caller.sockets.tlsPort};transport=tls>`],
+  ] as const) {
+    const outcome = await caller.invite(invitation(uri, { events: events({ asked: () => ({ status: 200 }), ended: by => ends.push(by) }) })).outcome
+    t.true(outcome.taken)
+    t.is(header(calls.at(-1)?.request ?? { headers: [] }, 'contact'), contact)
+    t.is((await sessions.at(-1)?.ask('INVITE', { body: Buffer.from('again') }))?.status, 200)
+    await sessions.at(-1)?.bye()
+  }
+  t.deepEqual(ends, ['bye', 'bye'])
+})
+
+test('noise on the port for TLS is nobody, and keeps nothing open', async t => {
+  const sockets = await openSockets({ host: '127.0.0.1', port: 0, clock: systemClock(), log: silent, identity: IDENTITY })
+  const noisy = connect(sockets.tlsPort ?? 0, '127.0.0.1')
+  let closed = false
+  noisy.on('close', () => (closed = true)).on('error', () => {})
+  noisy.write('OPTIONS sip:x SIP/2.0\r\n\r\n')
+  await until('it is closed', () => closed)
+  const idle = connect(sockets.tlsPort ?? 0, '127.0.0.1')
+  idle.on('error', () => {})
+  await new Promise<void>(resolve => idle.once('connect', () => resolve()))
+  await sockets.close()
+  await t.throwsAsync(openSockets({ host: '127.0.0.1', port: 0, clock: systemClock(), log: silent, identity: { ...IDENTITY, cert: 'none' } }))
 })
