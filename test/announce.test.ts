@@ -28,14 +28,24 @@ const SAID = 'tone_stream://%(2000,0,2000)'
 const HZ = 2000
 const announce = { media: SAID }
 
+interface Channel {
+  uuid: string
+  other_leg?: string
+}
+
 interface Desk {
   engine: Engine
   client: Client
   at: string
   alice: string
   bob: string
+  /** Another one, by its id. */
+  phone: (name: string) => Promise<string>
   /** Alice calls, presses keys (`second:keys`), and hangs up after so many seconds. */
-  calls: (asking: { number?: string; seconds?: number; dtmf?: string }) => Promise<unknown>
+  calls: (asking: { number?: string; seconds?: number; dtmf?: string }) => Promise<{ call_id: string }>
+  channels: () => Promise<Channel[]>
+  /** Whom a leg talks with, once that is another one than before. */
+  partner: (leg: string, before?: string) => Promise<string>
   /** All recordings once there are so many and each has come to its end. */
   recordings: (count: number) => Promise<Recorded[]>
   file: (id: string) => Promise<Wav>
@@ -57,13 +67,21 @@ async function desk(t: ExecutionContext, settings: object, { account: more = {},
   const ring = { module: 'device', data: { id: bob } }
   await client.put(`${at}/callflows`, { numbers: ['2002'], flow: ring })
   await client.put(`${at}/callflows`, { numbers: ['3003'], flow: { module: 'play', data: { id: 'tone_stream://%(2000,0,600)' }, children: { _: ring } } })
+  const channels = (): Promise<Channel[]> => engine.client.get<Channel[]>(`${at}/channels`)
   return {
     engine,
     client,
     at,
     alice,
     bob,
+    phone,
     calls: ({ number = '2002', ...asking }) => engine.client.put(`${at}/devices/${alice}/quickcall/${number}`, { seconds: 8, ...asking }),
+    channels,
+    partner: (leg, before) =>
+      until(`somebody talks with ${leg}`, async () => {
+        const other = (await channels()).find(({ uuid }) => uuid === leg)?.other_leg
+        return other !== undefined && other !== before && other
+      }),
     recordings: count =>
       until(`${count} recordings at their end`, async () => {
         const all = await engine.client.get<Recorded[]>(`${at}/recordings`)
@@ -203,6 +221,26 @@ test.serial('a required announcement that cannot be played leaves a failed recor
   const other = await until('one that is kept', async () => (await recordings(2)).find(({ state }) => state !== 'failed'))
   t.is(other.state, 'stopped')
   t.is(other.consent?.announced?.[0]?.outcome, 'failed')
+})
+
+test.serial('it leaves one failed recording in a call, whoever joins later', async t => {
+  const { recordings, calls, phone, channels, partner, client, at } = await desk(t, { announce: { text: '日本語' } })
+  const carol = await phone('carol')
+  await client.put(`${at}/callflows`, { numbers: ['2004'], flow: { module: 'device', data: { id: carol } } })
+  const { call_id: caller } = await calls({ seconds: 200 })
+  const [one] = await recordings(1)
+  t.like(one, { state: 'failed', reason: 'announcement_failed' })
+  const first = await partner(caller)
+  await client.post(`${at}/channels/${caller}`, { action: 'transfer', target: '2004' })
+  await partner(caller, first)
+  await client.post(`${at}/channels/${caller}`, { action: 'hangup' })
+  await until('the call is over', async () => (await channels()).length === 0)
+  const [same, ...others] = await recordings(1)
+  t.is(same?.id, one?.id)
+  t.deepEqual(
+    others.map(({ state, call_id }) => [state, call_id]),
+    [],
+  )
 })
 
 test.serial('with keep the announcement is in the file', async t => {

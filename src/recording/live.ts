@@ -57,6 +57,8 @@ export interface LiveEvents {
   newcomer: () => void
   /** A party said no while it was being told. */
   refused: (notice: Notice) => void
+  /** A required announcement was not heard. */
+  untold: () => void
 }
 
 export class Live {
@@ -291,6 +293,7 @@ export class Live {
     if (begins) this.#started(told.at ?? this.#ports.clock.now())
     if (fact === 'RECORD_STOP') this.#stopped(told)
     if (told.cause !== undefined) this.#span.because(told.cause)
+    if (fact === 'untold') this.#on.untold()
     const neverBegan = fact === 'leg_gone' && next.state === 'discarded'
     await this.#go(next, neverBegan ? this.#whyNot() : told.reason)
     if (!begins) return

@@ -130,12 +130,14 @@ export function decideCallee(documents: Documents, { from, maxTimeLimit }: Way, 
   const decision = decided(settings, `inbound ${from}`, `inbound from ${from} to endpoint`)
   // One flag that holds for both parties would make the same file twice.
   const shared = settings.enabled?.from
-  const common = shared === 'system' || shared === 'account' || shared === 'callflow'
-  if (decision.record && common && running.some(other => sameFile(other, settings))) {
+  if (decision.record && isCommon(settings) && running.some(other => sameFile(other, settings))) {
     return { ...decision, record: false, why: `the caller's leg is recorded with the same settings, and ${shared} asks for both` }
   }
   return { ...decision, settings: confirms ? onceBridged(settings) : onceThere(settings) }
 }
+
+/** One flag asks for both parties of a call. */
+export const isCommon = ({ enabled }: Effective): boolean => enabled?.from === 'system' || enabled?.from === 'account' || enabled?.from === 'callflow'
 
 /** A leg that is yet to be rung cannot be recorded before it answers, whatever the documents say. */
 function onceThere(settings: Effective): Effective {

@@ -17,6 +17,7 @@ import { Refusals } from './refusals.ts'
 import { Roster } from './roster.ts'
 import type { Effective } from './settings.ts'
 import { type Started, type StartRequest, refused, standing, start } from './starting.ts'
+import { Untold } from './untold.ts'
 
 export interface Recorder {
   /**
@@ -93,10 +94,12 @@ export function startRecorder(ports: RecorderPorts): Recorder {
           roster.inTurn(one.leg, async () => (closed ? undefined : tellNewcomer(ports, roster, one))),
           about(one),
         ),
+      untold: one => untold.add(one),
       refused: (one, { leg, key = '', key_at: at = '' }) => quietly(refusals.refuse(one, { leg, key, at }), about(one)),
     },
   )
   const refusals = new Refusals(ports, roster, covers)
+  const untold = new Untold({ node, announcer, log }, request => roster.inTurn(request.leg.uuid, () => begin(request)))
   const following = new Following(ports.clock)
   const also = new Set<AlsoRecords>()
   const callCovers = new CallCovers(ports, roster, covers, also)
@@ -108,6 +111,11 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     const found = [...also].map(other => other.groupOf(leg.uuid, facts.interaction_id)).find(one => one !== undefined)
     if (groupId !== undefined || found === undefined || roster.running().some(one => one.recording.group_id === found)) return request
     return { ...request, groupId: found }
+  }
+
+  async function begin(request: StartRequest): Promise<Started> {
+    refusals.check(request)
+    return untold.standing(request) ?? start(ports, roster, inGroup(request))
   }
 
   const told = (leg: string, tell: (one: Live) => Promise<void>): void => {
@@ -135,6 +143,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
   function bridged({ node, uuid }: Leg, otherLeg: string): void {
     quietly(talking(node, uuid, otherLeg), { leg: uuid })
     for (const one of [...roster.ofLeg(uuid), ...roster.ofLeg(otherLeg)]) quietly(one.met(), about(one))
+    quietly(untold.met(uuid, otherLeg), { leg: uuid })
   }
 
   function heard(event: SwitchEvent): void {
@@ -161,7 +170,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       case 'CHANNEL_HANGUP_COMPLETE':
       case 'CHANNEL_DESTROY':
         callCovers.ended(event.leg)
-        if (event.name === 'CHANNEL_DESTROY') announcer.gone(event.leg.uuid)
+        if (event.name === 'CHANNEL_DESTROY') for (const room of [announcer, untold]) room.gone(event.leg.uuid)
         return told(event.leg.uuid, one => {
           following.leaving(one)
           return one.tell('leg_gone')
@@ -169,10 +178,12 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       case 'node_up':
         return adoption.takeOver(event.node)
       case 'node_lost':
+        untold.leave(event.node)
         return roster.leave(event.node)
+      case 'node_down':
+        return untold.leave(event.node)
       case 'CHANNEL_PARK':
       case 'CHANNEL_UNBRIDGE':
-      case 'node_down':
     }
   }
 
@@ -183,8 +194,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       roster.inTurn(request.leg.uuid, async () => {
         // What runs already is to be joined, not recorded twice.
         if (!request.fresh) await adoption.done(request.leg.node)
-        refusals.check(request)
-        return start(ports, roster, inGroup(request))
+        return begin(request)
       }),
 
     refuse: (request, reason, warnings) => refused(ports, roster, request, reason, warnings),

@@ -16,6 +16,8 @@ export interface RosterEvents {
   newcomer(one: Live): void
   /** A party said no while it was being told. */
   refused(one: Live, notice: Notice): void
+  /** A required announcement was not heard. */
+  untold(one: Live): void
 }
 
 export class Roster {
@@ -66,6 +68,7 @@ export class Roster {
       wish: () => this.#on.wishOf(recording.interaction_id),
       newcomer: () => this.#on.newcomer(one),
       refused: notice => this.#on.refused(one, notice),
+      untold: () => this.#on.untold(one),
     })
     this.#live.set(one.id, one)
     this.#byLeg.set(one.leg, [...(this.#byLeg.get(one.leg) ?? []), one])
