@@ -2,10 +2,13 @@
 // other, since at five times its speed a call hears how busy the machine is.
 
 import test, { type ExecutionContext } from 'ava'
+import { readFile } from 'node:fs/promises'
 import type { Client } from '../src/client.ts'
 import type { Consent } from '../src/recording/announce.ts'
+import { type RunningSimulator, stateFile } from '../src/simulator/launch.ts'
 import { loudness, tones, type Wav, wavFrom } from './helpers/audio.ts'
 import { type Engine, startEngine } from './helpers/engine.ts'
+import { eslApi } from './helpers/esl-client.ts'
 import { until } from './helpers/wait.ts'
 
 interface Id {
@@ -27,6 +30,7 @@ interface Recorded extends Id {
 const SAID = 'tone_stream://%(2000,0,2000)'
 const HZ = 2000
 const announce = { media: SAID }
+const LONG = { media: 'tone_stream://%(6000,0,2000)' }
 
 interface Channel {
   uuid: string
@@ -272,6 +276,61 @@ test.serial('an engine that is started anew in the middle of an announcement say
   )
   const wav = await file(one?.id ?? '')
   for (const side of [0, 1]) t.true(share(wav, side, HZ) < 0.05)
+})
+
+/** Alice calls Bob, and while both are being told one of them is sent on to Carol. */
+async function sentOn({ engine, phone, channels, partner, client, at, alice, recordings }: Desk, which: string): Promise<Recorded[]> {
+  const carol = await phone('carol')
+  await client.put(`${at}/callflows`, { numbers: ['2004'], flow: { module: 'device', data: { id: carol } } })
+  const { port, password } = JSON.parse(await readFile(stateFile(engine.dataDir), 'utf8')) as RunningSimulator
+  const api = (command: string): Promise<string> => eslApi(port, password, command)
+  const own = `callrec_account_id=${at.slice('accounts/'.length)},callrec_device_id=${alice},callrec_simulator_seconds=4000`
+  const caller = (await api(`callrec_simulator_call {${own}}2001 2002`)).replace('+OK ', '').trim()
+  const bob = await partner(caller)
+  for (const leg of [caller, bob]) await until(`${leg} is being told`, async () => (await api(`uuid_getvar ${leg} current_application`)) === 'playback')
+  await api(`uuid_transfer ${caller} ${which} 2004`)
+  const left = which === '' ? caller : bob
+  await partner(left, which === '' ? bob : caller)
+  await until('it is recorded', async () => (await client.get<Recorded[]>(`${at}/recordings`)).some(({ state }) => state === 'recording'))
+  await api(`uuid_kill ${left}`)
+  await until('the call is over', async () => (await channels()).length === 0)
+  return recordings(1)
+}
+
+const heardOf = ({ consent }: Recorded): string[] => (consent?.announced ?? []).map(({ party, outcome }) => `${party} ${outcome}`).sort()
+
+test.serial('who is sent on while he is told hears it anew, and what waits begins when he and the new one have heard it', async t => {
+  const [one, ...others] = await sentOn(await desk(t, { announce: LONG }), '')
+  t.deepEqual(others, [])
+  t.is(one?.state, 'stopped')
+  t.deepEqual(one && heardOf(one), ['callee left', 'callee played', 'caller played'])
+  const [caller] = one?.consent?.announced?.filter(({ party }) => party === 'caller') ?? []
+  const heard = (Date.parse(caller?.ended_at ?? '') - Date.parse(caller?.at ?? '')) * 5
+  t.true(heard > 5500, `${heard} of 6000 ms`)
+})
+
+test.serial('what waits follows who is left when its own leg leaves by a transfer, and begins when he and the new one were told', async t => {
+  const own = await desk(t, {})
+  await own.client.patch(own.at, { record_call: null })
+  await own.client.patch(`${own.at}/devices/${own.bob}`, { record_call: { format: 'wav', announce: LONG } })
+  const [bobs, ...more] = (await sentOn(own, '')).filter(({ state }) => state === 'discarded')
+  t.deepEqual(more, [])
+  t.is(bobs?.reason, 'announcement_unfinished')
+  const [kept, ...parts] = (await own.recordings(2)).filter(({ state }) => state === 'stopped')
+  t.deepEqual(parts, [])
+  t.deepEqual(kept && [kept.group_id, heardOf(kept)], [bobs?.group_id, ['callee played', 'caller played']])
+})
+
+test.serial('what waits follows who was called, too, when he is sent on', async t => {
+  const own = await desk(t, { announce: LONG })
+  const [kept, ...parts] = (await sentOn(own, '-bleg')).filter(({ state }) => state === 'stopped')
+  t.deepEqual(parts, [])
+  const left = (await own.recordings(2)).filter(one => one.group_id === kept?.group_id && one.id !== kept.id)
+  t.deepEqual(
+    left.map(({ state, reason }) => [state, reason]),
+    [['discarded', 'announcement_unfinished']],
+  )
+  t.deepEqual(kept && heardOf(kept), ['callee played', 'caller played'])
 })
 
 test.serial('a beep sounds while something is kept, for who is to hear it, and the document says so', async t => {

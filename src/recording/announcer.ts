@@ -4,7 +4,7 @@
 import type { Clock } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Leg, SwitchNode } from '../switch/switch.ts'
+import type { ExecuteResult, Leg, SwitchNode } from '../switch/switch.ts'
 import { type Announce, type Notice, saying } from './announce.ts'
 import type { Side } from './document.ts'
 
@@ -23,6 +23,8 @@ export interface Party {
 // Milliseconds of call time.
 /** It may have to wait for what its leg hears already. */
 const LONGEST = 60_000
+/** Times that it is begun when transfers cut it off. */
+const OFTEN = 5
 /** After its end, until a key that was asked for does not come any more. */
 const ANSWER_WITHIN = 10_000
 
@@ -101,8 +103,9 @@ export class Announcer {
     const { clock, log } = this.#ports
     const now = (): string => new Date(clock.now()).toISOString()
     const { media, text, optout_key, consent_key } = announce
-    const notice = { leg, party, ...(media === undefined ? {} : { media }), ...(text === undefined ? {} : { text }), at: now() }
+    const notice = { leg, party, ...(media === undefined ? {} : { media }), ...(text === undefined ? {} : { text }) }
     const breakOff = new AbortController()
+    let at = now()
     let answer: Pick<Notice, 'key' | 'key_at'> = {}
     let answered = (): void => {}
     const heard = new Promise<void>(resolve => (answered = resolve))
@@ -117,6 +120,7 @@ export class Announcer {
     const node = this.#ports.node(name)
     const ended = (outcome: Notice['outcome'], reason?: string): Notice => ({
       ...notice,
+      at,
       ended_at: now(),
       outcome,
       ...(reason === undefined ? {} : { reason }),
@@ -126,12 +130,19 @@ export class Announcer {
       const [app, argument] = saying(announce, node.status().modules)
       // Else a star would end it.
       await node.setVariables(leg, { playback_terminators: 'none' })
-      const said = node.execute(leg, app, argument, { timeoutMs: LONGEST, signal: breakOff.signal })
+      const say = (): Promise<ExecuteResult> => node.execute(leg, app, argument, { timeoutMs: LONGEST, signal: breakOff.signal })
+      const first = say()
       asked()
-      const { response } = await said
+      let said = await first
+      // A transfer is no reason not to hear it where the leg goes on.
+      for (let times = 1; said.cutOff && answer.key === undefined && times < OFTEN; times += 1) {
+        at = now()
+        said = await say()
+      }
       await node.setVariables(leg, { playback_terminators: null })
       if (answer.key !== undefined) return ended('broken_off')
-      if (/^(FILE NOT FOUND|PLAYBACK ERROR)/.test(response)) throw new AppError('switch_refused', response.trim())
+      if (said.cutOff) throw new AppError('switch_refused', 'its leg was transferred whenever it was said')
+      if (/^(FILE NOT FOUND|PLAYBACK ERROR)/.test(said.response)) throw new AppError('switch_refused', said.response.trim())
       const played = ended('played')
       if (consent_key !== undefined) await Promise.race([heard, new Promise<void>(resolve => clock.after(ANSWER_WITHIN, resolve))])
       return { ...played, ...answer }

@@ -73,9 +73,9 @@ export class Consenting {
     return this.#telling?.waits === true
   }
 
-  /** Somebody is being told just now. */
-  get works(): boolean {
-    return this.#telling?.works === true
+  /** Somebody is being told, or is to be once that is possible. */
+  get tells(): boolean {
+    return this.#telling?.wanted === true
   }
 
   /** Tells whoever was not told; resolves when the switch was asked to. */

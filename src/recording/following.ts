@@ -22,7 +22,7 @@ interface Part {
 export type Survivor = Pick<StartRequest, 'accountId' | 'leg' | 'side' | 'facts'>
 
 /** It has audio, or is about to. */
-const runs = ({ state }: Live): boolean => state !== 'waiting' && state !== 'stopping' && !isEnd(state)
+const runs = ({ state, tells }: Live): boolean => (state !== 'waiting' || tells) && state !== 'stopping' && !isEnd(state)
 
 const partOf = ({ settings, origins, recording }: Live): Part => {
   const { interaction_id, owner_id, endpoint_id, label } = recording

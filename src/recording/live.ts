@@ -218,6 +218,11 @@ export class Live {
     if (this.#consenting.waits) await this.#inputs
   }
 
+  /** It waits for nothing but that its parties are told. */
+  get tells(): boolean {
+    return this.state === 'waiting' && this.#consenting.tells
+  }
+
   get mayBeRefused(): boolean {
     return this.#consenting.mayBeRefused
   }
@@ -304,7 +309,7 @@ export class Live {
 
   /** Why what waited is dropped. */
   #whyNot(): string {
-    return this.#consenting.works ? 'announcement_unfinished' : 'never_answered'
+    return this.#consenting.tells ? 'announcement_unfinished' : 'never_answered'
   }
 
   async #begin(): Promise<void> {

@@ -66,6 +66,11 @@ export class Telling {
     return this.#working
   }
 
+  /** … or goes on when they have come together, or the switch is back. */
+  get wanted(): boolean {
+    return this.#wanted || this.#working
+  }
+
   /** Is the recording to wait? Where it has the announcement in it, it is not. */
   get waits(): boolean {
     return !this.#announce.keep
@@ -124,9 +129,10 @@ export class Telling {
         asked()
         return this.#one.told()
       }
-      const tellings = parties.map(party => this.#ports.announcer.tell(party, this.#announce))
+      const tellings = parties.map(party => ({ ...this.#ports.announcer.tell(party, this.#announce), party: party.party }))
       void Promise.all(tellings.map(({ sent }) => sent)).then(asked)
-      const notices = await Promise.all(tellings.map(({ notice }) => notice))
+      // Who was told in an earlier part may have been the other side there.
+      const notices = await Promise.all(tellings.map(async ({ notice, party }) => ({ ...(await notice), party })))
       if (this.#closed) return
       for (const { leg } of notices) this.#settled.add(leg)
       this.#one.noted(notices)

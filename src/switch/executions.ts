@@ -26,9 +26,13 @@ export interface Executions {
 /** A leg that goes on in its dialplan is in CS_EXECUTE; every transfer and every bridge by others has changed its state by then. */
 const CS_EXECUTE = 4
 const CS_HANGUP = 10
+/** Ways out of whatever a leg was busy with: a transfer, and a bridge by others (CS_ROUTING, CS_HIBERNATE, CS_RESET). */
+const LEAVING: ReadonlySet<number> = new Set([2, 8, 9])
+
+const stateOf = (headers: EventHeaders): number => Number(header(headers, 'Channel-State-Number') || CS_EXECUTE)
 
 function taken(headers: EventHeaders): boolean {
-  const state = Number(header(headers, 'Channel-State-Number') || CS_EXECUTE)
+  const state = stateOf(headers)
   return state !== CS_EXECUTE && state < CS_HANGUP
 }
 
@@ -65,7 +69,7 @@ export function executions(node: string): Executions {
       const leg = legOf(node, headers)
       const hungUp = header(headers, 'Answer-State') === 'hangup' && execution.app !== 'hangup'
       if (hungUp || leg === undefined) execution.reject(gone(execution, header(headers, 'Hangup-Cause')))
-      else execution.resolve({ response: header(headers, 'Application-Response'), leg, taken: taken(headers) })
+      else execution.resolve({ response: header(headers, 'Application-Response'), leg, taken: taken(headers), cutOff: LEAVING.has(stateOf(headers)) })
     },
     legGone(uuid, cause) {
       for (const id of ofLeg.get(uuid) ?? []) {

@@ -109,6 +109,8 @@ export interface ExecuteResult {
   leg: Leg
   /** It did not end by itself: somebody else transferred the leg, or bridged it with another one. */
   taken: boolean
+  /** The same, of a leg that may have been called, and then does not go on in any dialplan. */
+  cutOff: boolean
 }
 
 export interface RecordOptions {

@@ -134,16 +134,21 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
     if (app === 'play_and_get_digits') {
       const { callrec_digits: _, ...variables } = legOf(uuid).variables
       const digits = pressed.shift() ?? ''
-      return { response: '_none_', taken: false, leg: change(uuid, { variables: digits === '' ? variables : { ...variables, callrec_digits: digits } }) }
+      return {
+        response: '_none_',
+        taken: false,
+        cutOff: false,
+        leg: change(uuid, { variables: digits === '' ? variables : { ...variables, callrec_digits: digits } }),
+      }
     }
     if (app === 'bridge') {
       const leg = await bridge(uuid, arg)
       // As a real one does; the call has its callrec_node by now.
       emit({ name: 'CHANNEL_PARK', leg, at: 0 })
-      return { response: '_none_', leg, taken: false }
+      return { response: '_none_', leg, taken: false, cutOff: false }
     }
     if (app === 'playback' && arg === 'silence_stream://-1') return new Promise((_resolve, reject) => pending.set(uuid, reject))
-    return { response: app === 'playback' ? 'FILE PLAYED' : '_none_', leg: legOf(uuid), taken: false }
+    return { response: app === 'playback' ? 'FILE PLAYED' : '_none_', leg: legOf(uuid), taken: false, cutOff: false }
   }
 
   const unused = (): Promise<never> => Promise.reject(new Error('not scripted'))

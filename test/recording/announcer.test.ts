@@ -43,7 +43,7 @@ function setup(modules: Record<string, boolean> = {}) {
     execute: (uuid, app, arg, { signal } = {}) =>
       new Promise((resolve, reject) => {
         sent.push(`${app} ${uuid} ${arg}`)
-        const end = (response: string): void => resolve({ response, leg: aLeg(uuid), taken: false })
+        const end = (response: string): void => resolve({ response, leg: aLeg(uuid), taken: false, cutOff: response === '' })
         signal?.addEventListener('abort', () => end('FILE PLAYED'))
         ends.set(uuid, { resolve: end, reject })
       }),
@@ -104,6 +104,21 @@ test('what cannot be said, or was not heard, is a failure with its reason, and i
   const late = w.announcer.tell(to, SAID)
   await w.breaks('a', new AppError('switch_timeout', 'did not end within 60000 ms'))
   t.regex((await late.notice).reason ?? '', /did not end/)
+})
+
+test('whom a transfer takes away from it hears it anew, some times', async t => {
+  const w = setup()
+  const moved = w.announcer.tell(to, SAID)
+  await w.end('a', '')
+  w.clock.advance(1000)
+  await w.end('a', '')
+  await w.end('a')
+  const { outcome, at } = await moved.notice
+  t.deepEqual([outcome, w.sent.length], ['played', 3])
+  t.is(Date.parse(at), w.clock.now())
+  const never = w.announcer.tell({ ...to, leg: 'b' }, SAID)
+  for (let times = 5; times > 0; times -= 1) await w.end('b', '')
+  t.like(await never.notice, { outcome: 'failed', reason: 'its leg was transferred whenever it was said' })
 })
 
 test('a text is spoken where the switch can speak', async t => {

@@ -52,7 +52,7 @@ test('each origin goes on in the same group, on the other leg, and whose recordi
   t.deepEqual(requests[0]?.facts, expected)
 })
 
-test('what must not follow does not, nor what has not begun or was stopped before', t => {
+test('what must not follow does not, nor what was stopped before or waits for more than for its parties to be told', t => {
   const live = [
     recording('r1', { should_follow_transfer: false }),
     recording('r2', {}),
@@ -60,11 +60,12 @@ test('what must not follow does not, nor what has not begun or was stopped befor
     recording('r4', following, 'stopping'),
     recording('r5', following, 'stopped'),
     recording('r6', following, 'starting'),
+    Object.assign(recording('r7', following, 'waiting'), { tells: true }),
   ]
   const requests = new Following(manualClock()).requests('b', live, to)
   t.deepEqual(
     requests.map(({ groupId }) => groupId),
-    ['group of r6'],
+    ['group of r6', 'group of r7'],
   )
 })
 
