@@ -21,6 +21,8 @@ import { upNode } from './quickcall.ts'
 import type { Applicant } from './voice-auth.ts'
 import type { Room } from './room.ts'
 
+const LEG = /^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/
+
 /** Whom to ring: a leg that leaves is the world's, another is a phone of the account. */
 interface Target {
   endpoint: string
@@ -173,18 +175,23 @@ async function placedOf(room: Room, { account, application }: Applicant, uuid: s
   const db = monthDb(account._id, id?.slice(0, 6) ?? '')
   const doc = id === undefined ? undefined : await orNothing(room.store.get<PlacedCall>(db, id), undefined)
   const placed = doc?.application_id === application._id ? doc : undefined
-  const cdr = placed === undefined ? undefined : await recordOf(room, account._id, uuid, fromGregorian(placed.pvt_created))
+  const cdr =
+    placed === undefined ? await takenOf(room, { account, application }, uuid) : await recordOf(room, account._id, uuid, fromGregorian(placed.pvt_created))
   if (placed?.status === undefined && cdr === undefined) {
     const away = room.switches.nodes.find(node => !canTell(node))
     if (away !== undefined) throw new AppError('switch_down', `call ${uuid} may be on ${away.name}, which is away`, { node: away.name })
   }
-  if (placed === undefined) throw noSuch('call', uuid)
+  if (placed === undefined && cdr === undefined) throw noSuch('call', uuid)
   const times = (name: string, field: string): Fields => (typeof cdr?.[field] === 'number' ? { [name]: new Date(fromGregorian(cdr[field])).toISOString() } : {})
   return {
-    status: placed.status ?? (cdr === undefined && placed['answered_at'] === undefined ? 'started' : 'completed'),
-    direction: 'outbound',
-    from: placed.from,
-    to: placed.to,
+    ...(placed === undefined
+      ? { status: ENDS[String(cdr?.['disposition'])] ?? 'completed', direction: 'inbound', from: cdr?.['caller_id_number'], to: cdr?.['callee_id_number'] }
+      : {
+          status: placed.status ?? (cdr === undefined && placed['answered_at'] === undefined ? 'started' : 'completed'),
+          direction: 'outbound',
+          from: placed.from,
+          to: placed.to,
+        }),
     ...times('start_time', 'timestamp'),
     ...times('end_time', 'ended_at'),
     ...(cdr === undefined ? {} : { duration: String(cdr['billing_seconds']) }),
@@ -193,6 +200,22 @@ async function placedOf(room: Room, { account, application }: Applicant, uuid: s
 
 /** Milliseconds from the wish for a call to its coming, which names its detail record: it may have rung so long. */
 const COMES_WITHIN = 180_000
+
+/** How a call ended that came to the application, by its detail record. */
+const ENDS: Readonly<Record<string, string>> = { BUSY: 'busy', 'NO ANSWER': 'unanswered', FAILED: 'failed' }
+/** Milliseconds: calls that came are read for a month. */
+const READ_FOR = 31 * 86_400_000
+
+/** Of a call that came, by this month's or last month's detail record. */
+async function takenOf(room: Room, { account, application }: Applicant, uuid: string): Promise<Stored | undefined> {
+  if (!LEG.test(uuid)) return undefined
+  const now = room.clock.now()
+  for (const at of [now, now - READ_FOR]) {
+    const cdr = await orNothing(room.store.get(monthDb(account._id, monthOf(at)), cdrId(at, uuid)), undefined)
+    if (cdr?.['application_id'] === application._id) return cdr
+  }
+  return undefined
+}
 
 async function recordOf({ store }: Room, account: string, uuid: string, asked: number): Promise<Stored | undefined> {
   for (const at of [asked, asked + COMES_WITHIN]) {

@@ -61,6 +61,7 @@ export function cdrOf(call: OverCall): Cdr {
   const made = leg.direction === 'outbound'
   const told = (sip: string, otherwise: string): string => (made || sip === '' ? `${otherwise}@${realm}` : sip)
   const owner = text(device?.['owner_id'])
+  const { callrec_application_id: application } = leg.variables
   return {
     _id: cdrId(cameAt, leg.uuid),
     pvt_type: 'cdr',
@@ -83,6 +84,7 @@ export function cdrOf(call: OverCall): Cdr {
     ...(dialled === undefined ? {} : { callflow_id: dialled._id }),
     ...(device === undefined ? {} : { authorizing_id: device._id, authorizing_type: 'device' }),
     ...(owner === '' ? {} : { owner_id: owner }),
+    ...(application === undefined ? {} : { application_id: application }),
     timestamp: toGregorian(cameAt),
     ...(answeredAfterMs === undefined ? {} : { answered_at: toGregorian(cameAt + answeredAfterMs) }),
     ended_at: toGregorian(cameAt + endedAfterMs),

@@ -350,6 +350,23 @@ test('a call that is over is read from its detail record', async t => {
   t.like((await send('GET', `/${body.uuid}`)).body, { status: 'completed', duration: '10' })
 })
 
+test('a call that came to the application is read from its detail record, by nobody else', async t => {
+  const { account, application, send, store } = await place(t)
+  const now = Date.now()
+  const at = toGregorian(now)
+  await store.createDatabase(monthDb(account, monthOf(now)), 'modb')
+  const cdr = { pvt_type: 'cdr', pvt_created: at, timestamp: at, ended_at: at + 12, billing_seconds: 10, caller_id_number: '2001', callee_id_number: '1000' }
+  for (const [id, application_id, disposition] of [
+    ['came', application.id, 'ANSWERED'],
+    ['missed', application.id, 'NO ANSWER'],
+    ['another', 'f'.repeat(32), 'ANSWERED'],
+  ] as const)
+    await store.put(monthDb(account, monthOf(now)), { ...cdr, _id: cdrId(now, id), application_id, disposition })
+  t.like((await send('GET', '/came')).body, { status: 'completed', direction: 'inbound', from: '2001', to: '1000', duration: '10' })
+  t.like((await send('GET', '/missed')).body, { status: 'unanswered' })
+  t.is((await send('GET', '/another')).status, 404)
+})
+
 test('a call is ended, or given other actions', async t => {
   const { account, application, legs, send, switches, voice } = await place(t)
   legs.push(leg('call-1', account, application.id))
