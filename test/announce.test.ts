@@ -142,6 +142,18 @@ test.serial('who joins later is told before more is kept: a next part of the gro
   t.true(share(after, 1, 1000) > 0.9)
 })
 
+test.serial('the parts of it are one recording to its limit and its least length', async t => {
+  const { calls, recordings } = await desk(t, { announce, time_limit: 6, record_min_sec: 6 }, { speed: 2 })
+  await calls({ number: '3003', seconds: 30 })
+  const parts = await recordings(2)
+  t.deepEqual(
+    parts.map(({ state }) => state),
+    ['stopped', 'stopped'],
+  )
+  const [shorter = 0, longer = 0] = parts.map(one => one.duration_ms).toSorted((a, b) => a - b)
+  t.true(shorter > 1000 && longer < 5500 && Math.abs(shorter + longer - 6000) < 700, `${shorter} and ${longer} ms`)
+})
+
 test.serial('a key refuses the recording while it is announced, where the account lets it, and policy does not begin again', async t => {
   const { calls, recordings, client, at, bob } = await desk(t, { announce: { ...announce, optout_key: '9' } }, { account: { allow_recording_optout: true } })
   await client.patch(`${at}/devices/${bob}`, { record_call: { format: 'wav', time_limit: 77 } })

@@ -161,6 +161,10 @@ export interface InFlight extends Doc {
   /** Those that joined. */
   tracks?: readonly Track[]
   settings: Effective
+  /** Milliseconds that earlier parts of it have: its limit and its least length count from their beginning. */
+  earlier_ms?: number
+  /** It ended for its next part to begin, and is not too short. */
+  goes_on?: true
   origins: Origin[]
   /** Unix milliseconds when the switch confirmed the start. */
   started_at?: number
@@ -207,6 +211,8 @@ export interface NewRecording {
   origins: readonly [Origin, ...Origin[]]
   /** Of the recording this one continues. */
   groupId?: string
+  /** Milliseconds of it that there are. */
+  earlierMs?: number
   /** What a caller says alone. */
   message?: true
   state: State
@@ -223,7 +229,21 @@ export const CONTENT_TYPES = { mp3: 'audio/mpeg', ogg: 'audio/ogg', wav: 'audio/
 /** Below the spool. */
 export const fileOf = ({ id, node, format }: Pick<NewRecording, 'id' | 'node' | 'format'>): string => `${node}/${id.slice(0, 'YYYYMM'.length)}/${id}.${format}`
 
-export function inFlightOf({ id, accountId, node, leg, side, settings, format, written, channels, origins, message, state }: NewRecording): InFlight {
+export function inFlightOf({
+  id,
+  accountId,
+  node,
+  leg,
+  side,
+  settings,
+  format,
+  written,
+  channels,
+  earlierMs,
+  origins,
+  message,
+  state,
+}: NewRecording): InFlight {
   return {
     _id: id,
     account_id: accountId,
@@ -235,6 +255,7 @@ export function inFlightOf({ id, accountId, node, leg, side, settings, format, w
     ...(format === written || format === 'wav' ? {} : { encode: format }),
     ...(channels === undefined ? {} : { channels }),
     settings,
+    ...(earlierMs === undefined ? {} : { earlier_ms: earlierMs }),
     origins: [...origins],
     ...(message === undefined ? {} : { message }),
   }

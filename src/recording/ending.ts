@@ -12,6 +12,7 @@ import { type Audio, missingFrom, verdict } from './finish.ts'
 import type { Papers } from './papers.ts'
 import { verify } from './silence.ts'
 import type { Spool } from './spool.ts'
+import { leastOf } from './tape.ts'
 import { toldOf } from './told.ts'
 import type { Tracks } from './tracks.ts'
 import { weave } from './weave.ts'
@@ -54,9 +55,10 @@ export class Ending {
     const { spool, log, metrics, deliver } = this.#ports
     const papers = this.#papers
     const { file, settings, reason } = papers.inFlight
+    const minSeconds = leastOf(papers.inFlight)
     await this.#tracks.stop()
     const found = await spool.finish(file)
-    const end = verdict({ file: found, minSeconds: settings.record_min_sec?.value ?? 0, cause, reason, ranMs: ranMs ?? sinceMs })
+    const end = verdict({ file: found, minSeconds, cause, reason, ranMs: ranMs ?? sinceMs })
     if (end.state !== 'stopped') {
       papers.become(end.state, end.reason)
       return this.drop()

@@ -15,6 +15,7 @@ interface Part {
   settings: Effective
   origins: readonly Origin[]
   groupId: string
+  earlierMs: number
   facts: Pick<CallFacts, 'interaction_id' | 'owner_id' | 'endpoint_id' | 'label'>
 }
 
@@ -24,12 +25,13 @@ export type Survivor = Pick<StartRequest, 'accountId' | 'leg' | 'side' | 'facts'
 /** It has audio, or is about to. */
 const runs = ({ state, tells }: Live): boolean => (state !== 'waiting' || tells) && state !== 'stopping' && !isEnd(state)
 
-const partOf = ({ settings, origins, recording }: Live): Part => {
+const partOf = ({ settings, origins, recording, lengthMs }: Live): Part => {
   const { interaction_id, owner_id, endpoint_id, label } = recording
   return {
     settings,
     origins,
     groupId: recording.group_id,
+    earlierMs: lengthMs,
     facts: {
       interaction_id,
       ...(owner_id === undefined ? {} : { owner_id }),
@@ -66,6 +68,7 @@ export class Following {
         facts: { ...facts, ...part.facts },
         settings: part.settings,
         groupId: part.groupId,
+        earlierMs: part.earlierMs,
         origin,
         by,
         fresh: false,

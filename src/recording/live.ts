@@ -198,6 +198,21 @@ export class Live {
     })
   }
 
+  /** It ends for its next part to begin. Throws `wrong_state`. */
+  giveWay(): Promise<void> {
+    return this.#next(async () => {
+      await this.#catchUp()
+      command(this.state, 'stop')
+      this.#papers.goesOn()
+      await this.#command('stop')
+    })
+  }
+
+  /** Milliseconds of it that there are by now, those of earlier parts included. */
+  get lengthMs(): number {
+    return (this.#papers.inFlight.earlier_ms ?? 0) + this.#span.length()
+  }
+
   /** It begins, unless it has meanwhile, or is over. */
   begin(): Promise<void> {
     return this.#next(() => this.#begin())

@@ -27,7 +27,7 @@ export async function goOn(ports: StartingPorts, roster: Roster, full: Live): Pr
 /** Somebody has joined who was not told: what he says is only kept in a next part, which waits until he was. */
 export async function tellNewcomer(ports: StartingPorts, roster: Roster, one: Live): Promise<void> {
   if (!runs(one.state)) return
-  await one.ask('stop')
+  await one.giveWay()
   const next = await entered(ports, roster, one)
   await next?.begin()
 }
@@ -40,7 +40,7 @@ async function nextPart(ports: StartingPorts, roster: Roster, full: Live): Promi
 }
 
 /** Undefined when it could not be written down. */
-async function entered(ports: StartingPorts, roster: Roster, { leg, settings, node, origins, inFlight, recording }: Live): Promise<Live | undefined> {
+async function entered(ports: StartingPorts, roster: Roster, { leg, settings, node, origins, inFlight, recording, lengthMs }: Live): Promise<Live | undefined> {
   const { clock, log, random } = ports
   const now = clock.now()
   const [first, ...others] = origins
@@ -61,6 +61,7 @@ async function entered(ports: StartingPorts, roster: Roster, { leg, settings, no
       warnings: recording.warnings ?? [],
       origins: [first, ...others],
       groupId: recording.group_id,
+      earlierMs: lengthMs,
       state: 'waiting',
       sampleRate: recording.sample_rate,
       before: await recordingsBefore(ports, roster, { accountId, leg, now }),

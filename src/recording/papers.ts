@@ -60,6 +60,10 @@ export class Papers {
     this.#recording = { ...this.#recording, origins: origins.map(one => one.origin) }
   }
 
+  goesOn(): void {
+    this.#inFlight = { ...this.#inFlight, goes_on: true }
+  }
+
   get gaps(): Gaps {
     return this.#inFlight.gaps ?? []
   }

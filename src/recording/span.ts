@@ -27,6 +27,11 @@ export class Span {
     return Math.max(0, until - (this.#papers.inFlight.started_at ?? until))
   }
 
+  /** Milliseconds of call time that it has run, or ran. */
+  length(): number {
+    return Math.round(this.ran(this.#endedAt) * (this.#clock.speed ?? 1))
+  }
+
   // At the end of a leg FreeSWITCH names another cause. It says this one for any other end, e.g. when media is taken
   // away from the switch in the middle of a call (uuid_media off, seen on 1.11), and for its own limit, up to a second early.
   /** `at` is undefined where it ended while nobody listened. */

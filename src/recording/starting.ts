@@ -31,6 +31,8 @@ export interface StartRequest {
   by: By
   /** Of the recording it goes on from. */
   groupId?: string
+  /** Milliseconds of that. */
+  earlierMs?: number
   /** More than two: one for each party, of which there is a file of one format alone. */
   channels?: number
 }
@@ -87,7 +89,7 @@ export async function entered(
   request: StartRequest & Partial<Pick<NewRecording, 'message' | 'warnings'>>,
 ): Promise<Live | Started> {
   const { switches, clock, log, metrics, random } = ports
-  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId, message, channels } = request
+  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId, earlierMs, message, channels } = request
   const now = clock.now()
   const { state, reason, formats } = switches.node(leg.node).status()
   if (state === 'standby') throw new AppError('switch_down', `${leg.node} is not ours to record on: ${reason ?? ''}`, { node: leg.node })
@@ -105,6 +107,7 @@ export async function entered(
     warnings: [...warnings, ...(request.warnings ?? [])],
     origins: [{ origin, by, at: now }],
     ...(groupId === undefined ? {} : { groupId }),
+    ...(earlierMs === undefined ? {} : { earlierMs }),
     ...(channels === undefined ? {} : { channels }),
     ...(message === undefined ? {} : { message }),
     state: 'waiting',

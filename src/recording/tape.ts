@@ -7,6 +7,7 @@ import { hides } from './covers.ts'
 import type { InFlight } from './document.ts'
 import type { Cover } from './lifecycle.ts'
 import type { Spool } from './spool.ts'
+import { announceOf } from './telling.ts'
 
 export interface Limit {
   seconds: number
@@ -18,14 +19,21 @@ export interface Limit {
 const MESSAGE_GRACE = 10
 
 /** `maxTimeLimit` is in seconds. */
-export function limitOf({ settings: { time_limit }, message }: Pick<InFlight, 'settings' | 'message'>, maxTimeLimit: number): Limit {
-  const seconds = Math.min(time_limit?.value ?? maxTimeLimit, maxTimeLimit)
+export function limitOf(
+  { settings: { time_limit }, message, earlier_ms = 0 }: Pick<InFlight, 'settings' | 'message' | 'earlier_ms'>,
+  maxTimeLimit: number,
+): Limit {
+  const seconds = time_limit === undefined ? maxTimeLimit : Math.max(0, Math.min(time_limit.value - earlier_ms / 1000, maxTimeLimit))
   // A message ends itself in time; this is for one that does not.
   return message ? { seconds: seconds + MESSAGE_GRACE, goesOn: false } : { seconds, goesOn: time_limit === undefined }
 }
 
+/** Seconds below which it is discarded. */
+export const leastOf = ({ settings, earlier_ms = 0, goes_on }: Pick<InFlight, 'settings' | 'earlier_ms' | 'goes_on'>): number =>
+  goes_on === true ? 0 : Math.max(0, (settings.record_min_sec?.value ?? 0) - earlier_ms / 1000)
+
 /** What of a recording never changes. */
-export interface Label extends Pick<InFlight, '_id' | 'account_id' | 'node' | 'leg' | 'side' | 'file' | 'settings' | 'message' | 'channels'> {
+export interface Label extends Pick<InFlight, '_id' | 'account_id' | 'node' | 'leg' | 'side' | 'file' | 'settings' | 'message' | 'channels' | 'earlier_ms'> {
   /** Of another party than the one whose leg is recorded. */
   track?: true
 }
@@ -58,7 +66,8 @@ export class Tape {
   async start(): Promise<void> {
     const { _id, account_id, leg, side, file, settings, message, channels, track } = this.#label
     const stereo = settings.stereo?.value === true
-    const minimum = settings.record_min_sec?.value ?? 0
+    // One that may have to give way to its next part is judged when it is known why it ended.
+    const minimum = announceOf({ settings })?.keep === false ? 0 : Math.floor(leastOf(this.#label))
     const rate = settings.record_sample_rate?.value
     await this.#ports.spool.check(account_id)
     await this.#ports.spool.makeReady(file)
@@ -66,7 +75,7 @@ export class Tape {
     await this.#node.record(leg, this.path, {
       // FreeSWITCH's own limit counts whole seconds of the clock and is up to one short; ours is the exact one. A recording that goes
       // on in a next part has none there, so that nothing is cut while nobody is here to begin that part.
-      limit: this.#limit.goesOn ? 0 : this.#limit.seconds + 1,
+      limit: this.#limit.goesOn ? 0 : Math.ceil(this.#limit.seconds) + 1,
       variables: {
         // What is told of a track is not told of its recording.
         ...(track === true ? {} : { rec_id: _id }),

@@ -111,7 +111,7 @@ const whose = ({ settings, facts }: StartRequest): string => (isCommon(settings)
 const isSame = (one: StartRequest, other: StartRequest): boolean =>
   one.facts.cdr_id === other.facts.cdr_id && whose(one) === whose(other) && sameFile(one.settings, other.settings)
 
-const requestsOf = ({ node, leg, settings, origins, inFlight, recording }: Live): StartRequest[] =>
+const requestsOf = ({ node, leg, settings, origins, inFlight, recording, lengthMs }: Live): StartRequest[] =>
   origins
     .filter(({ by }) => by === 'policy')
     .map(({ origin, by }) => ({
@@ -124,4 +124,5 @@ const requestsOf = ({ node, leg, settings, origins, inFlight, recording }: Live)
       origin,
       by,
       groupId: recording.group_id,
+      earlierMs: lengthMs,
     }))

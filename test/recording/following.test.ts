@@ -33,6 +33,7 @@ const recording = (id: string, settings: Settings, state: State = 'recording', o
     state,
     settings: everywhere('user', { enabled: true, ...settings }).inbound.onnet,
     origins: origins.map(origin => ({ origin, by: 'policy', at: 1 })),
+    lengthMs: 7000,
     recording: { group_id: `group of ${id}`, interaction_id: 'original', owner_id: 'bob', label: 'sales', sip_call_id: 'of who left' },
   }) as unknown as Live
 
@@ -42,10 +43,10 @@ test('each origin goes on in the same group, on the other leg, and whose recordi
   const one = recording('r1', following, 'recording', ['first', 'second'])
   const requests = new Following(manualClock()).requests('b', [one], to)
   t.deepEqual(
-    requests.map(({ origin, by, groupId, leg, side, fresh }) => [origin, by, groupId, leg.uuid, side, fresh]),
+    requests.map(({ origin, by, groupId, earlierMs, leg, side, fresh }) => [origin, by, groupId, earlierMs, leg.uuid, side, fresh]),
     [
-      ['first', 'policy', 'group of r1', 'a', 'caller', false],
-      ['second', 'policy', 'group of r1', 'a', 'caller', false],
+      ['first', 'policy', 'group of r1', 7000, 'a', 'caller', false],
+      ['second', 'policy', 'group of r1', 7000, 'a', 'caller', false],
     ],
   )
   const { endpoint_id: _, ...expected } = { ...facts, interaction_id: 'original', owner_id: 'bob', label: 'sales' }

@@ -1,7 +1,7 @@
 // What the switch is asked to do with a message is not what it is asked to do with a leg that is overheard.
 
 import test from 'ava'
-import { limitOf, Tape, type TapePorts } from '../../src/recording/tape.ts'
+import { leastOf, limitOf, Tape, type TapePorts } from '../../src/recording/tape.ts'
 import { everywhere } from '../../src/recording/settings.ts'
 import type { SwitchNode } from '../../src/switch/switch.ts'
 import { aLeg } from '../helpers/legs.ts'
@@ -45,4 +45,15 @@ test('a message cannot be covered, and says so rather than to go on in clear', a
 test('the limit behind a message is later than its own, and it never goes on in a next part', t => {
   t.deepEqual(limitOf({ settings, message: true }, 10_800), { seconds: 70, goesOn: false })
   t.deepEqual(limitOf({ settings: {}, message: true }, 600), { seconds: 610, goesOn: false })
+})
+
+test('a next part has what earlier ones left of the limit and of the least length, and one that gives way to it is never too short', t => {
+  t.deepEqual(limitOf({ settings, earlier_ms: 12_500 }, 10_800), { seconds: 47.5, goesOn: false })
+  t.deepEqual(limitOf({ settings, earlier_ms: 61_000 }, 10_800), { seconds: 0, goesOn: false })
+  t.deepEqual(limitOf({ settings: {}, earlier_ms: 61_000 }, 10_800), { seconds: 10_800, goesOn: true })
+  const { inbound } = everywhere('action', { enabled: true, record_min_sec: 5 })
+  t.deepEqual(
+    [{}, { earlier_ms: 2000 }, { earlier_ms: 9000 }, { goes_on: true as const }].map(more => leastOf({ settings: inbound.onnet, ...more })),
+    [5, 3, 0, 0],
+  )
 })
