@@ -9,18 +9,33 @@ import { examineCouch } from './examine-couch.ts'
 import { examineOrphans } from './examine-orphans.ts'
 import { examineSwitches } from './examine-switch.ts'
 import { fail, type Finding, ok, type Tools } from './finding.ts'
+import { silent } from './log.ts'
+import { findEncoder } from './recording/encoder.ts'
 import { openSpool } from './recording/spool.ts'
 
 const TOOLS: Tools = { clock: systemClock(), random: bytes => randomBytes(bytes).toString('hex') }
 
 export async function examine(config: Config, tools: Tools = TOOLS): Promise<Finding[]> {
   const spool = await examineSpool(config)
-  return [...(await examineStore(config, tools)), spool, ...(await examineSwitches(config, tools)), ...(await examineOrphans(config, tools))]
+  return [
+    ...(await examineStore(config, tools)),
+    spool,
+    await examineEncoder(config),
+    ...(await examineSwitches(config, tools)),
+    ...(await examineOrphans(config, tools)),
+  ]
 }
 
 async function examineStore({ couchdbUrl, dataDir }: Config, tools: Tools): Promise<Finding[]> {
   if (couchdbUrl !== undefined) return examineCouch(couchdbUrl, tools)
   return [ok(`store: embedded, in ${dataDir}/store (set COUCHDB_URL for CouchDB)`)]
+}
+
+/** Nothing needs one: what cannot be made is refused, or stays WAV. */
+async function examineEncoder({ ffmpeg }: Config): Promise<Finding> {
+  const { formats } = await findEncoder(ffmpeg, silent)
+  if (formats.length > 0) return ok(`ffmpeg: ${ffmpeg} makes ${formats.join(' and ')} where the switch does not`)
+  return ok(`ffmpeg: ${ffmpeg === 'off' ? 'none is wanted' : 'there is none'}, so recordings are what the switch writes (FFMPEG)`)
 }
 
 async function examineSpool({ spool: where }: Config): Promise<Finding> {

@@ -52,12 +52,23 @@ test('with nothing set, the embedded neighbours are well, the embedded switch re
   )
   finds(t, findings, 'ok', /^store: embedded/)
   finds(t, findings, 'ok', /GiB are free$/)
+  finds(t, findings, 'ok', /^ffmpeg: /)
   finds(t, findings, 'ok', /a second recorded arrived/)
   const left = await readdir(join(dataDir, 'recordings'), { recursive: true, withFileTypes: true })
   t.deepEqual(
     left.filter(entry => entry.isFile()),
     [],
   )
+})
+
+test('doctor says what ffmpeg makes, and that nothing is made without', async t => {
+  const of = async (FFMPEG: string) =>
+    (await examine(config(await folder(t), { FFMPEG, FREESWITCH_ESL: 'fs=:x@127.0.0.1:1' }))).map(({ what }) => what).find(what => what.startsWith('ffmpeg'))
+  t.is(await of('off'), 'ffmpeg: none is wanted, so recordings are what the switch writes (FFMPEG)')
+  t.is(await of('/nowhere/ffmpeg'), 'ffmpeg: there is none, so recordings are what the switch writes (FFMPEG)')
+  const program = join(await folder(t), 'ffmpeg')
+  await writeFile(program, '#!/bin/sh\necho " A....D libvorbis  a"\n', { mode: 0o755 })
+  t.is(await of(program), `ffmpeg: ${program} makes ogg where the switch does not`)
 })
 
 test('a switch that writes elsewhere than we read is told by the recording that does not arrive', async t => {
