@@ -30,7 +30,8 @@ export interface Heard {
 export interface Recorded {
   readonly request: Request
   readonly session: Session | undefined
-  /** In the order they came. */
+  /** Its offers, in the order they came. */
+  readonly requests: readonly Request[]
   readonly metadata: readonly string[]
   /** Each offer's direction of its streams. */
   readonly directions: readonly (readonly string[])[]
@@ -58,6 +59,8 @@ export interface Behaviour {
   refuse?: (call: number) => number | undefined
   /** Makes of its good SDP a bad one. */
   spoil?: (sdp: string) => string
+  /** After it took a call. */
+  taken?: (call: Recorded) => void
   /** What it answers re-INVITEs with. */
   reinvite?: (request: Request) => number
   host?: string
@@ -94,6 +97,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
     const { request } = call
     const recorded = await record(request)
     calls.push(recorded)
+    call.onCancel(() => (recorded.ended = 'cancelled'))
     if (status === 0) return
     if (status !== undefined) return call.refuse(status)
     const answer = (body: string): [Header[], Buffer] => [[['Content-Type', 'application/sdp']], Buffer.from(behaviour.spoil?.(body) ?? body)]
@@ -109,6 +113,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
       refresh: () => ({ headers: [['Content-Type', 'application/sdp']], body: Buffer.from(recorded.sdp()) }),
       ended: by => (recorded.ended = by),
     })
+    behaviour.taken?.(recorded)
   }
 
   type Mutable = { -readonly [K in keyof Recorded]: Recorded[K] }
@@ -120,6 +125,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
     const recorded: Mutable = {
       request,
       session: undefined,
+      requests: [],
       metadata: [],
       directions: [],
       heard,
@@ -160,7 +166,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
   }
 
   /** Everything a recording client must keep to, in each of its offers. */
-  function look(request: Request, recorded: { metadata: readonly string[]; directions: readonly (readonly string[])[] }): void {
+  function look(request: Request, recorded: { requests: readonly Request[]; metadata: readonly string[]; directions: readonly (readonly string[])[] }): void {
     const breach = (what: string): void => void breaches.push(`${request.method}: ${what}`)
     const type = header(request, 'content-type') ?? ''
     const sdp = find(type, request.body, SDP)
@@ -168,6 +174,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
     const contact = headersOf(request, 'contact')[0] ?? ''
     if (!/>\s*;\s*\+sip\.src/.test(contact)) breach('+sip.src is not a parameter of the Contact header')
     if (sdp === undefined) return
+    recorded.requests = [...recorded.requests, request]
     const { media, direction } = parse(sdp)
     const labels = media.map(one => (one as { label?: unknown }).label)
     if (labels.includes(undefined)) breach('a stream without a label')
