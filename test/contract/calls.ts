@@ -749,6 +749,33 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     for (const samples of wav.samples) for (const hz of [2000, 1400]) scene.t.true(tones(samples, wav.sampleRate, hz) < 0.02, `${hz} Hz`)
   })
 
+  promise('a sentence is said to both before anything is kept, where the switch can speak, and is not in the file; else nothing is kept', async scene => {
+    const text = 'This call is recorded.'
+    const caller = await scene.phone('tone1000', { record_call: { format: 'wav', announce: { text } } })
+    const { leg, hangup } = await scene.dial(caller, await scene.callflow(ring(await scene.phone())))
+    if (scene.world.node.status().modules['mod_flite'] === true) await scene.named('RECORD_START', leg)
+    await scene.pass(3)
+    await hangup()
+    const recording = await scene.one(caller)
+    const { announced = [] } = recording.consent ?? {}
+    scene.t.deepEqual(announced.map(notice => [notice.party, notice.text]).sort(), [
+      ['callee', text],
+      ['caller', text],
+    ])
+    if (announced.some(({ outcome }) => outcome !== 'played')) {
+      scene.t.like(recording, { state: 'failed', reason: 'announcement_failed' })
+      scene.t.true(announced.every(({ reason }) => reason?.includes('mod_flite')))
+      return
+    }
+    const took = announced.map(({ at, ended_at = '' }) => ((Date.parse(ended_at) - Date.parse(at)) * scene.world.telephony.speed) / 1000)
+    scene.t.true(
+      took.every(seconds => seconds > 0.8 && seconds < 10),
+      String(took),
+    )
+    const wav = await scene.wav(recording)
+    scene.hearsBoth(wav, 0.2)
+  })
+
   promise('a caller whom the API sends to another number is connected there, and who answers him is told before more is kept', async scene => {
     const { client } = scene.world.engine
     const caller = await scene.phone('tone1000', { record_call: { format: 'wav', announce: { media: 'tone_stream://%(1000,0,2000)' } } })
