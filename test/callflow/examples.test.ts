@@ -56,11 +56,14 @@ interface Case {
   answers?: object
   /** An error is part of it. */
   fails?: boolean
+  /** What the switch has. */
+  modules?: Readonly<Record<string, boolean>>
 }
 
 function said(line: string): string {
   const [, gateway, number] = /sofia\/gateway\/(\w+)\/([\d+]+)/.exec(line) ?? []
   if (number !== undefined) return `bridge to ${number} by ${gateway}`
+  if (line.startsWith('conference')) return 'conference'
   return line.startsWith('bridge') ? `rings ${/user\/(\w+)@/.exec(line)?.[1]}` : line
 }
 
@@ -120,6 +123,10 @@ const CASES: Record<string, Case[]> = {
     { hears: ['answer', bob], recorded: ['ncco'] },
     { hears: ['answer', bob], bridges: [{ cause: 'USER_BUSY' }], recorded: ['ncco'] },
   ],
+  room: [
+    { hears: ['answer', 'conference'], recorded: ['ncco'], modules: { mod_conference: true } },
+    { hears: ['answer', 'playback tone_stream://%(200,100,300);loops=3'], fails: true },
+  ],
   'pay-by-phone': [{ hears: [bob] }],
   'told-and-asked': [{ hears: ['answer', bob], recorded: ['callflow : told'] }],
   'recording-servers': [{ hears: ['answer', 'playback tone_stream://%(300,0,440)', bob] }],
@@ -149,6 +156,7 @@ for (const name of names) {
       presses = [],
       answers,
       fails = false,
+      modules = {},
     } of cases) {
       const { callflow: _, ...rest } = documents({ module: 'hangup' })
       const { fake, clock, dial, over, idle, recording, lines } = world(
@@ -157,6 +165,7 @@ for (const name of names) {
         { http: answers === undefined ? nowhere : answering(answers) },
       )
       fake.bridges.push(...bridges)
+      Object.assign(fake.modules, modules)
       fake.pressed.push(...presses)
       // Somebody who is not Alice calls, so that she too can be rung.
       const leg = dial(numberOf(name), { variables: { callrec_device_id: '' } })
