@@ -100,6 +100,7 @@ export function createLeg(exchange: Exchange, spec: LegSpec): Leg {
       return runner
     },
     says: SILENCE,
+    held: false,
     playing: undefined,
     volume: 1,
     recordings: [],

@@ -9,6 +9,7 @@ import { uuidDisplace } from './displace.ts'
 import { json, plain, arrayText } from './event.ts'
 import { dumpHeaders, type Exchange, VERSION } from './exchange.ts'
 import { hashCommand } from './hash.ts'
+import { uuidHold } from './hold.ts'
 import { hasMedia, type Leg, setVariable } from './leg.ts'
 import { bridgeLegs, transfer } from './moves.ts'
 import { originate, simulatorCall } from './originate.ts'
@@ -63,6 +64,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   uuid_record: uuidRecord,
   uuid_buglist: uuidBuglist,
   uuid_displace: uuidDisplace,
+  uuid_hold: uuidHold,
   uuid_kill: kill,
   uuid_transfer: transfer,
   uuid_bridge: bridgeLegs,

@@ -85,6 +85,8 @@ export interface Leg {
   readonly runner: Runner
   /** What the far side says (FreeSWITCH's read), and what an application plays to it (write) instead of the partner. */
   says: Source
+  /** Put aside by uuid_hold. */
+  held: boolean
   playing: Source | undefined
   /** How loud it hears what is played to it (set_audio_level write); 1 = as it is. */
   volume: number

@@ -20,7 +20,7 @@ real('a real FreeSWITCH sends each party to two servers, nothing while it is pau
   if (fs === undefined) return t.fail()
   const at = (name: string): string => `sofia/loop/${name}@127.0.0.1:${fs.loop.port}`
   const world = await siprecWorld(t, { ...fs.esl, speed: 1, caller: at('tone440'), callee: at('tone1000') })
-  const { siprec, node, call, request, document, cover, taps } = world
+  const { siprec, node, call, request, document, cover, taps, hold } = world
   const alaw = (sdp: string): string => sdp.replaceAll('RTP/AVP 0', 'RTP/AVP 8').replaceAll('a=rtpmap:0 PCMU', 'a=rtpmap:8 PCMA')
   const [first, second] = [await recordingServer(t), await recordingServer(t, { spoil: alaw })]
   const leg = await call()
@@ -61,9 +61,18 @@ real('a real FreeSWITCH sends each party to two servers, nothing while it is pau
   await until('it is heard again', () => packetsOf(first.calls[0]) + packetsOf(second.calls[0]) > before + 100)
   t.true(await node.exists(leg.uuid))
 
+  const told = (): number => first.calls[0]?.metadata.length ?? 0
+  const sofar = told()
+  t.regex(await hold(leg.uuid, true), /^\+OK/)
+  await until('the hold is told', () => told() === sofar + 1)
+  t.notRegex(first.calls[0]?.metadata.at(-1) ?? '', /<send>/)
+  await hold(leg.uuid, false)
+  await until('its end is told', () => told() === sofar + 2)
+  t.regex(first.calls[0]?.metadata.at(-1) ?? '', /<send>/)
+
   await node.hangup(leg.uuid, 'NORMAL_CLEARING')
   await until('it is over', async () => (await document(started.id))?.state === 'stopped')
-  t.like(await document(started.id), { segments: [{ kind: 'pause' }], servers: [{ state: 'stopped', media: 'clear' }, { state: 'stopped' }] })
+  t.like(await document(started.id), { segments: [{ kind: 'pause' }, { kind: 'hold' }], servers: [{ state: 'stopped', media: 'clear' }, { state: 'stopped' }] })
   await until('no recording leg is left', async () => (await taps()).length === 0)
   t.deepEqual([...(await first.check()), ...(await second.check())], [])
 

@@ -467,6 +467,28 @@ test('hold is told to the server, stands in the gap map, and its end is told as 
   t.deepEqual(await server.check(), [])
 })
 
+for (const who of ['caller', 'callee'] as const) {
+  test(`the ${who} is put on hold at the switch: the server is told that nobody speaks, and that it is over`, async t => {
+    const { siprec, hold, call, request, document } = await siprecWorld(t)
+    const server = await recordingServer(t)
+    const leg = await call()
+    const started = await siprec.start(request(leg, server.uri))
+    await started.begun
+    const uuid = who === 'caller' ? leg.uuid : (leg.otherLeg ?? '')
+    t.is(await hold(uuid, true), '+OK Success\n')
+    await until('the hold is told', () => server.calls[0]?.metadata.length === 2)
+    t.notRegex(server.calls[0]?.metadata[1] ?? '', /<send>/)
+    await until('it stands in the gap map', async () => (await document(started.id))?.segments?.[0]?.kind === 'hold')
+    await hold(uuid, true)
+    await hold(uuid, false)
+    await until('its end is told', () => server.calls[0]?.metadata.length === 3)
+    t.regex(server.calls[0]?.metadata[2] ?? '', /<send>/)
+    await siprec.stop(leg.uuid)
+    t.true((await document(started.id))?.segments?.[0]?.until !== undefined)
+    t.deepEqual(await server.check(), [])
+  })
+}
+
 test('what was recorded of who leaves goes on with who is left: a next part of the group, for the same server', async t => {
   const { siprec, node, call, request, document } = await siprecWorld(t)
   const server = await recordingServer(t)

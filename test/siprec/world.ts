@@ -22,6 +22,7 @@ import { recordingDb } from '../../src/store/modb.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
 import type { Leg, SwitchEvent } from '../../src/switch/switch.ts'
 import { NO_DNS } from '../sip/network.ts'
+import { eslApi } from '../helpers/esl-client.ts'
 import { notedLog } from '../helpers/log.ts'
 import { tally } from '../helpers/tally.ts'
 import { PATIENCE, until } from '../helpers/wait.ts'
@@ -128,6 +129,8 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
     events,
     recorder,
     siprec,
+    /** One party is put on hold, or taken back, at the switch. */
+    hold: (uuid: string, on: boolean): Promise<string> => eslApi(place.port, place.password, `uuid_hold ${on ? '' : 'off '}${uuid}`),
     /** What the switch might tell. */
     tell: (event: SwitchEvent): void => {
       for (const listener of listeners) listener(event)
