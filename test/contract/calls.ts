@@ -758,10 +758,13 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     await hangup()
     const recording = await scene.one(caller)
     const { announced = [] } = recording.consent ?? {}
-    scene.t.deepEqual(announced.map(notice => [notice.party, notice.text]).sort(), [
-      ['callee', text],
-      ['caller', text],
-    ])
+    scene.t.deepEqual(
+      announced.map(({ party, text }) => [party, text]).toSorted(([a = ''], [b = '']) => a.localeCompare(b)),
+      [
+        ['callee', text],
+        ['caller', text],
+      ],
+    )
     if (announced.some(({ outcome }) => outcome !== 'played')) {
       scene.t.like(recording, { state: 'failed', reason: 'announcement_failed' })
       scene.t.true(announced.every(({ reason }) => reason?.includes('mod_flite')))
