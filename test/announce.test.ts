@@ -1,103 +1,16 @@
 // Who is recorded is told: calls on the embedded switch, judged by the files, the documents and what the parties could hear. One after the
 // other, since at five times its speed a call hears how busy the machine is.
 
-import test, { type ExecutionContext } from 'ava'
-import { readFile } from 'node:fs/promises'
-import type { Client } from '../src/client.ts'
-import type { Consent } from '../src/recording/announce.ts'
-import { type RunningSimulator, stateFile } from '../src/simulator/launch.ts'
-import { loudness, tones, type Wav, wavFrom } from './helpers/audio.ts'
-import { type Engine, startEngine } from './helpers/engine.ts'
-import { eslApi } from './helpers/esl-client.ts'
+import test from 'ava'
+import { loudness, tones, type Wav } from './helpers/audio.ts'
+import { type Desk, desk, type Recorded } from './helpers/desk.ts'
 import { until } from './helpers/wait.ts'
-
-interface Id {
-  id: string
-}
-
-interface Recorded extends Id {
-  state: string
-  reason?: string
-  call_id: string
-  group_id: string
-  start: number
-  duration_ms: number
-  consent?: Consent
-  delivery?: { state: string }
-}
 
 /** Two seconds of 2000 Hz, as no phone here speaks. */
 const SAID = 'tone_stream://%(2000,0,2000)'
 const HZ = 2000
 const announce = { media: SAID }
 const LONG = { media: 'tone_stream://%(6000,0,2000)' }
-
-interface Channel {
-  uuid: string
-  other_leg?: string
-}
-
-interface Desk {
-  engine: Engine
-  client: Client
-  at: string
-  alice: string
-  bob: string
-  /** Another one, by its id. */
-  phone: (name: string) => Promise<string>
-  /** Alice calls, presses keys (`second:keys`), and hangs up after so many seconds. */
-  calls: (asking: { number?: string; seconds?: number; dtmf?: string }) => Promise<{ call_id: string }>
-  channels: () => Promise<Channel[]>
-  /** Whom a leg talks with, once that is another one than before. */
-  partner: (leg: string, before?: string) => Promise<string>
-  /** All recordings once there are so many and each has come to its end. */
-  recordings: (count: number) => Promise<Recorded[]>
-  file: (id: string) => Promise<Wav>
-}
-
-async function desk(t: ExecutionContext, settings: object, { account: more = {}, speed = 5 }: { account?: object; speed?: number } = {}): Promise<Desk> {
-  const engine = await startEngine(t, { SIMULATOR_SPEED: String(speed) })
-  const { client } = engine
-  const { id: account } = await client.put<Id>(`accounts/${client.accountId}`, {
-    name: 'desk',
-    allow_parent_audio: true,
-    record_call: { format: 'wav', ...settings },
-    ...more,
-  })
-  const at = `accounts/${account}`
-  const phone = async (name: string): Promise<string> =>
-    (await client.put<Id>(`${at}/devices`, { name, sip: { username: name, password: `${name}-secret` } })).id
-  const [alice, bob] = [await phone('alice'), await phone('bob')]
-  const ring = { module: 'device', data: { id: bob } }
-  await client.put(`${at}/callflows`, { numbers: ['2002'], flow: ring })
-  await client.put(`${at}/callflows`, { numbers: ['3003'], flow: { module: 'play', data: { id: 'tone_stream://%(2000,0,600)' }, children: { _: ring } } })
-  const channels = (): Promise<Channel[]> => engine.client.get<Channel[]>(`${at}/channels`)
-  return {
-    engine,
-    client,
-    at,
-    alice,
-    bob,
-    phone,
-    calls: ({ number = '2002', ...asking }) => engine.client.put(`${at}/devices/${alice}/quickcall/${number}`, { seconds: 8, ...asking }),
-    channels,
-    partner: (leg, before) =>
-      until(`somebody talks with ${leg}`, async () => {
-        const other = (await channels()).find(({ uuid }) => uuid === leg)?.other_leg
-        return other !== undefined && other !== before && other
-      }),
-    recordings: count =>
-      until(`${count} recordings at their end`, async () => {
-        const all = await engine.client.get<Recorded[]>(`${at}/recordings`)
-        const over = all.filter(one => one.delivery?.state === 'stored' || one.state === 'discarded' || one.state === 'failed')
-        return over.length >= count && over.length === all.length && all
-      }),
-    async file(id) {
-      const response = await fetch(`${engine.url}/v2/${at}/recordings/${id}?accept=audio/x-wav`, { headers: { 'x-auth-token': engine.client.token } })
-      return wavFrom(Buffer.from(await response.arrayBuffer()))
-    },
-  }
-}
 
 /** How much of the whole of a side is that tone. */
 const share = ({ samples, sampleRate }: Wav, side: number, hz: number): number => tones(samples[side] ?? new Int16Array(), sampleRate, hz)
@@ -291,20 +204,18 @@ test.serial('an engine that is started anew in the middle of an announcement say
 })
 
 /** Alice calls Bob, and while both are being told one of them is sent on to Carol. */
-async function sentOn({ engine, phone, channels, partner, client, at, alice, recordings }: Desk, which: string): Promise<Recorded[]> {
+async function sentOn({ phone, esl, hears, channels, partner, client, at, alice, recordings }: Desk, which: string): Promise<Recorded[]> {
   const carol = await phone('carol')
   await client.put(`${at}/callflows`, { numbers: ['2004'], flow: { module: 'device', data: { id: carol } } })
-  const { port, password } = JSON.parse(await readFile(stateFile(engine.dataDir), 'utf8')) as RunningSimulator
-  const api = (command: string): Promise<string> => eslApi(port, password, command)
   const own = `callrec_account_id=${at.slice('accounts/'.length)},callrec_device_id=${alice},callrec_simulator_seconds=4000`
-  const caller = (await api(`callrec_simulator_call {${own}}2001 2002`)).replace('+OK ', '').trim()
+  const caller = (await esl(`callrec_simulator_call {${own}}2001 2002`)).replace('+OK ', '').trim()
   const bob = await partner(caller)
-  for (const leg of [caller, bob]) await until(`${leg} is being told`, async () => (await api(`uuid_getvar ${leg} current_application`)) === 'playback')
-  await api(`uuid_transfer ${caller} ${which} 2004`)
+  for (const leg of [caller, bob]) await hears(leg)
+  await esl(`uuid_transfer ${caller} ${which} 2004`)
   const left = which === '' ? caller : bob
   await partner(left, which === '' ? bob : caller)
   await until('it is recorded', async () => (await client.get<Recorded[]>(`${at}/recordings`)).some(({ state }) => state === 'recording'))
-  await api(`uuid_kill ${left}`)
+  await esl(`uuid_kill ${left}`)
   await until('the call is over', async () => (await channels()).length === 0)
   return recordings(1)
 }

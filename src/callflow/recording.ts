@@ -129,6 +129,7 @@ async function toServers(call: Talk, { settings, origin }: Pick<Decision, 'setti
     servers,
     origin,
     by,
+    settings,
     follows: settings.should_follow_transfer?.value !== false,
   })
   if (started.state === 'failed') call.log.error('siprec_refused', { recorded_leg: leg.uuid, recording_id: started.id, reason: started.reason })

@@ -22,6 +22,7 @@ export function recordByServers(call: Talk, data: Fields, by: string): Promise<S
     headers: headersOf(data['headers']),
     mode: data['mode'] === 'mixed' ? 'mixed' : 'separate',
     required: data['required'] === true,
+    settings,
     follows: settings.should_follow_transfer?.value !== false,
     origin: `${by} : ${label}`,
     by: 'action',

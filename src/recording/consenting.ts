@@ -2,15 +2,15 @@
 
 import type { Clock } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
-import type { Log } from '../log.ts'
+import type { Facts, Log } from '../log.ts'
 import type { SwitchNode } from '../switch/switch.ts'
 import type { Consent, Notice } from './announce.ts'
 import type { Announcer } from './announcer.ts'
 import { Beeping, type Beeps } from './beeping.ts'
+import type { InFlight } from './document.ts'
 import type { Fact } from './lifecycle.ts'
 import { runs } from './lifecycle.ts'
-import type { Papers } from './papers.ts'
-import { announceOf, Telling } from './telling.ts'
+import { announceOf, Telling, UNTOLD } from './telling.ts'
 
 export interface ConsentingPorts {
   node: (name: string) => SwitchNode
@@ -18,6 +18,13 @@ export interface ConsentingPorts {
   log: Log
   announcer: Announcer
   beeps: Beeps
+}
+
+/** The documents of what is recorded, as far as they are about consent. */
+export interface Consented {
+  readonly inFlight: Pick<InFlight, '_id' | 'node' | 'leg' | 'side' | 'state' | 'settings' | 'message' | 'consent'>
+  readonly ids: Facts
+  consentBecomes(consent: Consent): void
 }
 
 export interface Consentable {
@@ -32,12 +39,12 @@ export interface Consentable {
 
 export class Consenting {
   readonly #log: Log
-  readonly #papers: Papers
+  readonly #papers: Consented
   readonly #one: Consentable
   readonly #telling: Telling | undefined
   readonly #beeping: Beeping | undefined
 
-  constructor(ports: ConsentingPorts, papers: Papers, one: Consentable) {
+  constructor(ports: ConsentingPorts, papers: Consented, one: Consentable) {
     this.#log = ports.log
     this.#papers = papers
     this.#one = one
@@ -49,7 +56,7 @@ export class Consenting {
         runs: () => runs(papers.inFlight.state),
         noted: notices => this.#become({ announced: [...(this.#consent.announced ?? []), ...notices] }),
         told: () => one.told(),
-        untold: () => one.tell('untold', { reason: 'announcement_failed' }),
+        untold: () => one.tell('untold', { reason: UNTOLD }),
         refused: async (notice, reason) => {
           if (reason === 'opted_out') one.refused(notice)
           else await one.tell('refused', { reason })

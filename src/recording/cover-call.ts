@@ -5,7 +5,8 @@ import type { Clock } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Leg, Switches } from '../switch/switch.ts'
-import { type Covers, hides, type Wish } from './covers.ts'
+import type { Consent } from './announce.ts'
+import { type CoveredCall, type Covers, hides, type Wish } from './covers.ts'
 import { type Cover, command, TABLE } from './lifecycle.ts'
 import type { Live } from './live.ts'
 import type { Roster } from './roster.ts'
@@ -29,12 +30,18 @@ export interface Covered {
   reason?: string
 }
 
-/** What else records calls, beside the files: sessions with recording servers. */
+/** What else records calls, beside the files: sessions with recording servers. What is announced is asked of both. */
 export interface AlsoRecords {
   /** Answers what there is of that interaction, covered now; nothing where there is none. Rejects where it could neither cover nor end one. */
   cover(interactionId: string, what: Cover, by: string): Promise<readonly Covered[]>
   /** The group of what it records of a leg, or else of its conversation. */
   groupOf(leg: string, interactionId: string): string | undefined
+  /** See Recorder.asked. */
+  asked(leg: string): Promise<void>
+  /** The call that a key of one of two who talk says no to the recording of. */
+  saysNo(pair: readonly string[], leg: string, key: string): CoveredCall | undefined
+  /** Ends all of that interaction that may be refused. */
+  refuse(interactionId: string, by: NonNullable<Consent['refused']>): Promise<void>
 }
 
 export interface CoverPorts {

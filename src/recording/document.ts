@@ -332,5 +332,5 @@ const CALL_FACTS = Object.keys({
 } satisfies Record<keyof CallFacts, 0>) as (keyof CallFacts)[]
 
 /** What one part of a conversation knew of its call, for the next. */
-export const factsOf = (recording: Recording): CallFacts =>
+export const factsOf = (recording: CallFacts): CallFacts =>
   Object.fromEntries(CALL_FACTS.flatMap(key => (recording[key] === undefined ? [] : [[key, recording[key]]]))) as unknown as CallFacts

@@ -6,6 +6,7 @@ import type { Leg, SwitchEvent, Switches, SwitchNode } from '../switch/switch.ts
 import { Adoption } from './adoption.ts'
 import { Announcer } from './announcer.ts'
 import { Beeps } from './beeping.ts'
+import type { ConsentingPorts } from './consenting.ts'
 import { type AlsoRecords, CallCovers, type Covered, type CoverRequest, interactionOf } from './cover-call.ts'
 import { createCovers, type Wish } from './covers.ts'
 import { isEnd, type State } from './lifecycle.ts'
@@ -13,11 +14,12 @@ import type { Live, LivePorts } from './live.ts'
 import { Following, type Survivor } from './following.ts'
 import { type MessageRequest, recordMessage, type Spoken } from './message.ts'
 import { goOn, tellNewcomer } from './next-part.ts'
-import { Refusals } from './refusals.ts'
+import { callOf, Refusals } from './refusals.ts'
 import { Roster } from './roster.ts'
 import type { Effective } from './settings.ts'
 import { type Started, type StartRequest, refused, standing, start } from './starting.ts'
-import { Untold } from './untold.ts'
+import { UNTOLD } from './telling.ts'
+import { requestsOf, sameWish, Untold } from './untold.ts'
 
 export interface Recorder {
   /**
@@ -50,7 +52,11 @@ export interface Recorder {
   cover(request: CoverRequest): Promise<Covered[]>
   /** What a call is to be covered with now: whatever else begins to record it begins so. */
   wishOf(interactionId: string): Wish
-  /** Something else records calls: it is covered with their files, and is in one group with the first of them; the answer takes it back. */
+  /** What says to parties that they are recorded, once to each whatever records them. */
+  readonly telling: Pick<ConsentingPorts, 'announcer' | 'beeps'>
+  /** Who has said no, whatever recorded him. */
+  readonly refusals: Pick<Refusals, 'check' | 'holds' | 'refuse'>
+  /** Something else records calls: it is covered and refused with their files, and is in one group with the first of them; the answer takes it back. */
   alsoRecords(other: AlsoRecords): () => void
   /**
    * A leg has answered: resolves when what is to be said to it of its recordings was asked for, so that what is played to it from now on is
@@ -84,8 +90,9 @@ export function startRecorder(ports: RecorderPorts): Recorder {
   const covers = createCovers(ports.store)
   const node = (name: string): SwitchNode => switches.node(name)
   const announcer = new Announcer({ ...ports, node })
+  const beeps = new Beeps({ node })
   const roster: Roster = new Roster(
-    { ...ports, node, announcer, beeps: new Beeps({ node }) },
+    { ...ports, node, announcer, beeps },
     {
       full: one => roster.inTurn(one.leg, async () => (closed ? undefined : goOn(ports, roster, one))),
       wishOf: interactionId => covers.of(interactionId),
@@ -94,14 +101,14 @@ export function startRecorder(ports: RecorderPorts): Recorder {
           roster.inTurn(one.leg, async () => (closed ? undefined : tellNewcomer(ports, roster, one))),
           about(one),
         ),
-      untold: one => untold.add(one),
-      refused: (one, { leg, key = '', key_at: at = '' }) => quietly(refusals.refuse(one, { leg, key, at }), about(one)),
+      untold: one => untold.add({ ...standing(one, true), state: 'failed', reason: UNTOLD }, requestsOf(one)),
+      refused: (one, { leg, key = '', key_at: at = '' }) => quietly(refusals.refuse(callOf(one), { leg, key, at }), about(one)),
     },
   )
-  const refusals = new Refusals(ports, roster, covers)
-  const untold = new Untold({ node, announcer, log }, request => roster.inTurn(request.leg.uuid, () => begin(request)))
-  const following = new Following(ports.clock)
   const also = new Set<AlsoRecords>()
+  const refusals = new Refusals(ports, roster, covers, also)
+  const untold = new Untold<StartRequest, Started>({ node, announcer, log }, sameWish, request => roster.inTurn(request.leg.uuid, () => begin(request)))
+  const following = new Following(ports.clock)
   const callCovers = new CallCovers(ports, roster, covers, also)
   const adoption = new Adoption(ports, roster, callCovers)
 
@@ -239,13 +246,15 @@ export function startRecorder(ports: RecorderPorts): Recorder {
 
     cover: request => callCovers.cover(request),
     wishOf: interactionId => callCovers.wishOf(interactionId),
+    telling: { announcer, beeps },
+    refusals,
     alsoRecords(other) {
       also.add(other)
       return () => void also.delete(other)
     },
 
     async asked(leg) {
-      await Promise.all(roster.ofLeg(leg).map(one => one.asked()))
+      await Promise.all([...roster.ofLeg(leg).map(one => one.asked()), ...[...also].map(other => other.asked(leg))])
     },
 
     async begun(id) {

@@ -6,40 +6,44 @@ import { AppError, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Leg } from '../switch/switch.ts'
 import type { Consent } from './announce.ts'
-import type { Covers } from './covers.ts'
+import type { AlsoRecords } from './cover-call.ts'
+import type { CoveredCall, Covers } from './covers.ts'
 import type { Live } from './live.ts'
 import type { Roster } from './roster.ts'
 import type { StartRequest } from './starting.ts'
 import { announceOf } from './telling.ts'
 
-type Asked = Pick<StartRequest, 'settings' | 'facts' | 'leg'>
+type Asked = Pick<StartRequest, 'settings' | 'facts'> & { leg: Pick<Leg, 'uuid'> }
 
 export class Refusals {
   readonly #ports: { clock: Clock; log: Log }
   readonly #roster: Roster
   readonly #covers: Covers
+  readonly #also: ReadonlySet<AlsoRecords>
 
-  constructor(ports: { clock: Clock; log: Log }, roster: Roster, covers: Covers) {
+  /** `also` may grow and shrink. */
+  constructor(ports: { clock: Clock; log: Log }, roster: Roster, covers: Covers, also: ReadonlySet<AlsoRecords>) {
     this.#ports = ports
     this.#roster = roster
     this.#covers = covers
+    this.#also = also
   }
 
   /** Of those who talk: with nobody on the other side a key is an answer to what a callflow asks. */
   async pressed({ uuid, otherLeg }: Leg, key: string, at: number): Promise<void> {
     if (otherLeg === undefined) return
-    const refused = [...this.#roster.ofLeg(uuid), ...this.#roster.ofLeg(otherLeg)].find(one => one.isNo(uuid, key))
+    const file = [...this.#roster.ofLeg(uuid), ...this.#roster.ofLeg(otherLeg)].find(one => one.isNo(uuid, key))
+    const refused = file === undefined ? [...this.#also].map(other => other.saysNo([uuid, otherLeg], uuid, key)).find(call => call !== undefined) : callOf(file)
     if (refused !== undefined) await this.refuse(refused, { leg: uuid, key, at: new Date(at).toISOString() })
   }
 
-  async refuse(one: Live, by: NonNullable<Consent['refused']>): Promise<void> {
-    const { account_id: accountId, node } = one.inFlight
-    const interactionId = one.recording.interaction_id
+  async refuse(call: CoveredCall, by: NonNullable<Consent['refused']>): Promise<void> {
+    const { accountId, interactionId } = call
     // Nothing more is kept while it is being written down.
     const all = this.#roster.running().filter(other => other.mayBeRefused && other.recording.interaction_id === interactionId)
     this.#ports.log.info('recording_refused_by_party', { account_id: accountId, leg: by.leg, recordings: all.map(({ id }) => id) })
-    const written = this.#covers.refuse({ accountId, node, interactionId }, { at: by.at, by: `key ${by.key}` })
-    await Promise.all(all.map(other => other.refuse(by)))
+    const written = this.#covers.refuse(call, { at: by.at, by: `key ${by.key}` })
+    await Promise.all([...all.map(other => other.refuse(by)), ...[...this.#also].map(other => other.refuse(interactionId, by))])
     await written.catch((error: unknown) => this.#ports.log.error('refusal_not_written', { account_id: accountId, leg: by.leg, reason: reasonOf(error) }))
   }
 
@@ -53,3 +57,9 @@ export class Refusals {
       throw new AppError('wrong_state', 'a party of this call has refused to be recorded', { state: 'discarded', reason: 'opted_out', leg: request.leg.uuid })
   }
 }
+
+export const callOf = ({ inFlight, recording }: Live): CoveredCall => ({
+  accountId: inFlight.account_id,
+  node: inFlight.node,
+  interactionId: recording.interaction_id,
+})

@@ -31,13 +31,16 @@ export interface Tellable {
   newcomer(): void
 }
 
-type Recorded = Pick<InFlight, 'node' | 'leg' | 'side' | 'settings' | 'message' | 'consent'>
+type Recorded = Pick<InFlight, 'node' | 'leg' | 'side' | 'consent'>
 
 /** What is said before, or while, a recording is made. A caller who leaves a message knows that he is recorded. */
 export function announceOf({ settings, message }: Pick<InFlight, 'settings' | 'message'>): Announce | undefined {
   const said = settings.announce?.value
   return said === undefined || said === false || message ? undefined : said
 }
+
+/** Why what a required announcement was not heard of is `failed`. */
+export const UNTOLD = 'announcement_failed'
 
 export class Telling {
   readonly #ports: TellingPorts
@@ -99,7 +102,8 @@ export class Telling {
   async met(): Promise<void> {
     const { announcer } = this.#ports
     const untold = await this.#untold()
-    if (untold === undefined || untold.length === 0 || this.#closed) return
+    if (untold === undefined || this.#closed) return
+    if (untold.length === 0) return this.#wanted ? this.begin() : undefined
     // What is said to the one must not wait for its end to be said to the other.
     if (this.#working) for (const party of untold) announcer.tell(party, this.#announce).notice.catch(() => {})
     else if (!this.#one.runs()) {

@@ -1,9 +1,11 @@
 // What is kept of a SIPREC recording: a recording document of its own, beside those of files, with the state of each server; and what a
 // successor of this engine needs to go on.
 
+import type { Consent } from '../recording/announce.ts'
 import type { By, CallFacts, Side } from '../recording/document.ts'
 import type { State } from '../recording/lifecycle.ts'
 import type { Gaps, Segment } from '../recording/segments.ts'
+import type { Effective } from '../recording/settings.ts'
 import { toGregorian } from '../store/modb.ts'
 import type { Doc } from '../store/store.ts'
 
@@ -19,6 +21,11 @@ export interface ServerEntry {
   /** Whether its audio is encrypted. */
   media?: 'srtp' | 'clear'
 }
+
+/** Of the settings of a recording those that are about its parties. */
+export type Told = Pick<Effective, 'announce' | 'beep'>
+
+const toldBy = ({ announce, beep }: Effective): Told => ({ ...(announce === undefined ? {} : { announce }), ...(beep === undefined ? {} : { beep }) })
 
 export type Mode = 'separate' | 'mixed'
 
@@ -47,6 +54,8 @@ export interface SiprecRecording extends Doc, CallFacts {
   /** What the servers know it by. */
   siprec_recording_id: string
   segments?: Segment[]
+  /** What the parties were told of it, and what they answered. */
+  consent?: Consent
 }
 
 /** `siprec_node` and not `node`: those of files are taken over by that. */
@@ -64,6 +73,8 @@ export interface SiprecInFlight extends Doc {
   by_policy?: true
   /** It ends where its leg leaves the conversation, and no next part goes on with who is left. */
   ends_with_leg?: true
+  /** What is said to whom. */
+  settings?: Told
   started_at?: number
   gaps?: Gaps
 }
@@ -84,6 +95,7 @@ export interface NewSession {
   mode: Mode
   required: boolean
   follows: boolean
+  settings: Effective
   recordingId: string
   /** Unix milliseconds. */
   now: number
@@ -117,7 +129,7 @@ export function recordingOf({ id, accountId, leg, facts, groupId = id, origin, s
   }
 }
 
-export const inFlightOf = ({ id, accountId, node, leg, side, by, servers, headers, mode, required, follows }: NewSession): SiprecInFlight => ({
+export const inFlightOf = ({ id, accountId, node, leg, side, by, servers, headers, mode, required, follows, settings }: NewSession): SiprecInFlight => ({
   _id: id,
   account_id: accountId,
   siprec_node: node,
@@ -129,4 +141,5 @@ export const inFlightOf = ({ id, accountId, node, leg, side, by, servers, header
   required,
   ...(by === 'policy' ? { by_policy: true } : {}),
   ...(follows ? {} : { ends_with_leg: true }),
+  settings: toldBy(settings),
 })

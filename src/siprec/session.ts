@@ -7,6 +7,9 @@ import type { Events, RecordingEventName } from '../events.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { IN_FLIGHT, recordingDbOf } from '../recording/document.ts'
+import type { Consent, Notice } from '../recording/announce.ts'
+import { Consenting, type ConsentingPorts } from '../recording/consenting.ts'
+import { hides, partOf } from '../recording/covers.ts'
 import type { Cover, State } from '../recording/lifecycle.ts'
 import { close, closeAll, type Moment, open, shownGaps } from '../recording/segments.ts'
 import { toGregorian } from '../store/modb.ts'
@@ -33,6 +36,7 @@ export interface SessionPorts {
   events: Pick<Events, 'tell'>
   /** Aborted when the engine closes. */
   signal: AbortSignal
+  telling: Pick<ConsentingPorts, 'announcer' | 'beeps'>
   /** Hex of so many bytes. */
   random: (bytes: number) => string
 }
@@ -50,8 +54,18 @@ export interface Live {
   write(): Promise<void>
   /** Policy wants it as well: servers it has not are called beside those it has. False where it is over. */
   join(origin: string, servers: readonly string[]): Promise<boolean>
-  /** Once. Resolves when the first server took it, or none did. */
+  /** Once all who are there were told, where something is announced. Resolves when the first server took it, or it is known that none will. */
   begin(): Promise<State>
+  /** Where something is to be said first: until the switch was asked to say it. */
+  asked(): Promise<void>
+  /** It waits for nothing but that its parties are told. */
+  readonly tells: boolean
+  /** Its leg, or the one it talks with, came together with another one, or was answered. */
+  met(): Promise<void>
+  /** Does that key of that leg say no to it? */
+  isNo(leg: string, key: string): boolean
+  readonly mayBeRefused: boolean
+  refuse(by: NonNullable<Consent['refused']>): Promise<void>
   /** Throws `wrong_state`. */
   cover(what: Cover, by: string): Promise<void>
   talksTo(other: Leg | undefined): Promise<void>
@@ -62,13 +76,18 @@ export interface Live {
   leave(): Promise<void>
 }
 
-export type Hidden = 'mask' | 'pause'
+/** `untold`: somebody joined, and is being told. */
+export type Hidden = 'mask' | 'pause' | 'untold'
 
 export interface SessionEvents {
   /** `saved`: its end is written down. */
   over: (saved: Promise<void>) => void
   /** What its call is to be covered with now, and by whom. */
   wish: () => Partial<Record<Hidden, string>>
+  /** A party said no while it was being told. */
+  refused: (notice: Notice) => void
+  /** A required announcement was not heard. */
+  untold: () => void
 }
 
 // Milliseconds of call time.
@@ -97,6 +116,8 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   let onHold = false
   let written: Promise<void> = Promise.resolve()
   let begun: Promise<State> | undefined
+  let asked: Promise<void> = Promise.resolve()
+  let settle: (state: State) => void = () => {}
   /** begin() has called its servers. */
   let called = false
   let saving: Promise<unknown> = Promise.resolve()
@@ -178,7 +199,42 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     return done
   }
 
-  const shown = (): State => (hidden.size === 0 ? 'recording' : hidden.has('pause') ? (hidden.has('mask') ? 'masked_paused' : 'paused') : 'masked')
+  const isPaused = (): boolean => hidden.has('pause') || hidden.has('untold')
+  const shown = (): State => (hidden.size === 0 ? 'recording' : isPaused() ? (hidden.has('mask') ? 'masked_paused' : 'paused') : 'masked')
+
+  const consenting = new Consenting(
+    { ...ports.telling, node: () => ports.node, clock, log },
+    {
+      get inFlight() {
+        const { _id, siprec_node: node, leg, side, settings = {} } = inFlight
+        const { state, consent } = recording
+        return { _id, node, leg, side, state, settings, ...(consent === undefined ? {} : { consent }) }
+      },
+      ids: facts,
+      consentBecomes(consent) {
+        recording = { ...recording, consent }
+      },
+    },
+    {
+      told: async () => {
+        // What was said is on disk before anything of it leaves.
+        await save()
+        if (startedAt !== undefined) await inTurn(heardAgain)
+        else if (!called)
+          void beginNow().then(settle, (error: unknown) => {
+            log.error('siprec_failed', { ...facts, reason: reasonOf(error) })
+            settle(recording.state)
+          })
+      },
+      async tell(fact, { reason }) {
+        if (fact === 'untold') on.untold()
+        await end(fact === 'untold' ? 'failed' : 'discarded', reason)
+      },
+      save,
+      refused: on.refused,
+      newcomer: () => void inTurn(unheard).then(() => consenting.begin()),
+    },
+  )
 
   async function write(): Promise<void> {
     const _rev = await put(IN_FLIGHT, inFlight)
@@ -186,7 +242,17 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     await saveNow()
   }
 
-  async function begin(): Promise<State> {
+  function begin(): Promise<State> {
+    if (!consenting.waits) return beginNow()
+    // One that another engine had was further.
+    recording = { ...recording, state: 'waiting' }
+    const told = new Promise<State>(resolve => (settle = resolve))
+    asked = written.then(() => (isOver() ? undefined : consenting.begin()))
+    asked.catch(() => settle('failed'))
+    return told
+  }
+
+  async function beginNow(): Promise<State> {
     if (isOver()) return recording.state
     recording = { ...recording, state: 'starting' }
     const early = isHidden()
@@ -208,13 +274,16 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     if (hidden.size > 0 && !early) await Promise.all(servers.map(async server => server.hide()))
     startedAt = clock.elapsed()
     inFlight = { ...inFlight, started_at: clock.now() }
-    for (const [what, by] of hidden) inFlight = { ...inFlight, gaps: open(inFlight.gaps ?? [], what, moment(), by) }
+    for (const [what, by] of hidden) inFlight = { ...inFlight, gaps: open(inFlight.gaps ?? [], gapOf(what), moment(), by) }
     recording = { ...recording, state: shown(), start: toGregorian(clock.now()), ...segments() }
     await save()
     metrics.count('callrec_recordings_total', { outcome: 'started', reason: '' })
     log.info('recording_started', { ...facts, origins: recording.origins })
     tell('recording.started')
     listenForSilence()
+    consenting.changed()
+    if (consenting.waits) void consenting.met()
+    else void consenting.begin()
     return recording.state
   }
 
@@ -261,20 +330,41 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     if (!['recording', 'paused', 'masked', 'masked_paused'].includes(recording.state)) {
       throw new AppError('wrong_state', `cannot ${what} a SIPREC recording that is ${recording.state}`, { state: recording.state })
     }
-    const before = hidden.size > 0
-    if (what === 'mask' || what === 'pause') hidden.set(what, by)
-    else hidden.delete(what === 'unmask' ? 'mask' : 'pause')
-    const now = hidden.size > 0
-    const gap = what === 'mask' || what === 'unmask' ? 'mask' : 'pause'
-    if (now && !before) await Promise.all(servers.map(async server => server.hide()))
-    else if (!now && before) await Promise.all(servers.map(async server => server.show()))
-    const gaps = inFlight.gaps ?? []
-    inFlight = { ...inFlight, gaps: hidden.has(gap) ? open(gaps, gap, moment(), by) : close(gaps, gap, moment()) }
+    await hide(partOf(what), hides(what), by)
     if (isOver()) return
-    recording = { ...recording, state: shown(), ...segments() }
-    await save()
     log.info(`recording_${what}${what.endsWith('k') ? 'ed' : 'd'}`, { ...facts, by })
     tell(({ mask: 'recording.masked', unmask: 'recording.unmasked', pause: 'recording.paused', resume: 'recording.resumed' } as const)[what])
+  }
+
+  const gapOf = (what: Hidden): 'mask' | 'pause' => (what === 'mask' ? 'mask' : 'pause')
+
+  async function hide(what: Hidden, on: boolean, by: string): Promise<void> {
+    const before = hidden.size > 0
+    if (on) hidden.set(what, by)
+    else hidden.delete(what)
+    const now = hidden.size > 0
+    if (now && !before) await Promise.all(servers.map(async server => server.hide()))
+    else if (!now && before) await Promise.all(servers.map(async server => server.show()))
+    const [gap, gaps] = [gapOf(what), inFlight.gaps ?? []]
+    const isHiddenSo = gap === 'mask' ? hidden.has('mask') : isPaused()
+    inFlight = { ...inFlight, gaps: isHiddenSo ? open(gaps, gap, moment(), by) : close(gaps, gap, moment()) }
+    if (isOver()) return
+    recording = { ...recording, state: shown(), ...segments() }
+    consenting.changed()
+    await save()
+  }
+
+  /** Somebody has joined who was not told. */
+  async function unheard(): Promise<void> {
+    if (hidden.has('untold') || isOver()) return
+    await hide('untold', true, 'announcement')
+    tell('recording.paused')
+  }
+
+  async function heardAgain(): Promise<void> {
+    if (!hidden.has('untold') || isOver()) return
+    await hide('untold', false, 'announcement')
+    tell('recording.resumed')
   }
 
   async function hold(on: boolean): Promise<void> {
@@ -291,6 +381,8 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     if (isOver()) return
     recording = { ...recording, state: 'stopping' }
     watch()
+    consenting.close()
+    consenting.changed()
     await written.catch(() => {})
     const waited = new Promise<void>(resolve => wall.after(BYE_PATIENCE, resolve))
     await Promise.race([Promise.all(servers.map(async server => server.stop())), waited])
@@ -303,6 +395,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     metrics.count('callrec_recordings_total', { outcome: state, reason: state === 'failed' ? 'siprec' : '' })
     log[state === 'failed' ? 'error' : 'info'](`recording_${state}`, { ...facts, ...(reason === undefined ? {} : { reason }) })
     tell(`recording.${state}`)
+    settle(state)
   }
 
   /** What a successor would go on with is only forgotten when the end is written down. */
@@ -337,6 +430,16 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     write: () => (written = write()),
     join: (origin, uris) => inTurn(() => join(origin, uris)),
     begin: () => (begun ??= begin()),
+    asked: () => asked,
+    get tells() {
+      return recording.state === 'waiting' && consenting.tells
+    },
+    met: () => consenting.met(),
+    isNo: (leg, key) => consenting.isNo(leg, key),
+    get mayBeRefused() {
+      return consenting.mayBeRefused
+    },
+    refuse: by => consenting.refuse(by),
     cover: (what, by) => inTurn(() => cover(what, by)),
     talksTo: leg =>
       inTurn(async () => {
@@ -350,6 +453,8 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     end,
     async leave() {
       watch()
+      consenting.close()
+      settle(recording.state)
       const waited = new Promise<void>(resolve => wall.after(BYE_PATIENCE, resolve))
       const ending = Promise.all(servers.map(async server => server.stop()))
       await Promise.race([ending, waited])

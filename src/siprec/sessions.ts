@@ -1,6 +1,7 @@
 // The SIPREC recordings of all calls: starts and stops them, brings what the switch tells to the one it is about, and takes over what
 // an engine that is gone had begun.
 
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { Events } from '../events.ts'
@@ -9,11 +10,14 @@ import type { Metrics } from '../metrics.ts'
 import type { Covered } from '../recording/cover-call.ts'
 import { Departed } from '../recording/departed.ts'
 import type { Survivor } from '../recording/following.ts'
-import type { Wish } from '../recording/covers.ts'
-import { type By, type CallFacts, IN_FLIGHT, type Side } from '../recording/document.ts'
+import type { CoveredCall, Wish } from '../recording/covers.ts'
+import { type By, type CallFacts, factsOf, IN_FLIGHT, type Side } from '../recording/document.ts'
 import { knownRecording } from '../recording/known.ts'
 import { type Cover, type State } from '../recording/lifecycle.ts'
 import type { Recorder } from '../recording/recorder.ts'
+import type { Effective } from '../recording/settings.ts'
+import { UNTOLD } from '../recording/telling.ts'
+import { Untold } from '../recording/untold.ts'
 import { recordingId } from '../store/modb.ts'
 import type { Store } from '../store/store.ts'
 import type { Leg, SwitchEvent, Switches } from '../switch/switch.ts'
@@ -39,6 +43,8 @@ export interface SiprecRequest {
   follows?: boolean
   /** Of the part it goes on from. */
   groupId?: string
+  /** What of them is about its parties: what is said to them first, and whether they may refuse. */
+  settings?: Effective
   origin: string
   by: By
 }
@@ -47,14 +53,14 @@ export interface SiprecStarted {
   id: string
   state: State
   reason?: string
-  /** How it stands once a server took it, or none did. */
+  /** How it stands once a server took it, or it is known that none will. */
   begun: Promise<State>
 }
 
 export interface Siprec {
   /**
-   * A leg has one session: policy joins one that runs, an action throws `wrong_state`. What else is wrong is `failed`, in a document with the
-   * reason.
+   * A leg has one session: policy joins one that runs, an action throws `wrong_state`. So does what a party of the call has refused. What else
+   * is wrong is `failed`, in a document with the reason.
    */
   start(request: SiprecRequest): Promise<SiprecStarted>
   /** Throws `wrong_state` when there is none, or policy wants it. */
@@ -70,7 +76,7 @@ export interface Siprec {
 export interface SiprecPorts {
   switches: Switches
   store: Store
-  recorder: Pick<Recorder, 'wishOf' | 'alsoRecords' | 'groupOf'>
+  recorder: Pick<Recorder, 'wishOf' | 'alsoRecords' | 'groupOf' | 'telling' | 'refusals'>
   door: Door
   /** Call time. */
   clock: Clock
@@ -90,7 +96,7 @@ interface Part {
 }
 
 function partOf({ inFlight, document }: Live): Part {
-  const { servers, headers, mode, required, by_policy, ends_with_leg } = inFlight
+  const { servers, headers, mode, required, by_policy, ends_with_leg, settings = {} } = inFlight
   const { _id, group_id: groupId, siprec_recording_id: recordingId, origin, interaction_id, owner_id, endpoint_id, label } = document
   return {
     follows: ends_with_leg !== true,
@@ -100,6 +106,7 @@ function partOf({ inFlight, document }: Live): Part {
       mode,
       required,
       groupId,
+      settings,
       origin,
       by: by_policy === true ? 'policy' : 'action',
       ...(recordingId === _id ? {} : { recordingId }),
@@ -119,6 +126,25 @@ export const DUPLICATE = 'discarding duplicate startCallRecording request for a 
 
 const wrongState = (why: string, state: string): AppError => new AppError('wrong_state', why, { state })
 
+const standing = ({ id, state }: Live): SiprecStarted => ({ id, state, begun: Promise.resolve(state) })
+
+const callOf = ({ inFlight, interactionId }: Live): CoveredCall => ({ accountId: inFlight.account_id, node: inFlight.siprec_node, interactionId })
+
+const whyNot = ({ tells }: Live): string => (tells ? 'announcement_unfinished' : 'never_answered')
+
+/** Whoever asks for it. */
+const finish = (one: Live): Promise<void> => (one.state === 'waiting' ? one.end('discarded', one.tells ? whyNot(one) : undefined) : one.end('stopped'))
+
+/** What would have it begin again. */
+const requestOf = (one: Live): SiprecRequest => ({
+  accountId: one.inFlight.account_id,
+  leg: { node: one.inFlight.siprec_node, uuid: one.leg, answered: true },
+  side: one.inFlight.side,
+  ...partOf(one).request,
+  follows: partOf(one).follows,
+  facts: factsOf(one.document),
+})
+
 export function startSiprec(ports: SiprecPorts): Siprec {
   const { switches, store, recorder, clock, log, random } = ports
   const byLeg = new Map<string, Live>()
@@ -128,12 +154,20 @@ export function startSiprec(ports: SiprecPorts): Siprec {
   const closed = new AbortController()
   const ending = new Set<Promise<void>>()
 
+  const untold = new Untold<SiprecRequest, SiprecStarted>(
+    { node: name => switches.node(name), announcer: recorder.telling.announcer, log },
+    (one, other) => isDeepStrictEqual([one.servers, one.settings?.announce?.value], [other.servers, other.settings?.announce?.value]),
+    request => start(request),
+  )
+
   function watch(inFlight: SiprecInFlight, recording: SiprecRecording): Live {
     const one: Live = createSession(
-      { ...ports, signal: closed.signal, node: switches.node(inFlight.siprec_node) },
+      { ...ports, telling: recorder.telling, signal: closed.signal, node: switches.node(inFlight.siprec_node) },
       { inFlight, recording },
       {
         wish: () => hiddenOf(recorder.wishOf(recording.interaction_id)),
+        refused: ({ leg, key = '', key_at: at = '' }) => quietly(recorder.refusals.refuse(callOf(one), { leg, key, at }), leg),
+        untold: () => untold.add({ ...standing(one), state: 'failed', reason: UNTOLD, begun: Promise.resolve('failed') }, [requestOf(one)]),
         over(saved) {
           ending.add(saved)
           void saved.finally(() => ending.delete(saved))
@@ -186,6 +220,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       mode: request.mode ?? 'separate',
       required: request.required ?? false,
       follows: request.follows ?? true,
+      settings: request.settings ?? {},
       recordingId: request.recordingId === undefined || request.recordingId === '' ? id : request.recordingId,
       now,
     }
@@ -214,6 +249,8 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       )?.answered === true
     const begun = answered ? begin(one, leg.node) : Promise.resolve(one.state)
     begun.catch((error: unknown) => log.error('siprec_failed', { recording_id: id, leg: leg.uuid, reason: reasonOf(error) }))
+    // What is played from now on is heard after what is said.
+    await one.asked().catch(() => {})
     return { id, state: one.state, begun }
   }
 
@@ -222,6 +259,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
 
   function heard(event: SwitchEvent): void {
     if (event.name === 'node_up') return quietly(adopt(event.node), event.node)
+    if (event.name === 'node_down' || event.name === 'node_lost') return untold.leave(event.node)
     if (!('leg' in event)) return
     if (event.name === 'CHANNEL_HOLD' || event.name === 'CHANNEL_UNHOLD') {
       for (const uuid of [event.leg.uuid, event.leg.otherLeg ?? '']) {
@@ -230,6 +268,9 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       }
       return
     }
+    if (event.name === 'CHANNEL_DESTROY') untold.gone(event.leg.uuid)
+    if (event.name === 'CHANNEL_BRIDGE') met(event.leg.uuid, event.otherLeg)
+    if (event.name === 'CHANNEL_ANSWER' && event.leg.otherLeg !== undefined) met(event.leg.uuid, event.leg.otherLeg)
     const one = byLeg.get(event.leg.uuid)
     if (one === undefined) return
     switch (event.name) {
@@ -242,12 +283,17 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       case 'CHANNEL_HANGUP_COMPLETE':
       case 'CHANNEL_DESTROY':
         leaving(one)
-        return quietly(one.state === 'waiting' ? one.end('discarded', 'never_answered') : one.end('stopped'), one.leg)
+        return quietly(one.state === 'waiting' ? one.end('discarded', whyNot(one)) : one.end('stopped'), one.leg)
       case 'CHANNEL_PARK':
       case 'DTMF':
       case 'RECORD_START':
       case 'RECORD_STOP':
     }
+  }
+
+  function met(...pair: readonly [string, string]): void {
+    for (const uuid of pair) quietly(byLeg.get(uuid)?.met() ?? Promise.resolve(), uuid)
+    quietly(untold.met(...pair), pair[0])
   }
 
   async function talksTo(one: Live, node: string, other: string): Promise<void> {
@@ -256,7 +302,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
   }
 
   function leaving(one: Live): void {
-    if (one.state !== 'waiting' && one.state !== 'stopping') departed.add(one.leg, one.id, partOf(one), clock.elapsed())
+    if ((one.state !== 'waiting' || one.tells) && one.state !== 'stopping') departed.add(one.leg, one.id, partOf(one), clock.elapsed())
   }
 
   async function follow(left: string, { accountId, leg, side, facts }: Survivor): Promise<void> {
@@ -266,8 +312,9 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     const { owner_id: _owner, endpoint_id: _endpoint, label: _label, ...ofCall } = facts
     // Begun before the other ends, so that nothing said meanwhile is missing.
     const wanted = part?.follows === true && (part.request.by === 'policy' || !byLeg.has(leg.uuid))
-    if (wanted) await start({ accountId, leg, side, ...part.request, facts: { ...ofCall, ...part.facts } })
-    await before?.end('stopped')
+    const request = wanted ? { accountId, leg, side, ...part.request, facts: { ...ofCall, ...part.facts } } : undefined
+    if (request !== undefined && !recorder.refusals.holds({ settings: {}, ...request })) await start(request)
+    if (before !== undefined) await finish(before)
   }
 
   /** After a gap in what the switch told, and of an engine that is gone: its dialogs died with it, so its calls are recorded anew. */
@@ -275,7 +322,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     const node = switches.node(name)
     const rows = await store.query(IN_FLIGHT, 'in_flight/siprec_by_node', { key: name, includeDocs: true })
     const mine = new Set([...byLeg.values()].map(one => one.id))
-    for (const one of byLeg.values()) if (!(await node.exists(one.leg))) quietly(one.end('stopped'), one.leg)
+    for (const one of byLeg.values()) quietly((await node.exists(one.leg)) ? one.met() : one.end('stopped'), one.leg)
     const found = rows.map(({ doc }) => doc as unknown as SiprecInFlight).filter(({ _id }) => !mine.has(_id))
     if (found.length === 0 || closed.signal.aborted) return
     for (const leg of await node.legs()) {
@@ -304,11 +351,29 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     return those.map(one => ({ id: one.id, kind: 'siprec', leg: one.leg, state: one.state, ...(one.reason === undefined ? {} : { reason: one.reason }) }))
   }
 
-  const alone = recorder.alsoRecords({ cover, groupOf })
+  const ofLegs = (legs: readonly string[]): Live[] => legs.flatMap(leg => byLeg.get(leg) ?? [])
+
+  const alone = recorder.alsoRecords({
+    cover,
+    groupOf,
+    async asked(leg) {
+      await byLeg.get(leg)?.asked()
+    },
+    saysNo(pair, leg, key) {
+      const found = ofLegs(pair).find(one => one.isNo(leg, key))
+      return found && callOf(found)
+    },
+    async refuse(interactionId, by) {
+      await Promise.all([...byLeg.values()].filter(one => one.mayBeRefused && one.interactionId === interactionId).map(one => one.refuse(by)))
+    },
+  })
   const unsubscribe = switches.on(heard)
 
   async function start(request: SiprecRequest): Promise<SiprecStarted> {
     const { uuid } = request.leg
+    recorder.refusals.check({ settings: {}, ...request })
+    const failed = untold.standing(request)
+    if (failed !== undefined) return failed
     if (request.by === 'policy') {
       while (starting.has(uuid)) await starting.get(uuid)?.catch(() => {})
       const there = byLeg.get(uuid)
@@ -343,8 +408,8 @@ export function startSiprec(ports: SiprecPorts): Siprec {
       const one = byLeg.get(leg)
       if (one === undefined) throw wrongState('no SIPREC recording of this call runs', 'stopped')
       if (one.inFlight.by_policy === true) throw wrongState(STAYS, one.state)
-      await one.end(one.state === 'waiting' ? 'discarded' : 'stopped')
-      return { id: one.id, state: one.state, begun: Promise.resolve(one.state) }
+      await finish(one)
+      return standing(one)
     },
     running: leg => {
       const one = byLeg.get(leg)

@@ -157,6 +157,8 @@ export function notingRecorder() {
         .map(({ settings, origin }) => ({ id: '', settings, state: 'waiting' as const, origins: [origin] })),
     cover: () => Promise.resolve([]),
     wishOf: () => ({}),
+    telling: { announcer: {} as Recorder['telling']['announcer'], beeps: {} as Recorder['telling']['beeps'] },
+    refusals: { holds: () => false, check() {}, async refuse() {} },
     alsoRecords: () => () => {},
     begun: () => Promise.resolve(undefined),
     stop: id => Promise.resolve(void stopped.push(id)),

@@ -57,7 +57,7 @@ function setup(modules: Record<string, boolean> = {}) {
   const breaks = async (leg: string, error: AppError): Promise<void> => (await until(`something is said to ${leg}`, () => ends.get(leg))).reject(error)
   const came: string[] = []
   const telling = (announce: Announce = SAID, runs = false): Telling =>
-    new Telling({ node: () => node, announcer, log: silent }, { node: 'fs1', leg: 'a', side: 'caller', settings: {} }, announce, {
+    new Telling({ node: () => node, announcer, log: silent }, { node: 'fs1', leg: 'a', side: 'caller' }, announce, {
       ids: {},
       runs: () => runs,
       noted: notices => void came.push(...notices.map(({ leg, outcome }) => `${leg} ${outcome}`)),

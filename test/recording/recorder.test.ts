@@ -8,7 +8,7 @@ import { AppError, type ErrorCode } from '../../src/errors.ts'
 import type { RecordingEvent } from '../../src/events.ts'
 import { silent } from '../../src/log.ts'
 import { type Encoder, NO_ENCODER } from '../../src/recording/encoder.ts'
-import type { Covered } from '../../src/recording/cover-call.ts'
+import type { AlsoRecords, Covered } from '../../src/recording/cover-call.ts'
 import { CALLS, type Wish } from '../../src/recording/covers.ts'
 import { type CallFacts, IN_FLIGHT, type InFlight, type NewRecording, type Recording } from '../../src/recording/document.ts'
 import type { Cover } from '../../src/recording/lifecycle.ts'
@@ -42,6 +42,8 @@ const FACTS: CallFacts = {
   custom_channel_vars: {},
 }
 const WHOLE: Finished = { size: 160_044, sha256: 'ab', durationMs: 10_000, sampleRate: 8000, channels: 2 }
+
+const NOTHING_ELSE: AlsoRecords = { cover: async () => [], groupOf: () => undefined, asked: async () => {}, saysNo: () => undefined, refuse: async () => {} }
 
 const effective = (settings: Settings): Effective => everywhere('user', { stereo: true, ...settings, enabled: true }).inbound.onnet
 
@@ -1137,7 +1139,7 @@ test('whatever else records the call is covered with it, and its failure is the 
   const asked: string[] = []
   const session: Covered = { id: 's1', kind: 'siprec', leg: LEG, state: 'paused' }
   const off = w.recorder().alsoRecords({
-    groupOf: () => undefined,
+    ...NOTHING_ELSE,
     cover: async (interactionId, what) => {
       asked.push(`${what} ${interactionId}`)
       if (what === 'resume') throw new AppError('switch_refused', 'no server')
@@ -1157,7 +1159,7 @@ test('whatever else records the call is covered with it, and its failure is the 
 test('the first file that begins beside sessions with recording servers is in their group; the next has one of its own', async t => {
   const w = await setup(t)
   const group = `202611-${'c'.repeat(32)}`
-  const off = w.recorder().alsoRecords({ cover: async () => [], groupOf: (leg, interactionId) => (leg === LEG && interactionId === 'i1' ? group : undefined) })
+  const off = w.recorder().alsoRecords({ ...NOTHING_ELSE, groupOf: (leg, interactionId) => (leg === LEG && interactionId === 'i1' ? group : undefined) })
   const [first, second] = [await w.start(), await w.start({ format: 'wav', time_limit: 60 })]
   t.is((await w.recording(first.id)).group_id, group)
   t.is((await w.recording(second.id)).group_id, second.id)

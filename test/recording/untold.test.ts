@@ -6,10 +6,9 @@ import { silent } from '../../src/log.ts'
 import type { Notice } from '../../src/recording/announce.ts'
 import type { Announcer, Party } from '../../src/recording/announcer.ts'
 import type { CallFacts } from '../../src/recording/document.ts'
-import type { Live } from '../../src/recording/live.ts'
 import { everywhere, type Layer, type Settings } from '../../src/recording/settings.ts'
 import type { StartRequest } from '../../src/recording/starting.ts'
-import { Untold } from '../../src/recording/untold.ts'
+import { sameWish, Untold } from '../../src/recording/untold.ts'
 import type { Leg, SwitchNode } from '../../src/switch/switch.ts'
 import { aLeg } from '../helpers/legs.ts'
 
@@ -28,17 +27,6 @@ const request = (leg: string, more: Partial<StartRequest> = {}): StartRequest =>
   by: 'policy',
   ...more,
 })
-
-const failed = (leg: string, { by, settings: with_, facts: of, origin }: StartRequest = request(leg)): Live =>
-  ({
-    id: `r ${leg}`,
-    leg,
-    node: 'fs1',
-    settings: with_,
-    origins: [{ origin, by, at: 1 }],
-    inFlight: { account_id: 'acc', side: 'caller' },
-    recording: { ...of, group_id: 'g1', sample_rate: 8000 },
-  }) as unknown as Live
 
 /** Alice, who talks with Bob; who of them cannot be told. */
 function setup(...deaf: string[]) {
@@ -65,42 +53,42 @@ function setup(...deaf: string[]) {
     },
   } as unknown as Announcer
   const begun: StartRequest[] = []
-  const untold = new Untold({ node: () => node, announcer, log: silent }, async one => begun.push(one))
-  return { untold, joins, legs, told, begun, deaf, fails }
+  const untold = new Untold<StartRequest, string>({ node: () => node, announcer, log: silent }, sameWish, async one => begun.push(one))
+  const failed = (one = request('a')): void => untold.add('failed', [one])
+  return { untold, failed, joins, legs, told, begun, deaf, fails }
 }
 
 test('the same wish in the same call is answered with the document that failed, whoever has it', t => {
-  const { untold } = setup()
+  const { untold, failed } = setup()
   t.is(untold.standing(request('a')), undefined)
-  untold.add(failed('a'))
-  const same = { id: 'r a', state: 'failed', joined: true, reason: 'announcement_failed' }
-  t.deepEqual(untold.standing(request('a')), same)
-  t.deepEqual(untold.standing(request('b', { origin: 'inbound from onnet to endpoint', facts: { ...facts, owner_id: 'bob' } })), same)
+  failed()
+  t.is(untold.standing(request('a')), 'failed')
+  t.is(untold.standing(request('b', { origin: 'inbound from onnet to endpoint', facts: { ...facts, owner_id: 'bob' } })), 'failed')
   t.is(untold.standing(request('a', { by: 'action' })), undefined, 'an action asks anew')
   t.is(untold.standing(request('a', { settings: settings('account', { time_limit: 60 }) })), undefined)
   t.is(untold.standing(request('a', { facts: { ...facts, cdr_id: '202605-b' } })), undefined)
   untold.gone('b')
-  t.deepEqual(untold.standing(request('a')), same)
+  t.is(untold.standing(request('a')), 'failed')
   untold.gone('a')
   t.is(untold.standing(request('a')), undefined)
 })
 
 test('what the documents of a party say is his own wish', t => {
-  const { untold } = setup()
-  untold.add(failed('a', request('a', { settings: settings('user') })))
-  t.is(untold.standing(request('a', { settings: settings('user') }))?.id, 'r a')
+  const { untold, failed } = setup()
+  failed(request('a', { settings: settings('user') }))
+  t.is(untold.standing(request('a', { settings: settings('user') })), 'failed')
   t.is(untold.standing(request('b', { settings: settings('user'), facts: { ...facts, owner_id: 'bob' } })), undefined)
 })
 
 test('what an action asked for is not waited for', t => {
-  const { untold } = setup()
-  untold.add(failed('a', request('a', { by: 'action' })))
+  const { untold, failed } = setup()
+  failed(request('a', { by: 'action' }))
   t.is(untold.standing(request('a')), undefined)
 })
 
 test('it begins once all who are there were told, on the leg that was first, by all who asked for that', async t => {
-  const { untold, joins, told, begun } = setup('b', 'c')
-  untold.add(failed('a'))
+  const { untold, failed, joins, told, begun } = setup('b', 'c')
+  failed()
   for (const origin of ['another', 'another']) untold.standing(request('a', { origin }))
   await untold.met('a', 'b')
   joins('c')
@@ -111,10 +99,10 @@ test('it begins once all who are there were told, on the leg that was first, by 
   untold.standing(request('d'))
   await Promise.all([untold.met('a', 'd'), untold.met('d', 'a')])
   t.deepEqual(
-    begun.map(({ leg, origin, groupId }) => [leg.uuid, leg.answered, origin, groupId]),
+    begun.map(({ leg, origin }) => [leg.uuid, leg.answered, origin]),
     [
-      ['a', true, 'of a', 'g1'],
-      ['a', true, 'another', undefined],
+      ['a', true, 'of a'],
+      ['a', true, 'another'],
     ],
   )
   t.deepEqual(told, ['a', 'b', 'a', 'c', 'a', 'd'])
@@ -122,8 +110,8 @@ test('it begins once all who are there were told, on the leg that was first, by 
 })
 
 test('others who meet are nobody’s business, and what the switch does not say is asked at the next bridge', async t => {
-  const { untold, told, begun, fails, legs } = setup()
-  untold.add(failed('a'))
+  const { untold, failed, told, begun, fails, legs } = setup()
+  failed()
   await untold.met('x', 'y')
   fails.with = new AppError('switch_timeout', 'no answer')
   await untold.met('a', 'b')
@@ -133,7 +121,7 @@ test('others who meet are nobody’s business, and what the switch does not say 
   await untold.met('a', 'b')
   t.deepEqual(begun, [])
   untold.leave('fs2')
-  t.is(untold.standing(request('a'))?.id, 'r a')
+  t.is(untold.standing(request('a')), 'failed')
   untold.leave('fs1')
   t.is(untold.standing(request('a')), undefined)
 })

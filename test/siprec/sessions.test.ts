@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import test from 'ava'
 import { isCode } from '../../src/errors.ts'
+import { everywhere } from '../../src/recording/settings.ts'
 import { header } from '../../src/sip/message.ts'
 import { ALREADY, DUPLICATE, STAYS } from '../../src/siprec/sessions.ts'
 import { tones } from '../helpers/audio.ts'
@@ -639,4 +640,35 @@ test('a name that the resolver knows reaches the server; one that leads nowhere 
   t.like((await document(bad.id))?.servers[0], { code: 503, reason: 'its address leads nowhere' })
   const forbidden = await siprec.start(request(await call({ talks: false }), 'sip:10.0.0.1'))
   t.is(await forbidden.begun, 'failed')
+})
+
+const SAYS_NOTHING = everywhere('account', { announce: { text: '日本', to: 'both', required: true, keep: false } }).inbound.onnet
+
+test('a call that must be recorded ends where its parties cannot be told, and no server is called', async t => {
+  const { siprec, node, call, request, document, events } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  const started = await siprec.start(request(leg, server.uri, { required: true, settings: SAYS_NOTHING }))
+  t.is(await started.begun, 'failed')
+  await until('it is over', async () => !(await node.exists(leg.uuid)))
+  t.like(await document(started.id), { state: 'failed', reason: 'announcement_failed' })
+  t.is((await document(started.id))?.consent?.announced?.length, 2)
+  t.is(server.calls.length, 0)
+  t.deepEqual(
+    events.map(({ event }) => event),
+    ['recording.failed'],
+  )
+})
+
+test('what is refused does not begin, by whomever it is asked for, and does not follow a transfer', async t => {
+  const { siprec, recorder, call, request, lines } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const [leg, survivor] = [await call(), await call()]
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  recorder.refused = true
+  t.true(isCode(await t.throwsAsync(siprec.start(request(survivor, server.uri))), 'wrong_state'))
+  await siprec.follow(leg.uuid, { accountId: ACCOUNT, leg: survivor, side: 'caller', facts: FACTS })
+  t.deepEqual([...siprec.running(leg.uuid), ...siprec.running(survivor.uuid)], [])
+  t.false(lines.some(({ level }) => level === 'error'))
 })

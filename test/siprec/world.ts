@@ -9,6 +9,9 @@ import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { systemClock } from '../../src/clock.ts'
 import type { RecordingEvent } from '../../src/events.ts'
+import { AppError } from '../../src/errors.ts'
+import { Announcer } from '../../src/recording/announcer.ts'
+import { Beeps } from '../../src/recording/beeping.ts'
 import type { AlsoRecords } from '../../src/recording/cover-call.ts'
 import type { Wish } from '../../src/recording/covers.ts'
 import { type CallFacts, IN_FLIGHT } from '../../src/recording/document.ts'
@@ -69,7 +72,7 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
   await store.createDatabase(IN_FLIGHT, 'recordings_in_flight')
   const events: RecordingEvent[] = []
   const random = (bytes: number): string => randomBytes(bytes).toString('hex')
-  const recorder: { wish: Wish; others: Set<AlsoRecords>; group?: string } = { wish: {}, others: new Set() }
+  const recorder: { wish: Wish; refused: boolean; others: Set<AlsoRecords>; group?: string } = { wish: {}, refused: false, others: new Set() }
 
   async function embeddedPlace(): Promise<Place> {
     const simulator = await startSimulator({ host: '127.0.0.1', port: 0, password: 'ClueCon', recordingDir: dir, speed, idleExitMs: 60_000, log })
@@ -104,6 +107,17 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
     random,
     events: { tell: async event => void events.push(event) },
     recorder: {
+      telling: { announcer: new Announcer({ node: name => switches.node(name), clock, log }), beeps: new Beeps({ node: name => switches.node(name) }) },
+      refusals: {
+        holds: () => recorder.refused,
+        check() {
+          if (recorder.refused) throw new AppError('wrong_state', 'a party of this call has refused to be recorded')
+        },
+        async refuse({ interactionId }, by) {
+          recorder.refused = true
+          await Promise.all([...recorder.others].map(other => other.refuse(interactionId, by)))
+        },
+      },
       wishOf: () => recorder.wish,
       groupOf: () => recorder.group,
       alsoRecords(other) {
