@@ -161,7 +161,7 @@ const isRefused = (status: number): boolean => status === 401 || status === 403
 test('every route answers every kind of token as the table says, and the table has every route and no other', async t => {
   const { ask, ids, as, routes } = await place(t)
   const seen: string[] = []
-  for (const { method, path } of routes) {
+  for (const { method, path } of routes.filter(({ access }) => access !== 'application')) {
     const named = rows.filter(([route]) => route.split('?')[0] === `${method} ${path}`)
     if (named.length === 0) t.fail(`${method} ${path} has no row`)
     for (const [route] of named) {
@@ -180,6 +180,17 @@ test('every route answers every kind of token as the table says, and the table h
     }
   }
   t.deepEqual(seen.sort(), rows.map(([route, statuses]) => `${route} ${statuses}`).sort())
+})
+
+test('the routes of voice applications take none of these tokens', async t => {
+  const { ask, as, routes } = await place(t)
+  const theirs = routes.filter(({ access }) => access === 'application')
+  t.true(theirs.length > 3)
+  for (const { method, path } of theirs) {
+    const filled = path.replaceAll(/:\w+/g, 'x')
+    for (const column of COLUMNS)
+      t.is((await ask(method, filled, method === 'GET' ? undefined : {}, await as(column))).status, 401, `${method} ${path}, ${column}`)
+  }
 })
 
 const causeOf = ({ status, body }: Answered): unknown => [status, (body.data as { cause?: unknown }).cause]

@@ -103,7 +103,7 @@ test('the older flag is a boolean, spelled or not, or an object of settings that
   t.is(flag('true').fields['record_call'], true)
   t.is(flag('false').fields['record_call'], false)
   t.deepEqual(flag({ format: 'wav', time_limit: '30' }).fields['record_call'], { format: 'wav', time_limit: 30 })
-  t.deepEqual(Object.keys(flag({ format: 'ogg' }).problems), ['record_call.format'])
+  t.deepEqual(Object.keys(flag({ format: 'flac' }).problems), ['record_call.format'])
   t.deepEqual(Object.keys(flag('yes').problems), ['record_call'])
   t.deepEqual(Object.keys(flag({ sepia: true }).problems), ['record_call.sepia'])
 })
