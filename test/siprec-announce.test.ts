@@ -36,7 +36,8 @@ const share = (server: RecordingServer, label: string, hz: number): number => {
   return tones(pcm, 8000, hz, 0, pcm.length / 8000)
 }
 
-const seconds = (server: RecordingServer, label = '1'): number => (server.calls[0]?.heard.find(one => one.label === label)?.pcm.length ?? 0) / 8000
+/** That a stream brought: packets have 20 ms. */
+const seconds = (server: RecordingServer, label = '1'): number => (server.calls[0]?.heard.find(one => one.label === label)?.packets ?? 0) / 50
 
 test.serial('no server is called before both were told, once for file and servers, and the document says so', async t => {
   const own = await served(t, { announce })
@@ -69,9 +70,8 @@ test.serial('who joins later is heard by no server until he was told, and the ga
   )
   t.deepEqual(told(paused), ['caller played'])
   t.deepEqual(own.server.calls[0]?.directions.at(-1), ['inactive', 'inactive'])
-  const packets = (): number => own.server.calls[0]?.heard.find(({ label }) => label === '2')?.packets ?? 0
-  const before = packets()
-  await until('two seconds more are heard', () => packets() > before + 100)
+  const before = seconds(own.server, '2')
+  await until('two seconds more are heard', () => seconds(own.server, '2') > before + 2)
   await own.esl(`uuid_kill ${caller}`)
   const [one] = ofServers(await own.recordings(2))
   t.like(one, { state: 'stopped', segments: [{ kind: 'pause', by: 'announcement' }] })

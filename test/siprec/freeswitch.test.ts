@@ -1,7 +1,8 @@
-// Recording servers on a real FreeSWITCH, where there is one: each party in the right stream, nothing during a pause.
+// Recording servers on a real FreeSWITCH, where there is one: each party in the right stream, nothing during a pause or of who was not told.
 
 import { setTimeout as after } from 'node:timers/promises'
 import test from 'ava'
+import { everywhere } from '../../src/recording/settings.ts'
 import { tones } from '../helpers/audio.ts'
 import { startFreeSwitch } from '../helpers/operator-freeswitch.ts'
 import { onPath, realRun } from '../helpers/real.ts'
@@ -86,4 +87,41 @@ real('a real FreeSWITCH sends each party to two servers, nothing while it is pau
   t.regex(third.calls[0]?.request.body.toString() ?? '', /RTP\/SAVP 0[^]*a=crypto:/)
   await until('encrypted audio', () => packetsOf(third.calls[0]) > 50)
   await siprec.stop(secret.uuid)
+})
+
+real('a real FreeSWITCH sends nothing of who was not told: before it begins, and from a bridge on until he was', async t => {
+  const fs = await startFreeSwitch(t)
+  if (fs === undefined) return t.fail()
+  const at = (name: string): string => `sofia/loop/${name}@127.0.0.1:${fs.loop.port}`
+  const { siprec, node, call, request, document } = await siprecWorld(t, { ...fs.esl, speed: 1, caller: at('tone440'), callee: at('tone1000') })
+  const server = await recordingServer(t)
+  const leg = await call({ talks: false })
+  const announce = { media: 'tone_stream://%(1500,0,2000)', to: 'both', required: true, keep: false } as const
+  const { announce: said } = everywhere('account', { announce }).inbound.onnet
+  const started = await siprec.start(request(leg, server.uri, { settings: said === undefined ? {} : { announce: said } }))
+  t.is(server.calls.length, 0)
+  t.is(await started.begun, 'recording')
+  const [caller] = (await document(started.id))?.consent?.announced ?? []
+  t.true(Date.parse(caller?.ended_at ?? '') - Date.parse(caller?.at ?? '') > 1400)
+  await until('it is heard', () => packetsOf(server.calls[0]) > 100)
+  node.execute(leg.uuid, 'bridge', at('tone1000')).catch(() => {})
+  await until('it is paused', async () => (await document(started.id))?.state === 'paused')
+  await after(100)
+  const before = packetsOf(server.calls[0])
+  await after(1000)
+  t.is(packetsOf(server.calls[0]), before, 'no packet in a second')
+  await until('it is heard again', () => packetsOf(server.calls[0]) > before + 150)
+  await siprec.stop(leg.uuid)
+  const recording = await document(started.id)
+  t.like(recording, { state: 'stopped', segments: [{ kind: 'pause', by: 'announcement' }] })
+  t.is(recording?.consent?.announced?.length, 2)
+  const [, { pcm: heard } = { pcm: new Int16Array(0) }] = server.calls[0]?.heard ?? []
+  const soon = (recording?.segments?.[0]?.from_ms ?? 0) + 500
+  const early = Array.from({ length: Math.floor(soon / 20) }, (_, at) => tones(heard, SECOND, 1000, at / 50, (at + 1) / 50) > 0.5).filter(Boolean).length
+  t.log(`of who joined ${early * 20} ms were heard before he was told`)
+  for (const { label, pcm } of server.calls[0]?.heard ?? []) {
+    t.true(tones(pcm, SECOND, 2000, 0, pcm.length / SECOND) < 0.02, `nothing of the announcement on label ${label}`)
+    const end = pcm.findLastIndex(sample => sample !== 0) / SECOND
+    t.true(tones(pcm, SECOND, label === '1' ? 440 : 1000, end - 1, end) > 0.8, `label ${label} at its end`)
+  }
 })
