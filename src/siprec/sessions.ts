@@ -322,7 +322,8 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     const node = switches.node(name)
     const rows = await store.query(IN_FLIGHT, 'in_flight/siprec_by_node', { key: name, includeDocs: true })
     const mine = new Set([...byLeg.values()].map(one => one.id))
-    for (const one of byLeg.values()) quietly((await node.exists(one.leg)) ? one.met() : one.end('stopped'), one.leg)
+    const here = [...byLeg.values()].filter(({ inFlight }) => inFlight.siprec_node === name)
+    for (const one of here) quietly((await node.exists(one.leg)) ? one.met() : one.end('stopped'), one.leg)
     const found = rows.map(({ doc }) => doc as unknown as SiprecInFlight).filter(({ _id }) => !mine.has(_id))
     if (found.length === 0 || closed.signal.aborted) return
     for (const leg of await node.legs()) {

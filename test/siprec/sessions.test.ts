@@ -672,3 +672,15 @@ test('what is refused does not begin, by whomever it is asked for, and does not 
   t.deepEqual([...siprec.running(leg.uuid), ...siprec.running(survivor.uuid)], [])
   t.false(lines.some(({ level }) => level === 'error'))
 })
+
+test('a switch that is connected anew says nothing of the calls of another one', async t => {
+  const { siprec, call, request, tell, lines } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  tell({ name: 'node_up', node: 'fs2' })
+  tell({ name: 'node_up', node: 'fs1' })
+  await siprec.close()
+  t.false(lines.some(({ event }) => event === 'recording_stopped'))
+})

@@ -23,7 +23,7 @@ import { type SiprecRequest, startSiprec } from '../../src/siprec/sessions.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import { recordingDb } from '../../src/store/modb.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
-import type { Leg, SwitchEvent } from '../../src/switch/switch.ts'
+import type { Leg, SwitchEvent, SwitchNode } from '../../src/switch/switch.ts'
 import { NO_DNS } from '../sip/network.ts'
 import { eslApi } from '../helpers/esl-client.ts'
 import { notedLog } from '../helpers/log.ts'
@@ -90,9 +90,12 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
     dns: { ...NO_DNS, addresses: async name => (/^(srs\.test\.?|localhost)$/i.test(name) ? ['127.0.0.1'] : []) },
   })
   const listeners = new Set<(event: SwitchEvent) => void>()
+  /** Another switch, with no call on it. */
+  const elsewhere = { name: 'fs2', exists: async () => false, leg: async () => undefined, legs: async () => [] } as Partial<SwitchNode> as SwitchNode
   const siprec = startSiprec({
     switches: {
       ...switches,
+      node: name => (name === 'fs2' ? elsewhere : switches.node(name)),
       on(listener) {
         listeners.add(listener)
         return switches.on(listener)
