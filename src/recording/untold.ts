@@ -20,7 +20,7 @@ export interface UntoldPorts {
 }
 
 /** What asks for a recording, as far as it is about its parties. */
-export interface Asking extends Pick<StartRequest, 'accountId' | 'side' | 'facts' | 'origin' | 'by'> {
+export interface Asking extends Pick<StartRequest, 'accountId' | 'side' | 'facts' | 'origin' | 'by' | 'groupId'> {
   leg: Pick<StartRequest['leg'], 'node' | 'uuid' | 'answered'>
   settings?: Effective
 }
@@ -106,7 +106,9 @@ export class Untold<Request extends Asking, Standing> {
 
   async #begin(wanted: Wanted<Request, Standing>, { leg }: Request): Promise<void> {
     this.#all = this.#all.filter(other => other !== wanted)
-    for (const request of wanted.requests.filter(one => one.leg.uuid === leg.uuid)) await this.#start({ ...request, leg: { ...leg, answered: true } })
+    const [{ groupId }] = wanted.requests
+    for (const request of wanted.requests.filter(one => one.leg.uuid === leg.uuid))
+      await this.#start({ ...request, ...(groupId === undefined ? {} : { groupId }), leg: { ...leg, answered: true } })
   }
 }
 

@@ -88,7 +88,7 @@ test('what an action asked for is not waited for', t => {
 
 test('it begins once all who are there were told, on the leg that was first, by all who asked for that', async t => {
   const { untold, failed, joins, told, begun } = setup('b', 'c')
-  failed()
+  failed(request('a', { groupId: 'g1' }))
   for (const origin of ['another', 'another']) untold.standing(request('a', { origin }))
   await untold.met('a', 'b')
   joins('c')
@@ -99,10 +99,10 @@ test('it begins once all who are there were told, on the leg that was first, by 
   untold.standing(request('d'))
   await Promise.all([untold.met('a', 'd'), untold.met('d', 'a')])
   t.deepEqual(
-    begun.map(({ leg, origin }) => [leg.uuid, leg.answered, origin]),
+    begun.map(({ leg, origin, groupId }) => [leg.uuid, leg.answered, origin, groupId]),
     [
-      ['a', true, 'of a'],
-      ['a', true, 'another'],
+      ['a', true, 'of a', 'g1'],
+      ['a', true, 'another', 'g1'],
     ],
   )
   t.deepEqual(told, ['a', 'b', 'a', 'c', 'a', 'd'])
