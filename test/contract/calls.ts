@@ -811,6 +811,36 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     for (const samples of wav.samples) scene.t.true(tones(samples, wav.sampleRate, 2000) < 0.02)
   })
 
+  promise('a caller who is sent on while he is told hears it from its beginning, and is recorded once who answers has heard it too', async scene => {
+    const { client } = scene.world.engine
+    const caller = await scene.phone('tone1000', { record_call: { format: 'wav', announce: { media: 'tone_stream://%(2500,0,2000)' } } })
+    const { leg, hangup } = await scene.dial(caller, await scene.callflow(ring(await scene.phone())))
+    const number = await scene.callflow(ring(await scene.phone()))
+    const first = (await scene.named('CHANNEL_BRIDGE', leg)) as Extract<SwitchEvent, { name: 'CHANNEL_BRIDGE' }>
+    await scene.pass(1)
+    await client.post(`${scene.at}/channels/${leg}`, { action: 'transfer', target: number })
+    const bridged = await scene.event(
+      event => event.name === 'CHANNEL_BRIDGE' && event.leg.uuid === leg && event.otherLeg !== first.otherLeg,
+      'he is connected elsewhere',
+    )
+    await scene.named('RECORD_START', leg)
+    await scene.pass(2)
+    await hangup()
+    const recording = await scene.one(caller)
+    scene.t.is(recording.state, 'stopped')
+    const second = bridged.name === 'CHANNEL_BRIDGE' ? bridged.otherLeg : ''
+    const announced = new Map((recording.consent?.announced ?? []).map(notice => [notice.leg, notice]))
+    for (const uuid of [leg, second]) {
+      const { outcome, at = '', ended_at = '' } = announced.get(uuid) ?? {}
+      const seconds = ((Date.parse(ended_at) - Date.parse(at)) * scene.world.telephony.speed) / 1000
+      scene.t.is(outcome, 'played')
+      scene.t.true(seconds > 2.3, `${uuid}: ${seconds} s`)
+    }
+    const wav = await scene.wav(recording)
+    scene.hearsBoth(wav, 0.2)
+    for (const samples of wav.samples) scene.t.true(tones(samples, wav.sampleRate, 2000) < 0.02)
+  })
+
   promise('record_caller takes a message until a key is pressed, the caller’s voice alone, and the call goes on', async scene => {
     const caller = await scene.phone()
     const message: Node = { module: 'record_caller', data: { format: 'wav', terminators: ['#'] }, children: { _: { module: 'hangup' } } }
