@@ -171,11 +171,14 @@ export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }
   }
 
   function end(why: 'hangup' | 'moved'): void {
+    // What is queued has its turn where the leg goes on (seen on FreeSWITCH 1.11.2).
+    const kept = why === 'moved' ? queue.splice(0) : []
     queue.length = 0
     for (let top = stack.at(-1); top; top = stack.at(-1)) {
       top.onStop?.(why)
       top.done()
     }
+    queue.push(...kept)
   }
 
   return {
@@ -191,6 +194,7 @@ export function createRunner(exchange: Exchange, leg: Leg, { hangup, preAnswer }
         const action = left.shift()
         if (action) execute(action, {}, next)
         else hangup('NORMAL_CLEARING')
+        drain()
       }
       next()
     },

@@ -500,6 +500,19 @@ test('originate rings a phone, sets its variables and parks it; its failures hav
   )
 })
 
+test('a transfer ends what runs, and what is queued behind it has its turn where the leg goes on', async t => {
+  const { harness, client, send } = await parked(t)
+  await send('playback', 'silence_stream://-1', 'runs')
+  await send('playback', 'tone_stream://%(1000,0,300)', 'queued')
+  const done = (id: string): Promise<EventHeaders> =>
+    client.until(event => event['Event-Name'] === 'CHANNEL_EXECUTE_COMPLETE' && event['Application-UUID'] === id)
+  t.is(await client.api(`uuid_transfer ${A} 2001`), '+OK\n')
+  t.like(await done('runs'), { 'Channel-State-Number': '2' })
+  await client.until(event => event['Event-Name'] === 'CHANNEL_PARK' && event['Caller-Destination-Number'] === '2001')
+  harness.clock.advance(1000)
+  t.like(await done('queued'), { 'Application-Response': 'FILE PLAYED', 'Channel-State-Number': '4', variable_playback_ms: '1000' })
+})
+
 test('api commands say what FreeSWITCH says of what is not there', async t => {
   const { client } = await parked(t)
   const answers: Record<string, string> = {
