@@ -91,8 +91,11 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const spool = limitedSpool(openSpool(config.spool), { store, clock: wall, log, quota: config.spool.quota })
     const journal = openJournal(spool)
     await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))
-    const switches = own(connectSwitches({ nodes: await addresses(config), clock: callClock, log }))
+    const encoder = await findEncoder(config.ffmpeg, log)
     const ownership = { engine: await engineId(config), epoch: hex(4), clock: wall, log }
+    const addressed = await addresses(config)
+    // Until all rooms listen nothing is waited for any more: a switch tells only once that it is there.
+    const switches = own(connectSwitches({ nodes: addressed, clock: callClock, log }))
     const http = own(tenantClient({ allow: config.uploadAllowNetworks, clock: wall }))
     // The embedded store keeps nobody waiting, and a next engine may come as soon as it is closed.
     neighbours.push(http, ...(store.kind === 'embedded' ? [] : [store]))
@@ -117,7 +120,6 @@ export async function start(config: Config, log: Log): Promise<Running> {
         nodes: () => driven.inCharge(),
       }),
     )
-    const encoder = await findEncoder(config.ffmpeg, log)
     const recorder = own(
       startRecorder({
         store,

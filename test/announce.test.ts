@@ -56,7 +56,7 @@ test.serial('who joins later is told before more is kept: a next part of the gro
 })
 
 test.serial('the parts of it are one recording to its limit and its least length', async t => {
-  const { calls, recordings } = await desk(t, { announce, time_limit: 6, record_min_sec: 6 }, { speed: 2 })
+  const { calls, recordings } = await desk(t, { announce, time_limit: 6, record_min_sec: 5 }, { speed: 2 })
   await calls({ number: '3003', seconds: 30 })
   const parts = await recordings(2)
   t.deepEqual(

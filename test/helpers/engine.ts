@@ -11,6 +11,7 @@ import { start } from '../../src/main.ts'
 import { type RunningSimulator, stateFile } from '../../src/simulator/launch.ts'
 import { type Wav, wavFrom } from './audio.ts'
 import type { Teardown } from './http-sink.ts'
+import { until } from './wait.ts'
 
 export interface Engine {
   url: string
@@ -47,6 +48,9 @@ export async function startEngine(t: Teardown, settings: Readonly<Record<string,
   }
   return engine
 }
+
+/** Until its switch can make calls. */
+export const hasSwitch = ({ url }: Pick<Engine, 'url'>): Promise<unknown> => until('the switch', async () => (await fetch(`${url}/readyz`)).status === 200)
 
 /** The file of a recording; `path` as of its document. */
 export async function audioOf({ url, client }: Pick<Engine, 'url' | 'client'>, path: string): Promise<Wav> {
