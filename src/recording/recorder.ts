@@ -10,7 +10,8 @@ import type { ConsentingPorts } from './consenting.ts'
 import { type AlsoRecords, CallCovers, type Covered, type CoverRequest, interactionOf } from './cover-call.ts'
 import { createCovers, type Wish } from './covers.ts'
 import { isEnd, type State } from './lifecycle.ts'
-import type { Live, LivePorts } from './live.ts'
+import type { CoursePorts } from './course.ts'
+import type { Live } from './live.ts'
 import { Following, type Survivor } from './following.ts'
 import { type MessageRequest, recordMessage, type Spoken } from './message.ts'
 import { goOn, tellNewcomer } from './next-part.ts'
@@ -73,7 +74,7 @@ export interface Recorder {
   close(): Promise<void>
 }
 
-export interface RecorderPorts extends Omit<LivePorts, 'node' | 'announcer' | 'beeps'> {
+export interface RecorderPorts extends Omit<CoursePorts, 'node' | 'announcer' | 'beeps'> {
   switches: Switches
   /** Hex of so many bytes. */
   random: (bytes: number) => string

@@ -5,7 +5,8 @@ import type { Wish } from './covers.ts'
 import { type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
 import { isStoreAway } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
-import { Live, type LivePorts } from './live.ts'
+import type { CoursePorts } from './course.ts'
+import { Live } from './live.ts'
 
 export interface RosterEvents {
   /** A file is as long as files may be. */
@@ -21,7 +22,7 @@ export interface RosterEvents {
 }
 
 export class Roster {
-  readonly #ports: LivePorts
+  readonly #ports: CoursePorts
   readonly #on: RosterEvents
   readonly #live = new Map<string, Live>()
   /** Called at the end of those whose end somebody waits for. */
@@ -30,7 +31,7 @@ export class Roster {
   /** The last of what was asked for on each leg. */
   readonly #turns = new Map<string, Promise<unknown>>()
 
-  constructor(ports: LivePorts, on: RosterEvents) {
+  constructor(ports: CoursePorts, on: RosterEvents) {
     this.#ports = ports
     this.#on = on
   }
