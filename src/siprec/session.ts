@@ -72,7 +72,7 @@ export interface Live {
   /** One party has put the other on hold: nobody speaks on any stream until that ends. */
   held(on: boolean): Promise<void>
   end(state: 'stopped' | 'discarded' | 'failed', reason?: string): Promise<void>
-  /** The engine goes: its dialogs end, its documents stay for a successor. */
+  /** The engine goes, or its switch is another's: its dialogs end, its documents are a successor's to write. */
   leave(): Promise<void>
 }
 
@@ -114,6 +114,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   let people = peopleOf(recording, newId, since)
   let startedAt: number | undefined
   let onHold = false
+  let handedOver = false
   let written: Promise<void> = Promise.resolve()
   let begun: Promise<State> | undefined
   let asked: Promise<void> = Promise.resolve()
@@ -178,6 +179,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   }
 
   async function saveNow(): Promise<void> {
+    if (handedOver) return
     recording = { ...recording, servers: servers.map(({ entry }) => ({ ...entry })), pvt_modified: toGregorian(clock.now()) }
     const _rev = await put(recordingDbOf(inFlight), recording)
     // Meanwhile it may have changed.
@@ -452,6 +454,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     held: on => inTurn(() => hold(on)),
     end,
     async leave() {
+      handedOver = true
       watch()
       consenting.close()
       settle(recording.state)

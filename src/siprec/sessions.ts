@@ -259,7 +259,8 @@ export function startSiprec(ports: SiprecPorts): Siprec {
 
   function heard(event: SwitchEvent): void {
     if (event.name === 'node_up') return quietly(adopt(event.node), event.node)
-    if (event.name === 'node_down' || event.name === 'node_lost') return untold.leave(event.node)
+    if (event.name === 'node_down' || event.name === 'node_lost') untold.leave(event.node)
+    if (event.name === 'node_lost') return leaveTo(event.node)
     if (!('leg' in event)) return
     if (event.name === 'CHANNEL_HOLD' || event.name === 'CHANNEL_UNHOLD') {
       for (const uuid of [event.leg.uuid, event.leg.otherLeg ?? '']) {
@@ -294,6 +295,15 @@ export function startSiprec(ports: SiprecPorts): Siprec {
   function met(...pair: readonly [string, string]): void {
     for (const uuid of pair) quietly(byLeg.get(uuid)?.met() ?? Promise.resolve(), uuid)
     quietly(untold.met(...pair), pair[0])
+  }
+
+  /** Another engine drives the switch: it calls the servers itself. */
+  function leaveTo(node: string): void {
+    for (const one of byLeg.values()) {
+      if (one.inFlight.siprec_node !== node) continue
+      byLeg.delete(one.leg)
+      quietly(one.leave(), one.leg)
+    }
   }
 
   async function talksTo(one: Live, node: string, other: string): Promise<void> {

@@ -490,6 +490,21 @@ for (const who of ['caller', 'callee'] as const) {
   })
 }
 
+test('where another engine takes the switch the servers are told that it is over, and the documents are left to it', async t => {
+  const { siprec, tell, node, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call()
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  const before = await document(started.id)
+  tell({ name: 'node_lost', node: node.name, owner: 'another' })
+  await until('the server is told', () => server.calls[0]?.ended !== undefined)
+  t.deepEqual(siprec.running(leg.uuid), [])
+  tell({ name: 'CHANNEL_HANGUP_COMPLETE', leg, at: Date.now(), cause: 'NORMAL_CLEARING' })
+  await siprec.close()
+  t.deepEqual(await document(started.id), before)
+})
+
 test('what was recorded of who leaves goes on with who is left: a next part of the group, for the same server', async t => {
   const { siprec, node, call, request, document } = await siprecWorld(t)
   const server = await recordingServer(t)
