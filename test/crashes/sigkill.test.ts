@@ -53,7 +53,15 @@ async function installation(t: ExecutionContext): Promise<Installation> {
   })
   return {
     async start(): Promise<Client> {
-      const env = { ...process.env, DATA_DIR: dataDir, API_PORT: String(port), SIMULATOR_SPEED: String(SPEED), SPOOL_MIN_FREE: '0', LOG_LEVEL: 'error' }
+      const env = {
+        ...process.env,
+        DATA_DIR: dataDir,
+        API_PORT: String(port),
+        SIMULATOR_SPEED: String(SPEED),
+        SPOOL_MIN_FREE: '0',
+        FFMPEG: 'off',
+        LOG_LEVEL: 'error',
+      }
       const started = spawn(process.execPath, [packagePath('build/src/cli.js'), 'start'], { env, stdio: 'ignore' })
       child = started
       return until('the engine', async () => {
