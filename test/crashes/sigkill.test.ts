@@ -90,7 +90,7 @@ test('a process that is killed while it records, and again while it delivers, de
   await client.put(`${at}/devices`, { name: 'bob', owner_id: bob, sip: { username: 'bob', password: 'bob-secret' } })
   await client.put(`${at}/callflows`, { numbers: ['2002'], flow: { module: 'user', data: { id: bob } } })
   // Long enough that the next process is there before it ends, on a busy machine too.
-  await client.put(`${at}/devices/${phone}/quickcall/2002`, { seconds: 60 })
+  await client.put(`${at}/devices/${phone}/quickcall/2002`, { seconds: 160 })
 
   const list = (): Promise<Listed[]> => client.get<Listed[]>(`${at}/recordings`)
   await until('a recording that runs', async () => (await list()).some(({ state }) => state === 'recording'))
