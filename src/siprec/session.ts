@@ -160,7 +160,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     return hidden.size > 0 || (recording.state === 'starting' && Object.keys(on.wish()).length > 0)
   }
 
-  const isOver = (): boolean => ['stopping', 'stopped', 'failed', 'discarded'].includes(recording.state)
+  const isOver = (): boolean => handedOver || ['stopping', 'stopped', 'failed', 'discarded'].includes(recording.state)
   const moment = (): Moment => ({ ranMs: startedAt === undefined ? 0 : Math.max(0, Math.round(clock.elapsed() - startedAt)), at: clock.now() })
 
   async function put(db: string, doc: Doc): Promise<string> {

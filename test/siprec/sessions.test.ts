@@ -491,7 +491,7 @@ for (const who of ['caller', 'callee'] as const) {
 }
 
 test('where another engine takes the switch the servers are told that it is over, and the documents are left to it', async t => {
-  const { siprec, tell, node, call, request, document } = await siprecWorld(t)
+  const { siprec, tell, node, call, request, document, queued } = await siprecWorld(t)
   const server = await recordingServer(t)
   const leg = await call()
   const started = await siprec.start(request(leg, server.uri))
@@ -503,6 +503,7 @@ test('where another engine takes the switch the servers are told that it is over
   tell({ name: 'CHANNEL_HANGUP_COMPLETE', leg, at: Date.now(), cause: 'NORMAL_CLEARING' })
   await siprec.close()
   t.deepEqual(await document(started.id), before)
+  t.truthy(await queued(started.id))
 })
 
 test('what was recorded of who leaves goes on with who is left: a next part of the group, for the same server', async t => {

@@ -176,6 +176,8 @@ export async function siprecWorld(t: Pick<ExecutionContext, 'teardown'>, given?:
       ...more,
     }),
     document: (id: string): Promise<SiprecRecording | undefined> => store.get<SiprecRecording>(recordingDb(ACCOUNT, id), id),
+    /** What a successor would find. */
+    queued: (id: string) => store.get(IN_FLIGHT, id),
     /** Legs that record. */
     taps: async (): Promise<Leg[]> => (await node.legs()).filter(one => one.variables['callrec_recording_leg'] === 'true'),
     cover: (what: 'pause' | 'resume' | 'mask' | 'unmask') => Promise.all([...recorder.others].map(other => other.cover('i1', what, 'api'))),
