@@ -3,7 +3,7 @@
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { loudness, tones, wavOfTone } from '../helpers/audio.ts'
-import { audioOf, hasSwitch, startEngine } from '../helpers/engine.ts'
+import { audioOf, hasSwitch, SPEED, startEngine } from '../helpers/engine.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -93,6 +93,8 @@ test('with more than two channels each party has its own, in the order they came
   const third = await calls([room], { hz: 1300, seconds: 400 })
   const record = (action: string) => engine.client.post(`accounts/${engine.client.accountId}/channels/${first}`, { action: 'record', data: { action } })
   await record('mask')
+  const masked = performance.now()
+  await until('a second of the call', () => performance.now() - masked > 1000 / SPEED)
   await record('unmask')
   await until('it is over', () => status(first).includes('completed'))
   const [recording] = await stored(1)
@@ -110,8 +112,10 @@ test('with more than two channels each party has its own, in the order they came
       t.is(loudness(one, sampleRate, from_ms / 1000 + 0.1, to_ms / 1000 - 0.1), 0, `channel ${nth + 1} masked`)
   }
   t.is(loudness(samples[3] ?? new Int16Array(), sampleRate), 0)
+  const [mask] = segments
+  t.true((mask?.to_ms ?? 0) - (mask?.from_ms ?? 0) >= 1000, 'a second is masked')
   t.is(segments.length, 1)
-  t.not(verified, false)
+  t.true(verified)
 })
 
 test('who waits for the one that starts it hears music until then, and all leave with who ends it', async t => {
