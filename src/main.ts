@@ -47,6 +47,7 @@ import { lockDirectory } from './store/lock.ts'
 import type { Store } from './store/store.ts'
 import { HAND_OVER, ownSwitches } from './switch/owned.ts'
 import { connectSwitches } from './switch/pool.ts'
+import { startPlacing } from './voice/placing.ts'
 import { startVoice } from './voice/voice.ts'
 import { startWebhooks } from './webhooks/webhooks.ts'
 
@@ -147,6 +148,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
       startOrphans({ store, spool, audit, clock: wall, log, metrics, nodes: () => driven.inCharge(), ...adopt, every: config.retentionSweep }),
     )
     const voice = own(startVoice({ store, recorder, encoder, events, http, spool, clock: callClock, wall, log, random: hex, publicUrl: config.api.publicUrl }))
+    const placing = own(startPlacing({ store, switches: driven, http, wall, log, random: hex }))
     const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
     const executor = own(
       startExecutor({
@@ -175,6 +177,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
       switches,
       phones,
       voice,
+      placing,
       audit,
       erasure,
       check: createCheck({ store, spool, audit, nodes: () => driven.inCharge() }),

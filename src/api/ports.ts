@@ -11,14 +11,16 @@ import type { Check } from '../recording/integrity.ts'
 import type { Attachment } from '../recording/storage.ts'
 import type { Store } from '../store/store.ts'
 import type { Switches } from '../switch/switch.ts'
+import type { Placing } from '../voice/placing.ts'
 import type { Voice } from '../voice/voice.ts'
 import type { PhoneCache } from './phone-cache.ts'
 
 export interface ApiPorts {
   store: Store
   switches: Switches
-  /** Calls of voice applications. */
-  voice: Pick<Voice, 'place' | 'transfer'>
+  /** Calls of voice applications: those that run, and those that are to be made. */
+  voice: Pick<Voice, 'transfer'>
+  placing: Pick<Placing, 'place'>
   /** What is done to calls that run. */
   control: CallControl
   /** What happens to recordings. */

@@ -1,13 +1,13 @@
 // Calls of a voice application by REST: making one, how one stands, ending it, and giving it other actions. A call is
 // found by the application that runs it; anybody else's is not there.
 
-import { AppError, isCode, reasonOf } from '../errors.ts'
+import { AppError, isCode } from '../errors.ts'
 import { fromTrunk } from '../callflow/e164.ts'
 import { waysOut } from '../callflow/trunks.ts'
 import { accountDb, cdrId, fromGregorian, monthDb, monthOf, toGregorian } from '../store/modb.ts'
 import type { Stored } from '../store/store.ts'
 import type { Leg, SwitchNode } from '../switch/switch.ts'
-import { applicationId, eventOf, signerOf } from '../voice/application.ts'
+import { applicationId } from '../voice/application.ts'
 import { conversationOf } from '../voice/call.ts'
 import { type Called, parseCall, parseChange, placedId, type PlacedCall } from '../voice/outgoing.ts'
 import { uuidAt } from '../voice/recording.ts'
@@ -31,7 +31,7 @@ interface Target {
 
 /** Answers the body of a 201. */
 export async function placeCall(room: Room, { account, application }: Applicant, body: Fields): Promise<Fields> {
-  const { store, clock, random, voice } = room
+  const { clock, placing, random } = room
   const { call, faults } = parseCall(withoutNull(body), application._id, application.answer_url !== undefined)
   refuse(join(...faults.map(({ path, message }) => problem(path, 'error', { message }))))
   // The words of the Voice API come first; what they pass over, and where URLs may lead, is the schema's.
@@ -53,47 +53,26 @@ export async function placeCall(room: Room, { account, application }: Applicant,
     to,
     data: call.data,
   }
-  const db = monthDb(account._id, doc._id.slice(0, 6))
-  await store.createDatabase(db, 'modb')
-  await store.put(db, doc)
-  const sign = signerOf(
-    application,
-    () => clock.now(),
-    bytes => random(bytes).toString('hex'),
-  )
-  const { event_url: url, event_method: method = 'POST' } = call.data as { event_url?: string; event_method?: 'GET' | 'POST' }
-  const event = url === undefined ? eventOf(application) : { url, method }
-  const placed = voice.place(
-    {
-      node,
-      leg: {
-        uuid,
-        endpoint,
-        variables: {
-          callrec_account_id: account._id,
-          callrec_application_id: application._id,
-          callrec_voice_call: doc._id,
-          callrec_destination: to,
-          callrec_call_id: uuid,
-          callrec_interaction_id: uuid.replaceAll('-', ''),
-          ...(call.from === undefined ? {} : { origination_caller_id_number: call.from }),
-          ...variables,
-        },
-        timeoutSeconds: call.ringing,
+  // Whether it is answered is the call's story, not the request's.
+  await placing.place({
+    node,
+    leg: {
+      uuid,
+      endpoint,
+      variables: {
+        callrec_account_id: account._id,
+        callrec_application_id: application._id,
+        callrec_voice_call: doc._id,
+        callrec_destination: to,
+        callrec_call_id: uuid,
+        callrec_interaction_id: uuid.replaceAll('-', ''),
+        ...(call.from === undefined ? {} : { origination_caller_id_number: call.from }),
+        ...variables,
       },
-      about: { from: doc.from, to },
+      timeoutSeconds: call.ringing,
     },
-    event === undefined || sign === undefined ? event : { ...event, sign },
-  )
-  // Whether it is answered is the call's story, not the request's. Its document keeps the answer, or the end of one that
-  // has none: between the hangup and the detail record nothing else tells that it was ever up.
-  placed
-    .then(async status => {
-      const current = await store.get<PlacedCall>(db, doc._id)
-      const outcome = status === undefined ? { answered_at: toGregorian(clock.now()) } : { status }
-      if (current !== undefined) await store.put(db, { ...current, ...outcome })
-    })
-    .catch((error: unknown) => room.log.warn('voice_call_outcome_not_saved', { account_id: account._id, leg: uuid, reason: reasonOf(error) }))
+    call: doc,
+  })
   return { uuid, conversation_uuid: conversationOf(uuid), status: 'started', direction: 'outbound' }
 }
 
@@ -187,10 +166,11 @@ async function placedOf(room: Room, { account, application }: Applicant, uuid: s
     ...(placed === undefined
       ? { status: ENDS[String(cdr?.['disposition'])] ?? 'completed', direction: 'inbound', from: cdr?.['caller_id_number'], to: cdr?.['callee_id_number'] }
       : {
-          status: placed.status ?? (cdr === undefined && placed['answered_at'] === undefined ? 'started' : 'completed'),
+          status: placed.status ?? (cdr === undefined && placed.answered_at === undefined ? 'started' : 'completed'),
           direction: 'outbound',
           from: placed.from,
           to: placed.to,
+          ...(placed.detail === undefined ? {} : { detail: placed.detail }),
         }),
     ...times('start_time', 'timestamp'),
     ...times('end_time', 'ended_at'),

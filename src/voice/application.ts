@@ -6,6 +6,7 @@ import { SignJWT } from 'jose'
 import { accountDb, isId } from '../store/modb.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import type { Address, Signer } from './ask.ts'
+import type { Fields } from './options.ts'
 
 type Method = 'GET' | 'POST'
 
@@ -72,4 +73,16 @@ export function signerOf(application: ApplicationDoc | undefined, now: () => num
       .sign(new TextEncoder().encode(secret))
     return `Bearer ${token}`
   }
+}
+
+/** Where an application is told of a call: what the call says comes before what the application's document says. */
+export async function eventUrlOf(
+  { store, now, random }: { store: Store; now: () => number; random: (bytes: number) => string },
+  { pvt_account_id, application_id, data }: { pvt_account_id: string; application_id: string; data: Fields },
+): Promise<Address | undefined> {
+  const application = await readApplication(store, pvt_account_id, application_id)
+  const { event_url: url, event_method: method = 'POST' } = data as { event_url?: string; event_method?: Method }
+  const event = address(url, method) ?? (application === undefined ? undefined : eventOf(application))
+  const sign = signerOf(application, now, random)
+  return event === undefined || sign === undefined ? event : { ...event, sign }
 }

@@ -89,8 +89,11 @@ export interface PlacedCall extends Doc {
   to: string
   /** Of the action `ncco`. */
   data: Fields
-  /** Of a call that was not answered: how it ended, in the words of the Voice API. */
+  /** Gregorian seconds. */
+  answered_at?: number
+  /** Of a call that was not answered: how it ended, in the words of the Voice API, and the hangup cause or why there is none. */
   status?: string
+  detail?: string
 }
 
 /** The uuid's time (version 7) tells the month. */

@@ -4,11 +4,11 @@
 import { isCode, reasonOf } from '../errors.ts'
 import type { Signer } from './ask.ts'
 import type { Encoder } from '../recording/encoder.ts'
-import type { NodeStatus, Originate, SwitchNode } from '../switch/switch.ts'
+import type { NodeStatus } from '../switch/switch.ts'
 import type { Address } from './ask.ts'
 import { createConversations } from './conversations.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
-import { failureOf, interpret, type Run, STATUSES } from './interpreter.ts'
+import { failureOf, interpret, type Run } from './interpreter.ts'
 import type { Abilities } from './ncco.ts'
 import { startRecordings } from './recording.ts'
 import { type Report, reporter } from './report.ts'
@@ -22,18 +22,9 @@ export interface Application extends Script {
   sign?: Signer
 }
 
-/** A call that is to be made. */
-export interface Placed {
-  node: SwitchNode
-  leg: Originate
-  about: { from: string; to: string }
-}
-
 export interface Voice {
   /** Resolves when the actions are done, `failed` when there were none to do; rejects when the caller is gone. */
   run(call: VoiceCall, application: Application): Promise<'done' | 'failed'>
-  /** Rings somebody; told of to `eventUrl`. Resolves with how it ended where nobody answered, else with undefined. */
-  place(placed: Placed, eventUrl?: Address): Promise<string | undefined>
   /** Other actions take the place of those of a call; false when no application runs it here. Rejects where there are none to do. */
   transfer(uuid: string, script: Script): Promise<boolean>
   /** Resolves when all is told. */
@@ -130,28 +121,8 @@ export function startVoice(ports: VoicePorts): Voice {
     return true
   }
 
-  async function place({ node, leg, about }: Placed, eventUrl?: Address): Promise<string | undefined> {
-    const { uuid } = leg
-    const facts = { ...about, uuid, conversation_uuid: conversationOf(uuid), direction: 'outbound' }
-    const report = reporter({ ...ports, now: () => wall.now() }, eventUrl, facts)
-    for (const status of ['started', 'ringing']) void report.tell({ status })
-    try {
-      await node.originate(leg)
-      return undefined
-    } catch (error) {
-      const cause = isCode(error, 'switch_refused') && typeof error.data['cause'] === 'string' ? error.data['cause'] : ''
-      const status = STATUSES[cause] ?? 'failed'
-      ports.log.info('voice_call_not_answered', { leg: uuid, cause, reason: reasonOf(error) })
-      void report.tell({ status, detail: cause === '' ? reasonOf(error) : cause })
-      return status
-    } finally {
-      keep(report.idle())
-    }
-  }
-
   return {
     run,
-    place,
     transfer,
     async close() {
       recordings.close()

@@ -59,6 +59,7 @@ test('a call to a phone of the account is placed with what it is to do, and told
     const placed = voice.placed.at(-1)
     t.like(placed?.leg, { uuid: body.uuid, endpoint: 'user/alice@acme.example', timeoutSeconds: 20 })
     t.like(placed?.leg.variables, { callrec_account_id: account, callrec_application_id: application.id, callrec_device_id: device })
+    await until('its events', () => voice.told.length > 0)
     t.like(voice.told.at(-1), { url: 'https://app.example.com/events', method: 'POST' })
     const id = placed?.leg.variables['callrec_voice_call'] ?? ''
     t.like(await store.get(monthDb(account, id.slice(0, 6)), id), {
@@ -136,7 +137,8 @@ test('an application with an answer_url needs no NCCO', async t => {
   const { anApplication, send, voice } = await place(t)
   const other = await anApplication({ answer_url: 'https://app.example.com/answer', event_url: 'https://app.example.com/own' })
   t.is((await send('POST', '', { to: [ALICE] }, other)).status, 201)
-  t.like(voice.told[0], { url: 'https://app.example.com/own' })
+  await until('its event', () => voice.told[0]?.url === 'https://app.example.com/own')
+  t.pass()
 })
 
 test('a call that nobody answers is read as what it was', async t => {

@@ -15,6 +15,7 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
 import { createEvents, type Events } from '../../src/events.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import type { TenantClient } from '../../src/net/client.ts'
 import { createAudit } from '../../src/recording/audit.ts'
 import { createCheck } from '../../src/recording/integrity.ts'
 import { createErasure, type Erasure } from '../../src/recording/erasure.ts'
@@ -22,9 +23,9 @@ import type { Attachment } from '../../src/recording/storage.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Leg, NodeState, Originate, Phone, SwitchNode, Switches } from '../../src/switch/switch.ts'
-import type { Address } from '../../src/voice/ask.ts'
 import type { Script } from '../../src/voice/script.ts'
-import type { Placed } from '../../src/voice/voice.ts'
+import { STATUSES } from '../../src/voice/interpreter.ts'
+import { type Placed, startPlacing } from '../../src/voice/placing.ts'
 import { type Line, notedLog } from './log.ts'
 import type { ApiConfig, ApiPorts } from '../../src/api/ports.ts'
 
@@ -147,7 +148,7 @@ export interface World extends FakeSwitch {
   /** What voice applications asked for, and what comes of it. */
   voice: {
     placed: Placed[]
-    told: (Address | undefined)[]
+    told: { url: string; method: string }[]
     transferred: [string, Script][]
     /** How a call ends that nobody answers, or when it is answered; it rings on unless told. */
     ends: string | Promise<undefined>
@@ -198,15 +199,31 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
   const voice: World['voice'] = { placed: [], told: [], transferred: [], ends: new Promise(() => {}), runs: true, refuses: undefined }
   const applications: ApiPorts['voice'] = {
-    async place(placed, eventUrl) {
-      voice.placed.push(placed)
-      voice.told.push(eventUrl)
-      return await voice.ends
-    },
     async transfer(uuid, script) {
       if (voice.refuses !== undefined) throw voice.refuses
       voice.transferred.push([uuid, script])
       return voice.runs
+    },
+  }
+  async function answered(): Promise<void> {
+    const how = await voice.ends
+    if (how === undefined) return
+    const [cause = ''] = Object.entries(STATUSES).find(([, status]) => status === how) ?? []
+    throw new AppError('switch_refused', how, { cause })
+  }
+  const http: TenantClient = {
+    async request({ url, method }) {
+      voice.told.push({ url, method })
+      return { status: 204, headers: {}, body: Buffer.alloc(0), complete: true, bodySent: true, url: new URL(url) }
+    },
+    close: () => Promise.resolve(),
+  }
+  const rings = startPlacing({ store, switches: fake.switches, http, wall: clock, log, random: bytes => randomBytes(bytes).toString('hex') })
+  t.teardown(() => rings.close())
+  const placing: ApiPorts['placing'] = {
+    async place(placed) {
+      voice.placed.push(placed)
+      await rings.place({ ...placed, node: { ...placed.node, originate: answered } })
     },
   }
   const trials: World['trials'] = { tried: [], answer: undefined }
@@ -245,6 +262,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const ports = {
     events,
     voice: applications,
+    placing,
     check,
     deliver,
     audit,
