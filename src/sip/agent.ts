@@ -34,7 +34,7 @@ export interface AgentOptions {
 export interface Agent {
   invite(invitation: Invitation): Outgoing
   readonly counts: { transactions: number; sessions: number }
-  /** Ends what stands, and waits for that no longer than the answers take. */
+  /** Ends what stands, and what is being called, and waits for that no longer than the answers take. */
   close(): Promise<void>
 }
 
@@ -51,6 +51,7 @@ export function createAgent({ transport, clock, log, random, dns, advertised, na
     random,
     chance,
     sessions,
+    calls: new Set(),
     name,
     transactions: startTransactions({ transport, clock, log, random, advertised }, heard),
     targets: (uri, bytes) => targetsOf(uri, bytes, { dns, permits, chance }),
@@ -88,6 +89,7 @@ export function createAgent({ transport, clock, log, random, dns, advertised, na
       return { transactions: core.transactions.size, sessions: sessions.size }
     },
     async close() {
+      for (const call of core.calls) call.cancel()
       const byes = Promise.all([...sessions.values()].map(session => session.bye()))
       let cancelWait = (): void => {}
       await Promise.race([byes, new Promise<void>(resolve => (cancelWait = clock.after(CLOSE_PATIENCE, resolve)))])

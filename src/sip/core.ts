@@ -22,6 +22,8 @@ export interface Core {
   transactions: Transactions
   /** By dialogId. */
   sessions: Map<string, Session>
+  /** Calls of ours that nobody has taken or refused yet. */
+  calls: Set<{ cancel(): void }>
   /** Where a URI leads for a message of so many bytes, without what may not be reached. */
   targets(uri: string, bytes: number): Promise<Target[]>
   /** `params` stand outside the angle brackets. */

@@ -51,6 +51,7 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
     if (over) return
     over = true
     stopWaiting()
+    core.calls.delete(call)
     settle(what)
   }
   const giveUp = (status: number, reason: string): void => {
@@ -156,8 +157,10 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
     else void session.bye()
   }
 
+  const call: Outgoing = { outcome, cancel: () => giveUp(487, 'cancelled') }
+  core.calls.add(call)
   run().catch((error: unknown) => done({ taken: false, status: 503, reason: error instanceof Error ? error.message : String(error) }))
-  return { outcome, cancel: () => giveUp(487, 'cancelled') }
+  return call
 }
 
 /** Where a 3xx sends us: to a SIP URI, or nowhere. */

@@ -471,6 +471,21 @@ test('a request that is older than one that came already is refused, one in an u
   t.is(said(net, B).at(-1), '500')
 })
 
+test('closing gives up what still rings, or says nothing: whoever waits for it is told at once, and no timer is left', async t => {
+  const net = network()
+  const caller = net.agent(A)
+  const callee = net.agent(B, { onCall: () => {} })
+  const [rings, silent] = [caller.invite(invitation(TO_B)), caller.invite(invitation('sip:nobody@10.0.0.9'))]
+  await net.until('it rings', () => said(net, B).includes('100'))
+  await caller.close()
+  for (const { outcome } of [rings, silent]) t.like(await outcome, { taken: false, status: 487 })
+  t.true(said(net, A).includes('CANCEL'))
+  t.deepEqual(caller.counts, { transactions: 0, sessions: 0 })
+  await net.run(1000)
+  await callee.close()
+  t.deepEqual(net.clock.waits(), [])
+})
+
 test('closing ends every session and leaves nothing', async t => {
   const net = network()
   const ends: string[] = []
