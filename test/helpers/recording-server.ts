@@ -86,7 +86,9 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
     onCall: call => void take(call),
   })
   const streams: Socket[] = []
+  let closed = false
   t.teardown(async () => {
+    closed = true
     for (const one of streams) one.close()
     await agent.close()
     await sockets.close()
@@ -96,6 +98,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
     const status = behaviour.refuse?.(calls.length)
     const { request } = call
     const recorded = await record(request)
+    if (closed) return
     calls.push(recorded)
     call.onCancel(() => (recorded.ended = 'cancelled'))
     if (status === 0) return
@@ -148,8 +151,13 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
       const one: Heard = { label: String((stream as { label?: string | number }).label ?? ''), pcm: new Int16Array(0), packets: 0, codecs: new Set() }
       heard.push(one)
       const socket = createSocket('udp4')
-      streams.push(socket)
       await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve))
+      // Its test has ended meanwhile.
+      if (closed) {
+        socket.close()
+        return recorded
+      }
+      streams.push(socket)
       ports.push(socket.address().port)
       let first: number | undefined
       socket.on('message', packet => {

@@ -52,6 +52,7 @@ test('a call is recorded by two servers at once: each hears the caller on label 
   )
   await until('both servers were told', () => [first, second].every(one => one.calls[0]?.ended !== undefined))
   t.deepEqual([...(await first.check()), ...(await second.check())], [])
+  await until('its end was told', () => events.length > 1)
   t.deepEqual(
     events.map(({ event }) => event),
     ['recording.started', 'recording.stopped'],
