@@ -174,7 +174,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const phones = own(startPhoneCache({ switches, clock: wall, log }))
     const api = createApi({
       store,
-      switches,
+      switches: driven,
       phones,
       voice,
       placing,

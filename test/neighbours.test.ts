@@ -271,3 +271,21 @@ test('a preparation that is closed before the store answered is over, whether it
   await closed
   t.is(asking.master(), undefined)
 })
+
+test('an engine that stands by says so, and lets nobody call over a switch that another one drives', async t => {
+  const spool = await folder(t)
+  const { port } = await simulator(t, spool)
+  const settings = { FREESWITCH_ESL: `fs1=:${SECRET}@127.0.0.1:${port}`, RECORDING_DIR: spool }
+  const first = await engine(t, await folder(t), settings)
+  await until('the first drives it', async () => (await readyz(first.url)).status === 200)
+  const { url } = await engine(t, await folder(t), settings)
+  const seen = await until('the second knows', async () => {
+    const { status, body } = await readyz(url, KEY)
+    return body.switches[0]?.reason?.startsWith('driven by ') === true && { status, body }
+  })
+  t.is(seen.status, 503)
+  t.is(seen.body.switches[0]?.state, 'standby')
+  const client = await signIn(url, KEY)
+  const { deviceId, accountId } = await recordedTenant(client, 'standby.example', 'ann', 'bob')
+  await t.throwsAsync(client.put(`accounts/${accountId}/devices/${deviceId}/quickcall/2002`, {}), { message: /no switch is connected/ })
+})

@@ -65,7 +65,7 @@ function deviceProblem({ enabled, sip }: Device) {
   return problem('sip.username', 'required', { message: 'The device has no SIP username, so it cannot be rung', value: sip ?? {} })
 }
 
-/** The first that is up. */
+/** The first that this engine drives. */
 export function upNode({ switches }: Pick<Room, 'switches'>): SwitchNode {
   const node = switches.nodes.find(one => one.status().state === 'up')
   if (node === undefined) throw new AppError('switch_down', 'no switch is connected')
