@@ -2,6 +2,7 @@
 // and its number is in its id: two that are written at once cannot both be the next. It is written before
 // what it tells is done, so it may tell of something that failed, and nothing is done that it does not tell.
 
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { isCode } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -46,10 +47,11 @@ export function createAudit({ store, clock, log }: { store: Store; clock: Clock;
     return entry
   }
 
-  async function last({ _id: id, pvt_account_id }: Audited): Promise<AuditEntry | undefined> {
-    const range = { startKey: [id, {}], endKey: [id], descending: true, limit: 1, includeDocs: true }
-    const [row] = await store.query(recordingDb(pvt_account_id, id), 'audit/by_recording', range)
-    return row?.doc as unknown as AuditEntry | undefined
+  /** The newest first. */
+  async function entries({ _id: id, pvt_account_id }: Audited, most?: number): Promise<AuditEntry[]> {
+    const range = { startKey: [id, {}], endKey: [id], descending: true, includeDocs: true, ...(most === undefined ? {} : { limit: most }) }
+    const rows = await store.query(recordingDb(pvt_account_id, id), 'audit/by_recording', range)
+    return rows.map(({ doc }) => doc as unknown as AuditEntry)
   }
 
   const begin = (recording: Audited, details: Readonly<Record<string, unknown>> = {}): Promise<AuditEntry> => {
@@ -61,9 +63,10 @@ export function createAudit({ store, clock, log }: { store: Store; clock: Clock;
   async function note(recording: Audited, fact: Fact): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        const before = (await last(recording)) ?? (await begin(recording))
+        const told = await entries(recording, fact.what === 'deleted' ? undefined : 1)
+        const before = told[0] ?? (await begin(recording))
         const entry = chained(recording._id, before, fact, clock.now())
-        if (!isRepeated(before, entry)) await write(recording, entry)
+        if (!isRepeated(before, entry) && !told.some(one => isSameEnd(one, entry))) await write(recording, entry)
         return
       } catch (error) {
         if (!isCode(error, 'datastore_conflict') || tries === MOST_TRIES) throw error
@@ -99,3 +102,7 @@ function isRepeated(before: AuditEntry, { what, who, from, at }: AuditEntry): bo
   const same = before.what === what && before.from === from && JSON.stringify(before.who) === JSON.stringify(who)
   return same && Date.parse(at) - Date.parse(before.at) < SAME
 }
+
+/** Two engines may come to it at once, and one may have died of it: the same wish for the same revision is one. */
+const isSameEnd = (before: AuditEntry, { what, who, from, details }: AuditEntry): boolean =>
+  what === 'deleted' && before.what === what && before.from === from && isDeepStrictEqual([before.who, before.details], [who, details])

@@ -107,7 +107,7 @@ export function createErasure({ store, spool, audit, clock, metrics, nodes, deli
     const item = await store.get<InFlight>(IN_FLIGHT, recording._id)
     if (item !== undefined && !isAtRest(item)) throw new AppError('wrong_state', 'the recording is still being made or delivered', { state: recording.state })
     const { who, from, reason } = wish
-    await audit.note(recording, { what: 'deleted', who, ...(from === undefined ? {} : { from }), details: { reason } })
+    await audit.note(recording, { what: 'deleted', who, ...(from === undefined ? {} : { from }), details: { reason, revision: recording._rev } })
     const tombstone = tombstoneOf(recording, wish, clock.now())
     // A document that is put without them has no attachments any more.
     const _rev = await store.put(recordingDbOf(placed(recording)), { ...tombstone, _rev: recording._rev })

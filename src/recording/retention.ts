@@ -64,9 +64,8 @@ export function startRetention({ store, erasure, clock, log, every }: RetentionP
       const rows = closing.signal.aborted ? [] : await due(db, now, stuck)
       if (rows.length === 0) break
       const outcomes = await Promise.all(rows.map(one => end(one)))
-      const gone = outcomes.filter(Boolean).length
-      ended += gone
-      stuck += rows.length - gone
+      ended += outcomes.filter(one => one === 'ended').length
+      stuck += outcomes.filter(one => one === 'stuck').length
       await rest(REST * (clock.elapsed() - began))
     }
     if (ended > 0) await store.compact(db)
@@ -97,14 +96,16 @@ export function startRetention({ store, erasure, clock, log, every }: RetentionP
     }
   }
 
-  async function end(recording: Stored<Recording>): Promise<boolean> {
+  async function end(recording: Stored<Recording>): Promise<'ended' | 'changed' | 'stuck'> {
     const { value: days, from } = recording.policy.retention_days ?? { value: 0, from: 'system' }
     try {
       await erasure.erase(recording, { who: { system: 'retention' }, reason: `retention_days ${days} of ${from}` })
-      return true
+      return 'ended'
     } catch (error) {
+      // Another engine has ended it, or its document is another by now: the view knows.
+      if (isCode(error, 'datastore_conflict')) return 'changed'
       log.warn('recording_not_ended', { account_id: recording.pvt_account_id, recording_id: recording._id, reason: reasonOf(error) })
-      return false
+      return 'stuck'
     }
   }
 

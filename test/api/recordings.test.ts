@@ -252,7 +252,7 @@ test('who hears, downloads, changes or deletes a recording is in its trail with 
   await bytes(world, `${one}?accept=audio/wav&inline=true`)
   await world.ask('GET', one)
   await fetch(world.url + one, { headers: { 'x-auth-token': alice.token ?? '', accept: 'audio/wav' } }).then(response => response.arrayBuffer())
-  await world.ask('PATCH', one, { user_metadata: { case: 7 } })
+  const { revision } = (await world.ask('PATCH', one, { user_metadata: { case: 7 } })).body
   await world.ask('DELETE', `${one}?reason=article%2017`)
   const { body } = await world.ask<{ what: string; who: object; from: string; details?: object }[]>('GET', `${one}/audit`)
   t.like(body, { intact: true, page_size: 5 })
@@ -262,7 +262,7 @@ test('who hears, downloads, changes or deletes a recording is in its trail with 
       ['listened', { account_id: world.master.accountId }, undefined],
       ['downloaded', { account_id: base.slice(-32), user_id: alice.id }, undefined],
       ['changed', { account_id: world.master.accountId }, { fields: ['user_metadata'] }],
-      ['deleted', { account_id: world.master.accountId }, { reason: 'article 17' }],
+      ['deleted', { account_id: world.master.accountId }, { reason: 'article 17', revision }],
     ],
   )
   t.regex(body.data[1]?.from ?? '', /127\.0\.0\.1$/)

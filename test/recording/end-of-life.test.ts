@@ -206,7 +206,7 @@ test('a sweep ends what is over in all months and accounts, tells the trail why,
   const [later, forEver, held] = [await recorded(keepUntil(60)), await recorded(), await recorded({ ...keepUntil(30), legal_hold: true })]
   const failed = await recorded(keepUntil(30), {})
   const running = await recorded({ ...keepUntil(30), state: 'recording' })
-  const retention = startRetention({ store, erasure, clock, log: notedLog().log, every: 3600 })
+  const retention = startRetention({ store, erasure, clock, log: notedLog().log, every: 365 * DAY })
   t.teardown(() => retention.close())
   clock.advance(0)
   t.is(await retention.sweep(), 0)
@@ -306,3 +306,46 @@ test('a month that goes while it is swept is no error; one that cannot be read i
   await t.throwsAsync(() => broken.sweep(), { message: 'no' })
   await Promise.all([gone.close(), broken.close()])
 })
+
+for (const heard of [false, true]) {
+  test(`two engines that come to the end of a recording at once tell of it once${heard ? ', also where somebody listens between them' : ''}, and the second has nothing to say`, async t => {
+    const { audit, clock, recorded, store } = await room(t)
+    const recording = await recorded({
+      retain_until: toGregorian(clock.now()) - DAY,
+      policy: days(30),
+    })
+    // Both have noted what they will do before either has done it.
+    let noted = 0
+    let go = (): void => {}
+    const both = new Promise<void>(resolve => (go = resolve))
+    const slow: Audit = {
+      ...audit,
+      async note(of, fact) {
+        await audit.note(of, fact)
+        if (heard && noted === 0) await audit.note(of, { what: 'listened', who: WISH.who })
+        noted += 1
+        if (noted === 2) go()
+        await both
+      },
+    }
+    const { log, lines } = notedLog()
+    const { metrics } = tally()
+    const other = createErasure({ store, spool: { remove: async () => {} }, audit: slow, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
+    const engines = [other, other].map(one => startRetention({ store, erasure: one, clock, log, every: DAY }))
+    t.teardown(() => Promise.all(engines.map(one => one.close())))
+    const swept = await Promise.all(engines.map(one => one.sweep()))
+    t.deepEqual(
+      swept.toSorted((a, b) => a - b),
+      [0, 1],
+    )
+    const { entries } = await audit.read(ACCOUNT, recording._id)
+    t.deepEqual(
+      entries.map(({ what }) => what).filter(what => what === 'deleted'),
+      ['deleted'],
+    )
+    t.deepEqual(
+      lines.filter(({ level }) => level === 'warn'),
+      [],
+    )
+  })
+}
