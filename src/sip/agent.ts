@@ -94,6 +94,7 @@ export function createAgent({ transport, clock, log, random, dns, advertised, na
       let cancelWait = (): void => {}
       await Promise.race([byes, new Promise<void>(resolve => (cancelWait = clock.after(CLOSE_PATIENCE, resolve)))])
       cancelWait()
+      for (const session of sessions.values()) session.drop()
       core.transactions.close()
     },
   }

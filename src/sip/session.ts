@@ -37,6 +37,8 @@ export interface Session {
   ask(method: string, offer?: Offer): Promise<Response>
   /** Resolves when it was answered, or given up on. */
   bye(headers?: readonly Header[]): Promise<void>
+  /** For the agent that closes: over, without a word to anybody. */
+  drop(): void
   /** A copy of the answer to the first INVITE came: its ACK was lost. */
   acknowledgeAgain(): void
   /** For the agent: a request in this dialog. */
@@ -254,6 +256,7 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
       await answer
       end('ours', 'ended')
     },
+    drop: () => end('ours', 'ended'),
     acknowledgeAgain: () => acks.get(first.localSeq)?.(),
     receive(exchange) {
       const { request } = exchange

@@ -65,6 +65,7 @@ export interface Transactions {
   /** The INVITE that a CANCEL is about. */
   meant(cancel: Request): Exchange | undefined
   readonly size: number
+  /** What comes from now on is nobody's. */
   close(): void
 }
 
@@ -75,6 +76,7 @@ export function startTransactions({ transport, clock, log, random, advertised }:
   const clients = new Map<string, ClientTransaction>()
   const servers = new Map<string, ServerTransaction>()
   const invites = new Map<string, Exchange>()
+  let closed = false
 
   const clientKey = (message: Request | Response): string => `${topVia(message)?.params.get('branch') ?? ''} ${cseqOf(message)?.method ?? ''}`
   const serverKey = (message: Request, method = message.method): string => {
@@ -84,7 +86,7 @@ export function startTransactions({ transport, clock, log, random, advertised }:
 
   transport.onMessage((bytes, from) => {
     try {
-      receive(bytes, from)
+      if (!closed) receive(bytes, from)
     } catch (error) {
       log.error('sip_message_failed', { protocol: from.protocol, address: from.address, reason: reasonOf(error) })
     }
@@ -212,6 +214,7 @@ export function startTransactions({ transport, clock, log, random, advertised }:
       return clients.size + servers.size
     },
     close() {
+      closed = true
       for (const one of [...clients.values(), ...servers.values()]) one.stop()
     },
   }

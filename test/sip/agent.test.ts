@@ -500,3 +500,38 @@ test('closing ends every session and leaves nothing', async t => {
   t.deepEqual(ends, ['bye', 'bye', 'bye'])
   t.deepEqual(caller.counts, { transactions: 0, sessions: 0 })
 })
+
+test('closing waits two seconds for who does not answer its BYE, or has not acknowledged what it answered; then no timer is left', async t => {
+  const net = network()
+  const ends: string[] = []
+  const taken: (Session | undefined)[] = []
+  const callee = net.agent(B, { onCall: call => taken.push(call.answer([], Buffer.alloc(0), events({ ended: by => ends.push(by) }))) })
+  const caller = net.agent(A)
+  const { outcome } = caller.invite(invitation(TO_B, { events: events({ ended: by => ends.push(by) }) }))
+  net.lose = message => isRequest(message) && (message.method === 'ACK' || message.method === 'BYE')
+  await net.run(500)
+  await outcome
+  t.is(taken.length, 1)
+  const closed = Promise.all([caller.close(), callee.close()])
+  await net.run(2000)
+  await closed
+  t.deepEqual(ends, ['ours', 'ours'])
+  t.deepEqual(
+    [caller.counts, callee.counts],
+    [
+      { transactions: 0, sessions: 0 },
+      { transactions: 0, sessions: 0 },
+    ],
+  )
+  t.deepEqual(net.clock.waits(), [])
+})
+
+test('who has closed takes nothing any more', async t => {
+  const net = network()
+  const callee = net.agent(B, { onCall: () => t.fail() })
+  await callee.close()
+  const { outcome } = net.agent(A).invite(invitation(TO_B, { patience: 1000 }))
+  await net.run(1000)
+  t.like(await outcome, { taken: false, status: 408 })
+  t.deepEqual(callee.counts, { transactions: 0, sessions: 0 })
+})
