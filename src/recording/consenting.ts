@@ -23,6 +23,8 @@ export interface ConsentingPorts {
 /** The documents of what is recorded, as far as they are about consent. */
 export interface Consented {
   readonly inFlight: Pick<InFlight, '_id' | 'node' | 'leg' | 'side' | 'state' | 'settings' | 'message' | 'consent'>
+  /** It is not yet what `state` will say, and may be at any moment. */
+  readonly begins?: boolean
   readonly ids: Facts
   consentBecomes(consent: Consent): void
 }
@@ -53,7 +55,7 @@ export class Consenting {
     if (announce !== undefined)
       this.#telling = new Telling(ports, inFlight, announce, {
         ids,
-        runs: () => runs(papers.inFlight.state),
+        runs: () => runs(papers.inFlight.state) || (papers.begins === true && !announce.keep),
         noted: notices => this.#become({ announced: [...(this.#consent.announced ?? []), ...notices] }),
         told: () => one.told(),
         untold: () => one.tell('untold', { reason: UNTOLD }),

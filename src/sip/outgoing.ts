@@ -1,7 +1,7 @@
 // A call of ours, until somebody takes it: the challenge for a password, one forwarding, a longer session timer, a wait that
 // ends, and the CANCEL that may cross an answer.
 
-import { ALLOW, authorised, type Core, deliver, renumbered, sizeOf, SUPPORTED } from './core.ts'
+import { ALLOW, authorised, type Core, deliver, renumbered, retryAfterMs, sizeOf, SUPPORTED } from './core.ts'
 import { callersDialog, dialogId } from './dialog.ts'
 import type { Credentials } from './digest.ts'
 import { address, type Header, header, headersOf, type Request, type Response, tagOf, without } from './message.ts'
@@ -26,7 +26,15 @@ export interface Invitation {
   events: SessionEvents
 }
 
-export type Outcome = { taken: true; session: Session; response: Response; target: Target } | { taken: false; status: number; reason: string }
+export type Outcome = { taken: true; session: Session; response: Response; target: Target } | Refused
+
+export interface Refused {
+  taken: false
+  status: number
+  reason: string
+  /** What its Retry-After says. */
+  retryAfterMs?: number
+}
 
 export interface Outgoing {
   outcome: Promise<Outcome>
@@ -132,7 +140,10 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
           uri: forwardOf(answer) ?? request.uri,
           headers: without(request.headers, 'authorization', 'proxy-authorization'),
         })
-      } else return done({ taken: false, status: answer.status, reason: answer.reason })
+      } else {
+        const wait = retryAfterMs(answer)
+        return done({ taken: false, status: answer.status, reason: answer.reason, ...(wait === undefined ? {} : { retryAfterMs: wait }) })
+      }
     }
   }
 

@@ -12,6 +12,7 @@ import type { SwitchNode } from '../switch/switch.ts'
 import type { Door } from './door.ts'
 import { asksForSnapshot, CONTENT_TYPE } from './metadata.ts'
 import { find, join, METADATA, SDP } from './multipart.ts'
+import { type Refusal, refusalOf } from './refusal.ts'
 import { type Answered, answers, type Direction, offer } from './sdp.ts'
 import { openTap, type Tap } from './tap.ts'
 
@@ -48,13 +49,9 @@ export interface DialogEvents {
   lost: (reason: string) => void
 }
 
-export interface Refusal {
-  /** SIP status. */
-  code: number
-  reason: string
-}
-
 export interface Dialog {
+  /** The server knows whether it is to hear anything now, or was told so and did not confirm it. */
+  readonly isTold: boolean
   readonly media: 'srtp' | 'clear'
   /** Labels of the streams that the server does not take. */
   readonly missing: readonly string[]
@@ -77,11 +74,15 @@ export interface Calling {
 /** Milliseconds. */
 const ANSWERS_WITHIN = 32_000
 
+/** No fault of the server. */
+const ours = (error: unknown): Refusal => ({ code: 500, reason: reasonOf(error), again: 0 })
+
 export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogEvents): Calling {
   const { door, log } = ports
   const origin = Number.parseInt(ports.random(4), 16).toString()
   const labels = wish.streams.map(({ label }) => label)
   let version = 0
+  let told: Direction | undefined
   let taps: Tap[] = []
   let places: Answered[] = []
   let session: Session | undefined
@@ -107,17 +108,18 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
     events.lost(reason)
   }
 
-  const refuse = (code: number, reason: string): { refused: Refusal } => {
+  const refuse = (refused: Refusal): { refused: Refusal } => {
     void end()
-    return { refused: { code, reason } }
+    return { refused }
   }
 
   const sdp = (): string => {
     version++
+    told = way()
     return offer(
       taps.map(tap => tap.place),
       labels,
-      way(),
+      told,
       { id: origin, version },
     )
   }
@@ -145,11 +147,11 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
       )
       taps = opened.flatMap(one => (one.status === 'fulfilled' ? [one.value] : []))
       const failed = opened.find(one => one.status === 'rejected')
-      if (failed !== undefined) return refuse(500, reasonOf(failed.reason))
+      if (failed !== undefined) return refuse(ours(failed.reason))
     } catch (error) {
-      return refuse(500, reasonOf(error))
+      return refuse(ours(error))
     }
-    if (cancelled) return refuse(487, 'stopped')
+    if (cancelled) return refuse({ code: 487, reason: 'stopped' })
     const first = whole()
     calling = agent.invite({
       uri: wish.uri,
@@ -166,20 +168,21 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
       },
     })
     const outcome = await calling.outcome
-    if (!outcome.taken) return refuse(outcome.status, outcome.reason)
+    if (!outcome.taken) return refuse(refusalOf(outcome))
     session = outcome.session
     try {
       places = read(outcome.response)
     } catch (error) {
-      return refuse(488, reasonOf(error))
+      return refuse({ code: 488, reason: reasonOf(error) })
     }
-    // It said BYE, or we did, while its answer was read.
-    if (cancelled || outcome.session.over) return refuse(487, 'it was ended at once')
+    if (cancelled) return refuse({ code: 487, reason: 'stopped' })
+    // It said BYE while its answer was read.
+    if (outcome.session.over) return refuse({ code: 487, reason: 'it was ended at once', again: 0 })
     const answered = taps.map((tap, at) => {
       const there = places[at]
       return there !== undefined && there.port !== 0 ? tap.answer(there, legWay(there)) : void tap.end()
     })
-    if (!answered.includes(true)) return refuse(500, 'the recording legs of the switch were gone')
+    if (answered.includes(false)) return refuse(ours(new Error('a recording leg of the switch was gone')))
     stands = true
     return { dialog }
   }
@@ -238,6 +241,9 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
   }
 
   const dialog: Dialog = {
+    get isTold() {
+      return told === way()
+    },
     get media() {
       return places.every(({ port, crypto }) => port === 0 || crypto.length > 0) ? 'srtp' : 'clear'
     },

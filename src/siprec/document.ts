@@ -13,7 +13,7 @@ export type ServerState = 'starting' | 'recording' | 'paused' | 'waiting' | 'sto
 
 export interface ServerEntry {
   uri: string
-  /** `waiting`: it was lost, and is called again soon. */
+  /** `waiting`: it was lost, or could not take the call, and is called again soon. */
   state: ServerState
   /** SIP status of its last refusal; 503 for an address that is none or leads nowhere. */
   code?: number

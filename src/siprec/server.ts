@@ -1,24 +1,29 @@
 // One recording server of a session, over all dialogs with it. It never throws at the session; what went wrong stands in its entry. A
-// server that was lost is called again, with more and more time between.
+// server that was lost, or cannot take the call now, is called again, with more and more time between.
 
 import { reasonOf } from '../errors.ts'
-import { type Calling, callServer, type Dialog, type DialogEvents, type Refusal, type ServerPorts, type ServerWish } from './dialog.ts'
+import { type Calling, callServer, type Dialog, type DialogEvents, type ServerPorts, type ServerWish } from './dialog.ts'
 import type { ServerEntry } from './document.ts'
+import type { Refusal } from './refusal.ts'
 
 export interface ServerEvents extends Pick<DialogEvents, 'metadata' | 'hidden'> {
   /** Its entry has changed. */
   changed: () => void
-  /** It will not come back. */
+  /** It has taken the call that it did not have before. */
+  taken: () => void
+  /** It will not have the call again; start() says so itself. */
   lost: () => void
 }
 
 export interface Server {
   readonly entry: Readonly<ServerEntry>
-  /** True when the server takes the recording. */
+  /** True when the server takes the recording at once; else its entry tells whether it is called again. */
   start(): Promise<boolean>
   /** As Dialog.hide; `failed`: it will not come back. */
   hide(): Promise<'confirmed' | 'unconfirmed' | 'failed'>
   show(): Promise<'confirmed' | 'unconfirmed'>
+  /** Tells it what has begun, or ended, to be hidden while it was called. */
+  agree(): Promise<void>
   /** The metadata have changed. */
   update(): Promise<void>
   stop(): Promise<void>
@@ -38,18 +43,13 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
   let calling: Calling | undefined
   let stopped = false
   let losses = 0
-  let wait = (): void => {}
+  let stopWaiting = (): void => {}
   let steady = (): void => {}
 
   function become(change: Partial<ServerEntry>): void {
     const { reason: _reason, code: _code, ...kept } = entry
     entry = { ...kept, ...change }
     events.changed()
-  }
-
-  function fail({ code, reason }: Refusal): void {
-    log.warn('siprec_server_failed', { uri: wish.uri, code, reason })
-    if (!stopped) become({ state: 'failed', code, reason })
   }
 
   async function start(): Promise<boolean> {
@@ -60,10 +60,14 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       outdated: () => become({ ...entry, reason: 'it did not take the new metadata' }),
       lost,
     })
-    const outcome = await calling.outcome
+    const outcome = await calling.outcome.catch((error: unknown) => ({ refused: { code: 500, reason: reasonOf(error) } }))
     calling = undefined
+    if (stopped) {
+      if ('dialog' in outcome) void outcome.dialog.end()
+      return false
+    }
     if ('refused' in outcome) {
-      fail(outcome.refused)
+      miss('siprec_server_failed', outcome.refused)
       return false
     }
     dialog = outcome.dialog
@@ -74,34 +78,33 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       ...(missing.length === 0 ? {} : { reason: `it does not take stream ${missing.join(', ')}` }),
     })
     steady = clock.after(STEADY, () => (losses = 0))
+    void server.agree()
     return true
   }
 
   function lost(reason: string): void {
     dialog = undefined
-    if (!stopped) again(reason)
+    miss('siprec_server_lost', { reason, again: 0 })
+    if (entry.state === 'failed') events.lost()
   }
 
-  function again(reason: string): void {
+  /** It does not have the call now. */
+  function miss(what: 'siprec_server_failed' | 'siprec_server_lost', { again, ...why }: Omit<Refusal, 'code'> & { code?: number }): void {
     steady()
-    const after = AGAIN_AFTER[losses++]
-    log.warn('siprec_server_lost', { uri: wish.uri, reason, ...(after === undefined ? {} : { again_in_ms: after }) })
-    if (after === undefined) {
-      become({ state: 'failed', reason })
-      return events.lost()
-    }
-    become({ state: 'waiting', reason })
-    wait = clock.after(after, () => {
-      start().then(
-        taken => {
-          if (!taken && !stopped) again(entry.reason ?? 'it did not take it again')
-        },
-        (error: unknown) => log.error('siprec_server_failed', { uri: wish.uri, reason: reasonOf(error) }),
-      )
-    })
+    if (stopped) return
+    const wait = again === undefined ? undefined : AGAIN_AFTER[losses++]
+    const after = wait && Math.max(wait, again ?? 0)
+    log.warn(what, { uri: wish.uri, ...why, ...(after === undefined ? {} : { again_in_ms: after }) })
+    become({ state: after === undefined ? 'failed' : 'waiting', ...why })
+    if (after !== undefined) stopWaiting = clock.after(after, () => void startAgain())
   }
 
-  return {
+  async function startAgain(): Promise<void> {
+    if (await start()) events.taken()
+    else if (entry.state === 'failed') events.lost()
+  }
+
+  const server: Server = {
     get entry() {
       return entry
     },
@@ -114,7 +117,7 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       if (dialog !== one) return 'confirmed'
       if (hidden === 'failed') {
         dialog = undefined
-        fail({ code: 500, reason: 'the switch did not confirm the pause, so its recording legs were ended' })
+        miss('siprec_server_failed', { code: 500, reason: 'the switch did not confirm the pause, so its recording legs were ended' })
         events.lost()
       } else become({ state: 'paused', ...(hidden === 'confirmed' ? {} : { reason: 'the server did not confirm the pause; nothing is sent to it' }) })
       return hidden
@@ -126,20 +129,27 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       if (dialog === one) become({ state: 'recording', ...(shown === 'confirmed' ? {} : { reason: 'the end of the pause was not confirmed' }) })
       return shown
     },
+    async agree() {
+      if (dialog === undefined || dialog.isTold) return
+      await (events.hidden() ? server.hide() : server.show())
+    },
     async update() {
       await dialog?.update()
     },
     async stop() {
       stopped = true
-      wait()
+      stopWaiting()
       steady()
       const one = dialog
       dialog = undefined
-      if (entry.state !== 'failed') become({ state: 'stopped' })
+      // Who was still away has nothing of what was said meanwhile.
+      if (entry.state === 'waiting') become({ ...entry, state: 'failed' })
+      else if (entry.state !== 'failed') become({ state: 'stopped' })
       await Promise.all([calling?.cancel(), one?.end()])
     },
     async sent() {
       return dialog?.sent()
     },
   }
+  return server
 }

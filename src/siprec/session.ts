@@ -121,6 +121,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   let settle: (state: State) => void = () => {}
   /** begin() has called its servers. */
   let called = false
+  let firstTaken = (): void => {}
   let saving: Promise<unknown> = Promise.resolve()
   let turn: Promise<unknown> = Promise.resolve()
   let watch = (): void => {}
@@ -145,6 +146,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
       {
         metadata: () => metadata(snapshotOf(people, ids, { since, recordingId: recording.siprec_recording_id, paused: isHidden() || onHold })),
         changed: () => void save(),
+        taken: () => void runs(),
         lost: () => void lost(),
         hidden: isHidden,
       },
@@ -212,6 +214,10 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
         const { state, consent } = recording
         return { _id, node, leg, side, state, settings, ...(consent === undefined ? {} : { consent }) }
       },
+      // Until a server has it, one may at any moment.
+      get begins() {
+        return called && startedAt === undefined
+      },
       ids: facts,
       consentBecomes(consent) {
         recording = { ...recording, consent }
@@ -221,8 +227,8 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
       told: async () => {
         // What was said is on disk before anything of it leaves.
         await save()
-        if (startedAt !== undefined) await inTurn(heardAgain)
-        else if (!called)
+        if (called) await inTurn(heardAgain)
+        else
           void beginNow().then(settle, (error: unknown) => {
             log.error('siprec_failed', { ...facts, reason: reasonOf(error) })
             settle(recording.state)
@@ -257,27 +263,35 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   async function beginNow(): Promise<State> {
     if (isOver()) return recording.state
     recording = { ...recording, state: 'starting' }
-    const early = isHidden()
     await written
     await save()
     if (isOver()) return recording.state
     called = true
-    const starting = servers.map(async server => ((await server.start()) ? undefined : Promise.reject(new Error(server.entry.reason))))
-    try {
-      await Promise.any(starting)
-    } catch {
-      if (!isOver()) await end('failed', servers.map(({ entry }) => `${entry.uri}: ${entry.code ?? ''} ${entry.reason ?? ''}`.trim()).join('; '))
-      return recording.state
-    }
-    if (isOver()) return recording.state
-    for (const one of starting) one.catch(() => lost())
+    await new Promise<void>(resolve => {
+      firstTaken = resolve
+      void Promise.all(servers.map(call)).then(() => resolve())
+    })
+    // Who must be recorded waits for nobody who may come later.
+    if (startedAt === undefined && inFlight.required) await end('failed')
+    await saving
+    return recording.state
+  }
+
+  async function call(server: Server): Promise<void> {
+    await ((await server.start()) ? runs() : lost())
+  }
+
+  /** A server has it: the first one makes it a recording. */
+  async function runs(): Promise<void> {
+    if (startedAt !== undefined || isOver()) return
     for (const [what, by] of Object.entries(on.wish())) hidden.set(what as Hidden, by)
-    // Some server may have been called before it was asked for.
-    if (hidden.size > 0 && !early) await Promise.all(servers.map(async server => server.hide()))
     startedAt = clock.elapsed()
     inFlight = { ...inFlight, started_at: clock.now() }
     for (const [what, by] of hidden) inFlight = { ...inFlight, gaps: open(inFlight.gaps ?? [], gapOf(what), moment(), by) }
     recording = { ...recording, state: shown(), start: toGregorian(clock.now()), ...segments() }
+    // Some server may have been called before that was asked for.
+    await Promise.all(servers.map(async server => server.agree()))
+    if (isOver()) return
     await save()
     metrics.count('callrec_recordings_total', { outcome: 'started', reason: '' })
     log.info('recording_started', { ...facts, origins: recording.origins })
@@ -286,7 +300,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     consenting.changed()
     if (consenting.waits) void consenting.met()
     else void consenting.begin()
-    return recording.state
+    firstTaken()
   }
 
   const segments = (): Pick<SiprecRecording, 'segments'> => (inFlight.gaps === undefined ? {} : { segments: shownGaps(inFlight.gaps) })
@@ -305,9 +319,13 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     })
   }
 
+  const noneIsLeft = (): boolean => servers.every(({ entry }) => entry.state === 'failed')
+
   async function lost(): Promise<void> {
-    if (!isOver() && servers.every(({ entry }) => entry.state === 'failed')) await end('failed', 'no recording server is left')
+    if (!isOver() && noneIsLeft()) await end('failed', startedAt === undefined ? undefined : 'no recording server is left')
   }
+
+  const whyNone = (): string => servers.map(({ entry }) => `${entry.uri}: ${entry.code ?? ''} ${entry.reason ?? ''}`.trim()).join('; ')
 
   async function join(origin: string, uris: readonly string[]): Promise<boolean> {
     if (isOver()) return false
@@ -324,7 +342,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     }
     await save()
     // Otherwise they are called with the others.
-    if (isLate && !isOver()) for (const one of more) void one.start().then(taken => (taken ? undefined : lost()))
+    if (isLate && !isOver()) for (const one of more) void call(one)
     return true
   }
 
@@ -348,6 +366,8 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     if (now && !before) await Promise.all(servers.map(async server => server.hide()))
     else if (!now && before) await Promise.all(servers.map(async server => server.show()))
     const [gap, gaps] = [gapOf(what), inFlight.gaps ?? []]
+    // It begins with that, once it does.
+    if (startedAt === undefined) return
     const isHiddenSo = gap === 'mask' ? hidden.has('mask') : isPaused()
     inFlight = { ...inFlight, gaps: isHiddenSo ? open(gaps, gap, moment(), by) : close(gaps, gap, moment()) }
     if (isOver()) return
@@ -360,13 +380,13 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   async function unheard(): Promise<void> {
     if (hidden.has('untold') || isOver()) return
     await hide('untold', true, 'announcement')
-    tell('recording.paused')
+    if (startedAt !== undefined) tell('recording.paused')
   }
 
   async function heardAgain(): Promise<void> {
     if (!hidden.has('untold') || isOver()) return
     await hide('untold', false, 'announcement')
-    tell('recording.resumed')
+    if (startedAt !== undefined) tell('recording.resumed')
   }
 
   async function hold(on: boolean): Promise<void> {
@@ -379,7 +399,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     await save()
   }
 
-  async function end(state: 'stopped' | 'discarded' | 'failed', reason?: string): Promise<void> {
+  async function end(wanted: 'stopped' | 'discarded' | 'failed', why?: string): Promise<void> {
     if (isOver()) return
     recording = { ...recording, state: 'stopping' }
     watch()
@@ -389,6 +409,10 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
     const waited = new Promise<void>(resolve => wall.after(BYE_PATIENCE, resolve))
     await Promise.race([Promise.all(servers.map(async server => server.stop())), waited])
     const { ranMs } = moment()
+    // Nobody ever had it, however it was to end.
+    const isNone = called && startedAt === undefined && noneIsLeft()
+    const state = isNone && wanted === 'stopped' ? 'failed' : wanted
+    const reason = why ?? (isNone ? whyNone() : undefined)
     inFlight = { ...inFlight, ...(inFlight.gaps === undefined ? {} : { gaps: closeAll(inFlight.gaps, moment()) }) }
     recording = { ...recording, state, ...(reason === undefined ? {} : { reason }), duration: Math.floor(ranMs / 1000), duration_ms: ranMs, ...segments() }
     const saved = untilSaved()

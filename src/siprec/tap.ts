@@ -33,17 +33,18 @@ export interface Tap {
   end(): Promise<void>
 }
 
-// Milliseconds.
-const COMES_WITHIN = 15_000
+/** Seconds that the switch tries to reach us; its leg is waited for as long, because a busy switch may be late with it. */
+const TRIES_FOR = 30
+/** Milliseconds. */
 const CONFIRMS_WITHIN = 3000
 
 /** `ended`: the leg is gone though nobody here ended it. Throws in words when there is no such leg to be had. */
 export async function openTap({ door, node, clock, log }: TapPorts, what: Pick<Listening, 'target' | 'listens' | 'secure'>, ended: () => void): Promise<Tap> {
   await door.agent()
   const uuid = randomUUID()
-  const { address, call: coming, forget } = door.expect(COMES_WITHIN)
+  const { address, call: coming, forget } = door.expect(TRIES_FOR * 1000)
   let refused: unknown
-  const made = node.tap({ ...what, uuid, address, timeoutSeconds: 30 }).catch((error: unknown) => {
+  const made = node.tap({ ...what, uuid, address, timeoutSeconds: TRIES_FOR }).catch((error: unknown) => {
     refused = error
     forget()
   })

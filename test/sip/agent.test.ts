@@ -275,6 +275,14 @@ test('a session timer that is too short is lengthened as the server asks', async
   t.is(header(lastOf(net, 'INVITE') as Request, 'session-expires'), '3600')
 })
 
+test('whoever calls is told when a server that refuses wants to be called again', async t => {
+  const net = network()
+  scripted(net, B, () => [{ status: 480, headers: [['Retry-After', '120 (in a meeting)']] }])
+  const { outcome } = net.agent(A).invite(invitation(TO_B))
+  await net.run(1000)
+  t.deepEqual(await outcome, { taken: false, status: 480, reason: 'x', retryAfterMs: 120_000 })
+})
+
 test('a server that answers without a Contact is not taken', async t => {
   const net = network()
   scripted(net, B, () => [{ status: 200 }])
