@@ -63,7 +63,8 @@ export class Consenting {
           if (reason === 'opted_out') one.refused(notice)
           else await one.tell('refused', { reason })
         },
-        newcomer: () => one.newcomer(),
+        // A message ends with whatever brings its caller together with somebody.
+        newcomer: () => (inFlight.message ? undefined : one.newcomer()),
       })
     const beep = inFlight.settings.beep?.value
     if (beep !== undefined && beep !== false && !inFlight.message)

@@ -82,6 +82,11 @@ export class Course {
   readonly begun = new Promise<void>(resolve => {
     this.#settled = resolve
   })
+  #due: () => void = () => {}
+  /** What it waited for has come, or nobody waits for it here any more. */
+  readonly due = new Promise<void>(resolve => {
+    this.#due = resolve
+  })
 
   /** `inTurn`: what comes later of itself is taken as everything else is, one at a time. */
   constructor(ports: CoursePorts, inFlight: InFlight, recording: Recording, on: CourseEvents, inTurn: InTurn) {
@@ -211,6 +216,8 @@ export class Course {
     const written = leg !== undefined && (await this.tape.runs())
     // It began, and nobody could write that down any more: `begin` would record over it.
     if (this.state === 'waiting' && (written || (await this.tape.hasBegun()))) this.papers.become('starting')
+    // Who was to take it was an engine that is gone.
+    const isNobodys = this.state === 'waiting' && this.papers.inFlight.message === true && !this.#certain
     this.#certain = true
     if (leg === undefined) return this.#hear('switch_lost', this.state === 'waiting' ? { reason: 'leg_lost' } : { cause: UNHEARD })
     if (written) {
@@ -224,6 +231,7 @@ export class Course {
       return
     }
     if (this.state !== 'waiting') return this.#hear('RECORD_STOP')
+    if (isNobodys) return this.#hear('refused', { reason: 'announcement_unfinished' })
     if (await happened(awaitedBy(this.papers.inFlight), leg, node)) await this.begin()
   }
 
@@ -239,6 +247,7 @@ export class Course {
   async #go({ state, effects }: Step, reason?: string, by = ''): Promise<void> {
     this.papers.become(state, reason)
     for (const effect of effects) await this.#perform(effect, by)
+    if (state !== 'waiting') this.#due()
     this.consenting.changed()
   }
 
@@ -321,6 +330,7 @@ export class Course {
   close(): void {
     this.#watchdog.close()
     this.consenting.close()
+    this.#due()
   }
 
   /** Another engine has it: what is still to be written here is not. */

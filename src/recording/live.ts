@@ -18,6 +18,10 @@ export class Live {
   get begun(): Promise<void> {
     return this.#course.begun
   }
+  /** What it waited for has come, or nobody waits for it here any more. */
+  get due(): Promise<void> {
+    return this.#course.due
+  }
   get id(): string {
     return this.#course.papers.inFlight._id
   }

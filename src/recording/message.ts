@@ -25,7 +25,8 @@ export async function recordMessage(ports: StartingPorts & { maxTimeLimit: numbe
   const one = await entered(ports, roster, { ...request, message: true })
   if (!('ask' in one)) return one
   await one.begin()
-  // The spool is full or cannot be written.
+  await one.due
+  // The spool is full or cannot be written, its caller was not told, or did not want it.
   if (one.state !== 'starting') return standing(one, false)
   const limit = Math.min(settings.time_limit?.value ?? ports.maxTimeLimit, ports.maxTimeLimit)
   try {

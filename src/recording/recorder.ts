@@ -30,7 +30,7 @@ export interface Recorder {
   start(request: StartRequest): Promise<Started>
   /** Writes down that a recording was asked for and cannot be: `failed` with the reason, and `warnings` in its document. */
   refuse(request: StartRequest, reason: string, warnings: readonly string[]): Promise<Started>
-  /** Records what a caller says alone; see recordMessage. */
+  /** Records what a caller says alone; see recordMessage. Throws `wrong_state` as `start` does. */
   message(request: MessageRequest): Promise<Spoken>
   /**
    * A leg has left its conversation by a transfer: its recordings end, and those that follow transfers go on as next parts on the leg it
@@ -206,7 +206,10 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       }),
 
     refuse: (request, reason, warnings) => refused(ports, roster, request, reason, warnings),
-    message: request => recordMessage(ports, roster, request),
+    async message(request) {
+      refusals.check(request)
+      return recordMessage(ports, roster, request)
+    },
 
     async follow(left, to) {
       const live = roster.ofLeg(left)

@@ -33,10 +33,11 @@ export interface Tellable {
 
 type Recorded = Pick<InFlight, 'node' | 'leg' | 'side' | 'consent'>
 
-/** What is said before, or while, a recording is made. A caller who leaves a message knows that he is recorded. */
+/** What is said before, or while, a recording is made. A message is the one thing its leg does, so it cannot have its announcement in it. */
 export function announceOf({ settings, message }: Pick<InFlight, 'settings' | 'message'>): Announce | undefined {
   const said = settings.announce?.value
-  return said === undefined || said === false || message ? undefined : said
+  if (said === undefined || said === false) return undefined
+  return message ? { ...said, keep: false } : said
 }
 
 /** Why what a required announcement was not heard of is `failed`. */
