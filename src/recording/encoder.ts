@@ -1,9 +1,9 @@
 // Formats that the switch does not write are made of a WAV by ffmpeg, where there is one.
 
-import { spawn } from 'node:child_process'
 import { AppError, reasonOf } from '../errors.ts'
 import { createLimit } from '../in-turn.ts'
 import type { Log } from '../log.ts'
+import { run } from './program.ts'
 
 export type Encoded = 'mp3' | 'ogg'
 
@@ -32,12 +32,11 @@ const LOOK_WITHIN = 10_000
 const ENCODE_WITHIN = 30 * 60_000
 /** Calls come first. */
 const AT_A_TIME = 2
-const MOST_WORDS = 1000
 
 /** `program` is a path or a name on PATH; `off`: none is wanted. */
 export async function findEncoder(program: string, log: Log): Promise<Encoder> {
   if (program === 'off') return NO_ENCODER
-  const said = await run(program, ['-hide_banner', '-encoders'], LOOK_WITHIN).catch((error: unknown) => {
+  const said = await run(program, ['-hide_banner', '-encoders'], { within: LOOK_WITHIN }).catch((error: unknown) => {
     log.info('encoder_missing', { program, reason: reasonOf(error) })
     return ''
   })
@@ -51,24 +50,9 @@ export async function findEncoder(program: string, log: Log): Promise<Encoder> {
       limit(async () => {
         const { name, quality } = CODECS[format]
         const how = ['-nostdin', '-hide_banner', '-loglevel', 'error', '-threads', '1', '-y', '-i', from, '-c:a', name, ...quality(channels), '-f', format, to]
-        await run(program, how, ENCODE_WITHIN).catch((cause: unknown) => {
+        await run(program, how, { within: ENCODE_WITHIN }).catch((cause: unknown) => {
           throw new AppError('spool_unwritable', `ffmpeg could not make ${format}: ${reasonOf(cause)}`, {}, { cause })
         })
       }),
   }
-}
-
-/** What it printed. Rejects where it does not end well, or in time. */
-function run(program: string, how: readonly string[], patience: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, how, { stdio: ['ignore', 'pipe', 'pipe'], timeout: patience, killSignal: 'SIGKILL' })
-    let [said, complained] = ['', '']
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (complained = (complained + text).slice(-MOST_WORDS)))
-    child.once('error', reject)
-    child.once('close', (code, signal) => {
-      if (code === 0) resolve(said)
-      else reject(new Error(complained.trim() || (signal === null ? `it ended with ${code}` : `it was ended by ${signal}`)))
-    })
-  })
 }
