@@ -40,6 +40,8 @@ export interface Config {
   simulatorSpeed: number
   /** Program that makes mp3 and ogg where the switch does not, or `off`. */
   ffmpeg: string
+  /** Program that makes text of speech, or `off`. */
+  transcriber: string
   /** What an operator should know though the start goes on. */
   warnings: readonly string[]
 }
@@ -203,6 +205,7 @@ export const NAMES = {
   RETENTION_SWEEP: 'seconds between two looks for recordings whose time is over',
   LOG_LEVEL: LEVELS.join(', '),
   FFMPEG: 'program that makes mp3 and ogg where the switch does not; off for none',
+  TRANSCRIBER: 'program that makes text of what is said in a recording; off for none',
   SIMULATOR_SPEED: 'clock multiplier of the embedded switch',
 } as const
 type Name = keyof typeof NAMES
@@ -286,6 +289,7 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
     logLevel: read('LOG_LEVEL', oneOf(LEVELS), 'info'),
     simulatorSpeed: read('SIMULATOR_SPEED', speed, 1),
     ffmpeg: read('FFMPEG', text => text, 'ffmpeg'),
+    transcriber: read('TRANSCRIBER', text => text, 'pocketsphinx_continuous'),
     warnings: list
       .filter(one => one.password === DEFAULT_PASSWORD && !isLoopback(one.host))
       .map(one => `FREESWITCH_ESL: ${one.name} (${one.host}) has FreeSWITCH's default password; whoever reaches it controls the switch`),

@@ -12,6 +12,7 @@ import { fail, type Finding, ok, type Tools } from './finding.ts'
 import { silent } from './log.ts'
 import { findEncoder } from './recording/encoder.ts'
 import { openSpool } from './recording/spool.ts'
+import { findTranscriber } from './recording/transcriber.ts'
 
 const TOOLS: Tools = { clock: systemClock(), random: bytes => randomBytes(bytes).toString('hex') }
 
@@ -21,6 +22,7 @@ export async function examine(config: Config, tools: Tools = TOOLS): Promise<Fin
     ...(await examineStore(config, tools)),
     spool,
     await examineEncoder(config),
+    await examineTranscriber(config),
     ...(await examineSwitches(config, tools)),
     ...(await examineOrphans(config, tools)),
   ]
@@ -36,6 +38,14 @@ async function examineEncoder({ ffmpeg }: Config): Promise<Finding> {
   const { formats } = await findEncoder(ffmpeg, silent)
   if (formats.length > 0) return ok(`ffmpeg: ${ffmpeg} makes ${formats.join(' and ')} where the switch does not`)
   return ok(`ffmpeg: ${ffmpeg === 'off' ? 'none is wanted' : 'there is none'}, so recordings are what the switch writes (FFMPEG)`)
+}
+
+/** Nobody needs one who asks for no transcripts. */
+async function examineTranscriber({ transcriber }: Config): Promise<Finding> {
+  const { languages, sentiment } = await findTranscriber(transcriber, silent)
+  const known = languages.includes('*') ? 'any language' : languages.join(', ')
+  if (languages.length > 0) return ok(`transcriber: ${transcriber} understands ${known}${sentiment ? ', and tells sentiment' : ''}`)
+  return ok(`transcriber: ${transcriber === 'off' ? 'none is wanted' : 'there is none'}, so a recording with \`transcription\` is refused (TRANSCRIBER)`)
 }
 
 async function examineSpool({ spool: where }: Config): Promise<Finding> {

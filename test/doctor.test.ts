@@ -17,6 +17,7 @@ import { embeddedStore } from '../src/store/embedded.ts'
 import { couchdbProgram, freePort, startCouchdb } from './helpers/couchdb.ts'
 import { eslServer, jobEvent, type Script } from './helpers/esl-server.ts'
 import { startFreeSwitch } from './helpers/freeswitch.ts'
+import { transcriber } from './helpers/programs.ts'
 import { onPath, realRun } from './helpers/real.ts'
 
 async function folder(t: ExecutionContext): Promise<string> {
@@ -69,6 +70,19 @@ test('doctor says what ffmpeg makes, and that nothing is made without', async t 
   const program = join(await folder(t), 'ffmpeg')
   await writeFile(program, '#!/bin/sh\necho " A....D libvorbis  a"\n', { mode: 0o755 })
   t.is(await of(program), `ffmpeg: ${program} makes ogg where the switch does not`)
+})
+
+test('doctor says what the transcriber understands, and that transcripts are refused without', async t => {
+  const of = async (TRANSCRIBER: string) =>
+    (await examine(config(await folder(t), { TRANSCRIBER, FFMPEG: 'off', FREESWITCH_ESL: 'fs=:x@127.0.0.1:1' })))
+      .map(({ what }) => what)
+      .find(what => what.startsWith('transcriber'))
+  t.is(await of('off'), 'transcriber: none is wanted, so a recording with `transcription` is refused (TRANSCRIBER)')
+  t.is(await of('/nowhere/transcriber'), 'transcriber: there is none, so a recording with `transcription` is refused (TRANSCRIBER)')
+  const german = transcriber(t, '', '{"languages":["de-DE","fr"]}')
+  t.is(await of(german), `transcriber: ${german} understands de-DE, fr`)
+  const all = transcriber(t, '', '{"languages":["*"],"sentiment":true}')
+  t.is(await of(all), `transcriber: ${all} understands any language, and tells sentiment`)
 })
 
 test('a switch that writes elsewhere than we read is told by the recording that does not arrive', async t => {

@@ -60,6 +60,7 @@ async function installation(t: ExecutionContext): Promise<Installation> {
         SIMULATOR_SPEED: String(SPEED),
         SPOOL_MIN_FREE: '0',
         FFMPEG: 'off',
+        TRANSCRIBER: 'off',
         LOG_LEVEL: 'error',
       }
       const started = spawn(process.execPath, [packagePath('build/src/cli.js'), 'start'], { env, stdio: 'ignore' })

@@ -26,7 +26,10 @@ export const SPEED = 20
 
 export async function startEngine(t: Teardown, settings: Readonly<Record<string, string>> = {}, log: Log = silent): Promise<Engine> {
   const dataDir = settings['DATA_DIR'] ?? (await mkdtemp(join(tmpdir(), 'callrec-')))
-  const config = readConfig({ DATA_DIR: dataDir, API_PORT: '0', SIMULATOR_SPEED: String(SPEED), SPOOL_MIN_FREE: '0', FFMPEG: 'off', ...settings }, {})
+  const config = readConfig(
+    { DATA_DIR: dataDir, API_PORT: '0', SIMULATOR_SPEED: String(SPEED), SPOOL_MIN_FREE: '0', FFMPEG: 'off', TRANSCRIBER: 'off', ...settings },
+    {},
+  )
   let running = await start(config, log)
   t.teardown(async () => {
     await running.close()
