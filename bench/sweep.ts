@@ -43,7 +43,7 @@ export async function sweepRows(): Promise<Row[]> {
     const spool = { remove: async () => {} }
     let counted = 0
     const metrics = { count: () => void counted++ }
-    const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: quiet })
+    const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: quiet, forget: async () => {} })
     const idle: number[] = []
     const busy: number[] = []
     let ended = 0

@@ -6,6 +6,7 @@ import type { Meters } from './metrics.ts'
 import type { DeliveryRoom } from './recording/delivery.ts'
 import type { Orphans } from './recording/orphans.ts'
 import type { Spool } from './recording/spool.ts'
+import type { Transcribing } from './recording/transcribing.ts'
 import type { Store } from './store/store.ts'
 import type { NodeState, Switches } from './switch/switch.ts'
 
@@ -16,13 +17,14 @@ export interface Rooms {
   delivery: Pick<DeliveryRoom, 'queue'>
   executor: Pick<Executor, 'calls'>
   orphans: Pick<Orphans, 'left'>
+  transcribing: Pick<Transcribing, 'queued'>
 }
 
 const STATES: readonly NodeState[] = ['connecting', 'up', 'standby', 'down', 'auth_failed']
 
 const alone = (value: number) => [{ labels: {}, value }]
 
-export function readLevels(metrics: Meters, { store, spool, switches, delivery, executor, orphans }: Rooms): void {
+export function readLevels(metrics: Meters, { store, spool, switches, delivery, executor, orphans, transcribing }: Rooms): void {
   const statuses = () => switches.nodes.map(node => node.status())
   const counted = (what: 'connects' | 'pending' | 'events' | 'dropped') => () =>
     statuses().map(({ name, counters }) => ({ labels: { switch: name }, value: counters?.[what] ?? 0 }))
@@ -45,6 +47,7 @@ export function readLevels(metrics: Meters, { store, spool, switches, delivery, 
   metrics.read('callrec_deliveries_due', async () => alone((await delivery.queue()).due))
   metrics.read('callrec_delivery_oldest_due_seconds', async () => alone((await delivery.queue()).oldestMs / 1000))
   metrics.read('callrec_delivery_oldest_seconds', async () => alone((await delivery.queue()).ageMs / 1000))
+  metrics.read('callrec_transcripts_queued', async () => alone(await transcribing.queued()))
   metrics.read('callrec_orphans', () => Object.entries(orphans.left()).map(([kind, value]) => ({ labels: { kind }, value })))
   metrics.read('callrec_spool_free_bytes', async () => alone(await spool.free()))
 }

@@ -31,11 +31,14 @@ import { createErasure } from './recording/erasure.ts'
 import { limitedSpool } from './recording/quota.ts'
 import { openJournal } from './recording/journal.ts'
 import { startOrphans } from './recording/orphans.ts'
+import { findDecoder } from './recording/decoder.ts'
 import { findEncoder } from './recording/encoder.ts'
 import { startRecorder } from './recording/recorder.ts'
 import { createCheck } from './recording/integrity.ts'
 import { startRetention } from './recording/retention.ts'
 import { openSpool } from './recording/spool.ts'
+import { findTranscriber } from './recording/transcriber.ts'
+import { startTranscribing } from './recording/transcribing.ts'
 import { sightOf } from './recording/sight.ts'
 import { packagePath } from './root.ts'
 import { openDoor } from './siprec/door.ts'
@@ -83,7 +86,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     for (const warning of config.warnings) log.warn('configuration_warned', { warning })
     const callClock = config.switches.length === 0 ? systemClock(config.simulatorSpeed) : wall
 
-    const looked = findEncoder(config.ffmpeg, log)
+    const looked = Promise.all([findEncoder(config.ffmpeg, log), findDecoder(config.ffmpeg, log), findTranscriber(config.transcriber, log)])
     const store = own(await openStore(config, own))
     const knownKey = config.api.masterApiKey ?? (await readCredentials(config.dataDir)).MASTER_API_KEY
     const preparation = own(startPreparation({ attempt: () => master(store, knownKey, config), clock: wall, log }))
@@ -93,7 +96,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const spool = limitedSpool(openSpool(config.spool), { store, clock: wall, log, quota: config.spool.quota })
     const journal = openJournal(spool)
     await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))
-    const encoder = await looked
+    const [encoder, decoder, transcriber] = await looked
     const ownership = { engine: await engineId(config), epoch: hex(4), clock: wall, log }
     const addressed = await addresses(config)
     // Until all rooms listen nothing is waited for any more: a switch tells only once that it is there.
@@ -120,6 +123,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         events,
         directories: config.deliveryDirectories,
         nodes: () => driven.inCharge(),
+        transcribe: recording => transcribing.due(recording),
       }),
     )
     const recorder = own(
@@ -141,14 +145,53 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const exempt = parseNetworks(config.uploadAllowNetworks)
     const door = own(openDoor({ ...config.sip, clock: wall, log, random: hex, permits: address => isAllowed(address, exempt) }))
     const siprec = own(startSiprec({ store, switches: driven, recorder, door, clock: callClock, wall, log, metrics, events, random: hex }))
-    const erasure = createErasure({ store, spool, audit, clock: wall, metrics, nodes: () => driven.inCharge(), deliver: () => delivery.wake() })
+    const erasure = createErasure({
+      store,
+      spool,
+      audit,
+      clock: wall,
+      metrics,
+      nodes: () => driven.inCharge(),
+      deliver: () => delivery.wake(),
+      forget: id => transcribing.forget(id),
+    })
     own(startRetention({ store, erasure, clock: wall, log, every: config.retentionSweep }))
     const adopt = { adopt: (node: string) => recorder.adopt(node), deliver: () => delivery.wake() }
     const orphans = own(
       startOrphans({ store, spool, audit, clock: wall, log, metrics, nodes: () => driven.inCharge(), ...adopt, every: config.retentionSweep }),
     )
-    const voice = own(startVoice({ store, recorder, encoder, events, http, spool, clock: callClock, wall, log, random: hex, publicUrl: config.api.publicUrl }))
+    const voice = own(
+      startVoice({
+        store,
+        recorder,
+        encoder,
+        decoder,
+        transcriber,
+        events,
+        http,
+        spool,
+        clock: callClock,
+        wall,
+        log,
+        random: hex,
+        publicUrl: config.api.publicUrl,
+      }),
+    )
     const placing = own(startPlacing({ store, switches: driven, http, wall, log, random: hex }))
+    const transcribing = own(
+      startTranscribing({
+        store,
+        transcriber,
+        decoder,
+        folder: `${config.dataDir}/transcribing`,
+        clock: wall,
+        log,
+        metrics,
+        random: Math.random,
+        engine: ownership.engine,
+        tell: (recording, signal) => voice.transcribed(recording, signal),
+      }),
+    )
     const checkFlow = flowChecker(createValidator(loadSchemas(config.maxTimeLimit)), modules)
     const executor = own(
       startExecutor({
@@ -168,7 +211,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     )
     // Files of a switch that was another engine's wait for us.
     driven.on(event => void (event.name === 'node_up' && delivery.wake()))
-    readLevels(metrics, { store, spool, switches: driven, delivery, executor, orphans })
+    readLevels(metrics, { store, spool, switches: driven, delivery, executor, orphans, transcribing })
     const control = createControl({ switches: driven, store, recorder, siprec, clock: wall, log, config: { maxTimeLimit: config.maxTimeLimit } })
     own(startKeys({ switches: driven, store, recorder, control, clock: callClock, log }))
     const phones = own(startPhoneCache({ switches, clock: wall, log }))

@@ -25,6 +25,10 @@ export const COUNTED = {
     help: 'Attempts to tell a webhook, by what became of them: told, later (there may be another) or refused',
     labels: ['outcome'],
   },
+  callrec_transcripts_total: {
+    help: 'Transcripts by what became of them: transcribed, failed, or postponed (there will be another attempt)',
+    labels: ['outcome'],
+  },
   callrec_recordings_erased_total: { help: 'Recordings whose audio was destroyed, because their time was over or on request', labels: ['by'] },
   callrec_orphans_total: {
     help: 'Files and documents of recordings that the queue had lost, by what became of them: adopted, or removed as nobody wanted them',
@@ -59,6 +63,7 @@ export const READ = {
     help: 'Seconds for which the file that waits longest has not been where it was to go, retries included; 0 when none waits',
     labels: [],
   },
+  callrec_transcripts_queued: { type: 'gauge', help: 'Transcripts of all engines of this store that are to be made, or to be told of', labels: [] },
   callrec_orphans: {
     type: 'gauge',
     help: 'What the last look through the spool left as it was: file (its document does not fit), document, unknown (no document) or foreign (not of callrec)',

@@ -22,6 +22,14 @@ export default {
         emit(delivery.since || delivery.next_at, null)
       },
     },
+    // Of recordings whose file is stored: what was said is to be made text, or told of.
+    transcripts: {
+      map: function (doc) {
+        if (doc.pvt_deleted || !doc.transcript) return
+        emit(doc.transcript.next_at, null)
+      },
+      reduce: '_count',
+    },
     siprec_by_node: {
       map: function (doc) {
         if (doc.pvt_deleted || !doc.siprec_node) return

@@ -55,6 +55,7 @@ export default {
         // Tombstones too: who asks is told that it is gone.
         if (doc.pvt_type !== 'call_recording' || !doc.pvt_voice) return
         emit(doc.pvt_voice.file_uuid, null)
+        if (doc.pvt_voice.transcript) emit(doc.pvt_voice.transcript.file_uuid, null)
       },
     },
     listing_by_call: {

@@ -48,6 +48,7 @@ import { createTurns } from '../in-turn.ts'
 import { userRoutes } from './users.ts'
 import { createValidator } from './validate.ts'
 import { byPath } from './verb.ts'
+import { transcriptRoutes } from './transcripts.ts'
 import { serveApplication, voiceRoutes } from './voice-api.ts'
 import { webhookRoutes } from './webhooks.ts'
 import type { ApiPorts } from './ports.ts'
@@ -78,6 +79,7 @@ export function routesOf(room: Room): Route[] {
     ...reconciliationRoutes(room),
     ...recordingRoutes(room),
     ...recordingChangeRoutes(room),
+    ...transcriptRoutes(room),
     ...recordingDeliveryRoutes(room),
     ...storageRoutes(room),
     ...recordingPolicyRoutes(room),

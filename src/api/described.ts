@@ -68,7 +68,8 @@ const AWAY = 'The call is, or may be, on a switch that is not connected here'
 const NO_BODY = { 400: 'What is wrong with the body: each path and its problems', 413: 'The body is too large' }
 
 const file: Described = {
-  summary: 'Fetches the file of a recording that a voice application made, under the URL it was told',
+  summary: 'Fetches the file of a recording that a voice application made, or its transcript, under the URL it was told',
+  gives: 'transcript',
   refusals: {
     401: STRANGER,
     404: 'No such file, or another application’s',
@@ -171,6 +172,10 @@ export const DESCRIBED: Table = {
     lists: 'all',
   },
 
+  [`GET ${ACCOUNT}/recordings/{recording}/transcript`]: {
+    summary: 'Reads what was said in a recording, where a transcript of it was asked for',
+    gives: 'transcript',
+  },
   [`PUT ${ACCOUNT}/recordings/{recording}/delivery`]: { summary: 'Tries a delivery again that failed or waits, now and for another 72 h', status: 202 },
   [`GET ${ACCOUNT}/recordings/{recording}/integrity`]: {
     summary: 'Reads the audio of a recording where callrec has it, and tells whether it and the trail are intact',

@@ -3,6 +3,7 @@
 import { AppError } from '../errors.ts'
 import type { Recording } from '../recording/document.ts'
 import type { Tombstone } from '../recording/erasure.ts'
+import { TRANSCRIPT } from '../recording/transcript.ts'
 import { recordingDb } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { noSuch } from './document.ts'
@@ -12,9 +13,9 @@ import type { Request } from './route.ts'
 
 /** As clients see it, with what its audio is where the store has it (cb_recordings.erl). */
 export function view(recording: Fields): Fields {
-  const attachments = Object.values((recording['_attachments'] ?? {}) as Record<string, { content_type?: string }>)
+  const attachments = Object.entries((recording['_attachments'] ?? {}) as Record<string, { content_type?: string }>).filter(([name]) => name !== TRANSCRIPT)
   const fields = shown(recording)
-  fields['_read_only'] = { content_types: attachments.map(({ content_type }) => content_type) }
+  fields['_read_only'] = { content_types: attachments.map(([, { content_type }]) => content_type) }
   return fields
 }
 

@@ -1,6 +1,6 @@
-// The files of a voice application, under the URL it was told: `/v1/files/{uuid}`, or v3 as newer SDKs ask.
+// The files of a voice application, sound and text, under the URL it was told: `/v1/files/{uuid}`, or v3 as newer SDKs ask.
 
-import type { Recording, VoiceFacts } from '../recording/document.ts'
+import type { Recording } from '../recording/document.ts'
 import type { Tombstone } from '../recording/erasure.ts'
 import { AppError } from '../errors.ts'
 import { monthDb, monthOf } from '../store/modb.ts'
@@ -10,6 +10,7 @@ import { noSuch } from './document.ts'
 import { shown } from './fields.ts'
 import { orNothing } from './months.ts'
 import type { Answer, OpenRequest } from './route.ts'
+import { OF_TRANSCRIPT, transcriptFile } from './transcripts.ts'
 import type { Applicant } from './voice-auth.ts'
 import type { ApiPorts } from './ports.ts'
 
@@ -37,14 +38,16 @@ export async function fileOf(
   request: Pick<OpenRequest, 'headers' | 'query' | 'address'>,
 ): Promise<Answer> {
   const found = await find(store, account._id, uuid)
-  const voice = found?.pvt_voice as Pick<VoiceFacts, 'application_id'> | undefined
+  const voice: Tombstone['pvt_voice'] = found?.pvt_voice
   if (found === undefined || (voice?.application_id !== undefined && voice.application_id !== application._id)) throw noSuch('file', uuid)
   if ('deleted' in found) throw new AppError('gone', `file ${uuid} is gone`, shown(found))
-  const sound = await audioOf(store, found, { account, ...request }, damageReport({ log, metrics }))
+  const isText = voice?.transcript?.file_uuid === uuid
+  const damaged = damageReport({ log, metrics })
+  const file = await (isText ? transcriptFile(store, found, damaged) : audioOf(store, found, { account, ...request }, damaged))
   const who = { account_id: account._id, system: `application ${application._id}` }
-  await audit.note(found, { what: 'downloaded', who, from: request.address }).catch((error: unknown) => {
-    sound.file?.body.destroy()
+  await audit.note(found, { what: 'downloaded', who, from: request.address, ...(isText ? { details: OF_TRANSCRIPT } : {}) }).catch((error: unknown) => {
+    file.file?.body.destroy()
     throw error
   })
-  return sound
+  return file
 }

@@ -97,9 +97,9 @@ function publicOf({ seq, at, what, who, from, details, previous, hash }: EntryDo
   return { seq, at, what, who, ...(from === undefined ? {} : { from }), ...(details === undefined ? {} : { details }), previous, hash }
 }
 
-function isRepeated(before: AuditEntry, { what, who, from, at }: AuditEntry): boolean {
+function isRepeated(before: AuditEntry, { what, who, from, at, details }: AuditEntry): boolean {
   if (what !== 'listened' && what !== 'downloaded') return false
-  const same = before.what === what && before.from === from && JSON.stringify(before.who) === JSON.stringify(who)
+  const same = before.what === what && before.from === from && isDeepStrictEqual([before.who, before.details], [who, details])
   return same && Date.parse(at) - Date.parse(before.at) < SAME
 }
 

@@ -31,6 +31,8 @@ export interface CarrierPorts {
   log: Log
   metrics: Metrics
   random: () => number
+  /** What was said in a file that has arrived is wanted as text, where its document says so. */
+  transcribe: (recording: Recording) => Promise<void>
   /** Told when a file has arrived, or never will. */
   events: Pick<Events, 'tell'>
   /** Where files may be put on this machine. */
@@ -53,7 +55,7 @@ type Routed = Claimed & { target: Target }
 export type Carry = (id: string, on: CarrierEvents) => Promise<void>
 
 export function createCarrier(ports: CarrierPorts, patience: Patience, signal: AbortSignal): Carry {
-  const { store, spool, http, audit, clock, log, metrics, random, events, directories, nodes } = ports
+  const { store, spool, http, audit, clock, log, metrics, random, events, directories, nodes, transcribe } = ports
   const insist = <T>(step: () => Promise<T>): Promise<T> => patience.insist(step)
 
   const carry: Carry = async (id, on) => {
@@ -121,12 +123,14 @@ export function createCarrier(ports: CarrierPorts, patience: Patience, signal: A
     const now = clock.now()
     const facts = { recording_id: item._id, account_id: item.account_id, destination: delivery.destination, attempts: delivery.attempts }
     switch (outcome.is) {
-      case 'stored':
-        await arrived(item, { ...delivery, state: 'stored', stored_at: new Date(now).toISOString(), location: outcome.location })
+      case 'stored': {
+        const recording = await arrived(item, { ...delivery, state: 'stored', stored_at: new Date(now).toISOString(), location: outcome.location })
         await announce('recording.stored', item)
+        if (recording !== undefined) await insist(() => transcribe(recording))
         await leave(item)
         count('stored')
         return log.info('delivery_stored', facts)
+      }
       case 'unwanted':
         await leave(item)
         count('dropped')
@@ -157,11 +161,13 @@ export function createCarrier(ports: CarrierPorts, patience: Patience, signal: A
     if (recording !== undefined && recording['pvt_deleted'] !== true) await events.tell(toldOf(event, recording, clock.now()))
   }
 
-  async function arrived(item: Claimed, delivery: Delivery): Promise<void> {
+  /** Undefined where it was deleted meanwhile. */
+  async function arrived(item: Claimed, delivery: Delivery): Promise<Recording | undefined> {
     const recording = await insist(() => tell(item, delivery))
-    if (recording === undefined || recording['pvt_deleted'] === true) return
+    if (recording === undefined || recording['pvt_deleted'] === true) return undefined
     await insist(() => audit.delivered(recording, { destination: delivery.destination, location: delivery.location, stored_at: delivery.stored_at }))
     if (recording.legal_hold === true && delivery.destination !== STORE) await insist(() => keepCopy(item, recording))
+    return recording
   }
 
   /** What is held is not only in the hands of whoever it was delivered to. */

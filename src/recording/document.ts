@@ -10,6 +10,7 @@ import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
 import type { Gaps, Segment } from './segments.ts'
 import type { Effective, Format } from './settings.ts'
+import type { Transcription, TranscriptionWish } from './transcript.ts'
 
 /** Who asked for a recording; what policy asked for, no callflow and no key may end. */
 export type By = 'policy' | 'action'
@@ -36,6 +37,8 @@ export interface VoiceFacts {
   event_method: 'GET' | 'POST'
   /** Channels are told of where they were asked for. */
   split: boolean
+  /** Where its transcript is told of, and the uuid in the URL of that. */
+  transcript?: { file_uuid: string; event_url?: string; event_method: 'GET' | 'POST' }
 }
 
 /** What is known of the call when a recording is asked for. Empty strings where the switch did not say. */
@@ -125,6 +128,8 @@ export interface Recording extends Doc, CallFacts {
   size?: number
   sha256?: string
   delivery?: Delivery<string>
+  /** Where a transcript is wanted. Written by the recorder until there is a file, then by who transcribes. */
+  transcription?: Transcription
   /** Gregorian seconds from which on it is not kept any more; absent: for ever. */
   retain_until?: number
   /** Nothing of it is destroyed while this is true. Written by the API alone. */
@@ -215,6 +220,7 @@ export interface NewRecording {
   earlierMs?: number
   /** What a caller says alone. */
   message?: true
+  transcription?: TranscriptionWish
   state: State
   /** Hz. */
   sampleRate: number
@@ -262,7 +268,25 @@ export function inFlightOf({
 }
 
 export function recordingOf(made: NewRecording): Recording {
-  const { id, accountId, node, leg, facts, settings, format, channels, warnings, origins, groupId = id, message, state, sampleRate, before, now } = made
+  const {
+    id,
+    accountId,
+    node,
+    leg,
+    facts,
+    settings,
+    format,
+    channels,
+    warnings,
+    origins,
+    groupId = id,
+    message,
+    transcription,
+    state,
+    sampleRate,
+    before,
+    now,
+  } = made
   const url = settings.url?.value
   const stereo = settings.stereo?.value === true
   const days = settings.retention_days?.value ?? 0
@@ -294,6 +318,7 @@ export function recordingOf(made: NewRecording): Recording {
     channel_labels: message || channels !== undefined ? ['caller'] : stereo ? ['caller', 'callee'] : ['mixed'],
     sample_rate: sampleRate,
     policy: settings,
+    ...(transcription === undefined ? {} : { transcription: { ...transcription, state: 'due' } }),
     ...(days === 0 ? {} : { retain_until: toGregorian(now) + days * DAY }),
     ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
   }

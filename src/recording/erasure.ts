@@ -39,6 +39,8 @@ export interface ErasurePorts {
   nodes: () => readonly string[]
   /** Something in the queue is due. */
   deliver: () => void
+  /** Whoever makes something of it lets go of it. */
+  forget: (id: string) => Promise<void>
 }
 
 const KEPT = [
@@ -64,7 +66,7 @@ const KEPT = [
 /** What is left: nothing that says who talked, and no audio. */
 export type Tombstone = Pick<Recording, (typeof KEPT)[number]> & {
   /** By which a voice application asks for it. */
-  pvt_voice?: Pick<VoiceFacts, 'file_uuid' | 'application_id'>
+  pvt_voice?: Pick<VoiceFacts, 'file_uuid' | 'application_id'> & { transcript?: { file_uuid: string } }
   pvt_deleted: true
   pvt_modified: number
   deleted: {
@@ -94,14 +96,15 @@ export function tombstoneOf(recording: Recording, { who, reason }: Wish, now: nu
   }
 }
 
-const knownBy = ({ file_uuid, application_id }: VoiceFacts): Tombstone['pvt_voice'] & object => ({
+const knownBy = ({ file_uuid, application_id, transcript }: VoiceFacts): Tombstone['pvt_voice'] & object => ({
   file_uuid,
   ...(application_id === undefined ? {} : { application_id }),
+  ...(transcript === undefined ? {} : { transcript: { file_uuid: transcript.file_uuid } }),
 })
 
 const serversOf = (servers: unknown): string[] => (Array.isArray(servers) ? servers.map(({ uri }: { uri: string }) => uri) : [])
 
-export function createErasure({ store, spool, audit, clock, metrics, nodes, deliver }: ErasurePorts): Erasure {
+export function createErasure({ store, spool, audit, clock, metrics, nodes, deliver, forget }: ErasurePorts): Erasure {
   async function erase(recording: Stored<Recording>, wish: Wish): Promise<Stored<Tombstone>> {
     mustNotBeHeld(recording)
     const item = await store.get<InFlight>(IN_FLIGHT, recording._id)
@@ -112,6 +115,7 @@ export function createErasure({ store, spool, audit, clock, metrics, nodes, deli
     // A document that is put without them has no attachments any more.
     const _rev = await store.put(recordingDbOf(placed(recording)), { ...tombstone, _rev: recording._rev })
     await destroyFile(recording, item)
+    if (recording.transcription !== undefined) await forget(recording._id)
     metrics.count('callrec_recordings_erased_total', { by: 'system' in who ? who.system : 'request' })
     return { ...tombstone, _rev }
   }

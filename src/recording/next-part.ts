@@ -46,6 +46,7 @@ async function entered(ports: StartingPorts, roster: Roster, { leg, settings, no
   const [first, ...others] = origins
   if (first === undefined) return undefined
   const accountId = inFlight.account_id
+  const { transcription } = recording
   const id = recordingId(now, random(16))
   try {
     return await roster.enter({
@@ -62,6 +63,7 @@ async function entered(ports: StartingPorts, roster: Roster, { leg, settings, no
       origins: [first, ...others],
       groupId: recording.group_id,
       earlierMs: lengthMs,
+      ...(transcription === undefined ? {} : { transcription: { language: transcription.language, sentiment: transcription.sentiment } }),
       state: 'waiting',
       sampleRate: recording.sample_rate,
       before: await recordingsBefore(ports, roster, { accountId, leg, now }),

@@ -15,6 +15,7 @@ import type { Audio } from './finish.ts'
 import { type Fate, fateOf, idOf, queued } from './orphan.ts'
 import { filesOf } from './orphan-files.ts'
 import type { Spool } from './spool.ts'
+import type { Transcription } from './transcript.ts'
 
 /** What a sweep found, each with how it is named in the metric `callrec_orphans`. */
 export type Orphan =
@@ -234,8 +235,9 @@ export function startOrphans(ports: SweepPorts): Orphans {
     const revived = await amend<Recording>(store, recordingDbOf({ _id: recording._id, account_id: recording.pvt_account_id }), recording._id, current => {
       if (current.state !== 'failed') return undefined
       const { reason: _, ...rest } = current
+      const wanted = current.transcription === undefined ? {} : { transcription: dueAgain(current.transcription) }
       const warnings = [...(current.warnings ?? []), warning]
-      return { ...rest, ...audioFields(audio), state: 'stopped', warnings, pvt_modified: toGregorian(clock.now()) }
+      return { ...rest, ...audioFields(audio), ...wanted, state: 'stopped', warnings, pvt_modified: toGregorian(clock.now()) }
     })
     return revived?.state === 'stopped' ? requeue(revived, one.node) : true
   }
@@ -250,6 +252,8 @@ export function startOrphans(ports: SweepPorts): Orphans {
     },
   }
 }
+
+const dueAgain = ({ language, sentiment }: Transcription): Transcription => ({ language, sentiment, state: 'due' })
 
 const CURES = {
   foreign: 'callrec did not write it: move it out of RECORDING_DIR',

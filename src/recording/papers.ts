@@ -47,6 +47,9 @@ export class Papers {
     const change = { state, ...(reason === undefined ? {} : { reason }) }
     this.#inFlight = { ...this.#inFlight, ...change }
     this.#recording = { ...this.#recording, ...change }
+    const { transcription } = this.#recording
+    if (transcription !== undefined && (state === 'failed' || state === 'discarded'))
+      this.#recording = { ...this.#recording, transcription: { ...transcription, state: 'failed', reason: `there is no file: ${reason ?? state}` } }
   }
 
   /** `at` is unix milliseconds. */

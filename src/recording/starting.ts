@@ -16,6 +16,7 @@ import type { Live } from './live.ts'
 import { recordingsBefore } from './ordinal.ts'
 import type { Roster } from './roster.ts'
 import { type Effective, sameFile } from './settings.ts'
+import type { TranscriptionWish } from './transcript.ts'
 
 export interface StartRequest {
   accountId: string
@@ -35,6 +36,8 @@ export interface StartRequest {
   earlierMs?: number
   /** More than two: one for each party, of which there is a file of one format alone. */
   channels?: number
+  /** What is said is wanted as text. */
+  transcription?: TranscriptionWish
 }
 
 export interface Started {
@@ -89,7 +92,7 @@ export async function entered(
   request: StartRequest & Partial<Pick<NewRecording, 'message' | 'warnings'>>,
 ): Promise<Live | Started> {
   const { switches, clock, log, metrics, random } = ports
-  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId, earlierMs, message, channels } = request
+  const { accountId, leg, fresh, side, facts, settings, origin, by, groupId, earlierMs, message, channels, transcription } = request
   const now = clock.now()
   const { state, reason, formats } = switches.node(leg.node).status()
   if (state === 'standby') throw new AppError('switch_down', `${leg.node} is not ours to record on: ${reason ?? ''}`, { node: leg.node })
@@ -110,6 +113,7 @@ export async function entered(
     ...(earlierMs === undefined ? {} : { earlierMs }),
     ...(channels === undefined ? {} : { channels }),
     ...(message === undefined ? {} : { message }),
+    ...(transcription === undefined ? {} : { transcription }),
     state: 'waiting',
     sampleRate: settings.record_sample_rate?.value ?? (leg.sampleRate || USUAL_RATE),
     before: fresh ? roster.ofLeg(leg.uuid).length : await recordingsBefore(ports, roster, { accountId, leg: leg.uuid, now }),

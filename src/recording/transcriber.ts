@@ -39,7 +39,7 @@ export const POCKETSPHINX = 'pocketsphinx_continuous'
 const ENGLISH = { languages: ['en'], sentiment: false } as const
 
 /** Milliseconds of the wall. */
-const LOOK_WITHIN = 30_000
+const LOOK_WITHIN = 10_000
 /** Of what is printed for one channel: hours of talk with all words. */
 const MOST_BYTES = 8 * 1024 * 1024
 

@@ -3,6 +3,7 @@
 
 import { createHash, createPublicKey } from 'node:crypto'
 import { SignJWT } from 'jose'
+import type { Clock } from '../clock.ts'
 import { accountDb, isId } from '../store/modb.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
 import type { Address, Signer } from './ask.ts'
@@ -56,6 +57,16 @@ export function keyProblem(pem: string): string | undefined {
   } catch {
     return 'not a public key in PEM'
   }
+}
+
+/** Of what is told long after the call: the secret is the one that the application has now. */
+export async function signerFor(
+  { store, wall, random }: { store: Store; wall: Pick<Clock, 'now'>; random: (bytes: number) => string },
+  accountId: string,
+  applicationId: string | undefined,
+): Promise<Signer | undefined> {
+  const application = applicationId === undefined ? undefined : await readApplication(store, accountId, applicationId)
+  return signerOf(application, () => wall.now(), random)
 }
 
 /** As the Voice API signs webhooks; `now` is unix milliseconds, `random` makes the token's id. */

@@ -62,7 +62,7 @@ export async function ask({ http, wall }: AskPorts, to: Address, fields: Fields,
     try {
       const answer = await once(http, wall, request, signal)
       if (PASSING.has(answer.status) && tries < TRIES) continue
-      if (answer.status < 200 || answer.status > 299) throw unusable(to, `answered ${answer.status}`)
+      if (answer.status < 200 || answer.status > 299) throw unusable(to, `answered ${answer.status}`, { status: answer.status })
       if (!answer.complete) throw unusable(to, `its answer broke off or is longer than ${MOST_BYTES} bytes`)
       return answer
     } catch (error) {
@@ -71,7 +71,7 @@ export async function ask({ http, wall }: AskPorts, to: Address, fields: Fields,
   }
 }
 
-const unusable = ({ url }: Address, why: string): AppError => new AppError('upload_rejected', `${new URL(url).host}: ${why}`)
+const unusable = ({ url }: Address, why: string, data: Fields = {}): AppError => new AppError('upload_rejected', `${new URL(url).host}: ${why}`, data)
 
 async function once(http: TenantClient, wall: Clock, request: TenantRequest, signal: AbortSignal | undefined): Promise<TenantResponse> {
   const stop = new AbortController()

@@ -5,12 +5,14 @@ import type { Clock } from '../clock.ts'
 import type { Events } from '../events.ts'
 import type { Log } from '../log.ts'
 import type { TenantClient } from '../net/client.ts'
+import type { Decoder } from '../recording/decoder.ts'
 import type { Encoder } from '../recording/encoder.ts'
 import type { VoiceFacts } from '../recording/document.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Effective } from '../recording/settings.ts'
 import type { Started, StartRequest } from '../recording/starting.ts'
 import type { Spool } from '../recording/spool.ts'
+import type { Transcriber } from '../recording/transcriber.ts'
 import type { Store } from '../store/store.ts'
 import type { SwitchNode } from '../switch/switch.ts'
 import type { Endpoint } from './ncco.ts'
@@ -23,6 +25,8 @@ export interface VoicePorts {
   http: TenantClient
   spool: Spool
   encoder: Pick<Encoder, 'formats'>
+  decoder: Pick<Decoder, 'formats'>
+  transcriber: Pick<Transcriber, 'languages' | 'sentiment'>
   /** Call time. */
   clock: Clock
   /** The wall's, for servers of tenants. */
@@ -71,7 +75,7 @@ export interface VoiceCall {
   set: (variables: Readonly<Record<string, string | null>>) => Promise<void>
   /** Runs an application on the leg until it ends. */
   execute: (app: string, argument?: string) => Promise<string>
-  startRecording: (settings: Effective, facts: VoiceFacts, more: Pick<StartRequest, 'groupId' | 'channels'>) => Promise<Started>
+  startRecording: (settings: Effective, facts: VoiceFacts, more: Pick<StartRequest, 'groupId' | 'channels' | 'transcription'>) => Promise<Started>
   /** Rings somebody and resolves when the two have talked, or did not come to talk. */
   dial: (to: Endpoint, how: Dial) => Promise<Dialled>
   /** Ends what the leg is doing: an application, or a talk with somebody else. */

@@ -6,6 +6,15 @@ import type { Fields } from './options.ts'
 export const FORMATS = ['mp3', 'wav', 'ogg'] as const
 type Method = 'GET' | 'POST'
 
+/** What was said, as text, and who is told of it. */
+export interface TranscriptionOptions {
+  /** BCP 47. */
+  language: string
+  sentimentAnalysis: boolean
+  eventUrl?: string
+  eventMethod: Method
+}
+
 export interface RecordAction {
   action: 'record'
   /** Undefined: mp3, or wav where the switch cannot write that. */
@@ -18,6 +27,7 @@ export interface RecordAction {
   endOnKey?: string
   timeOut?: number
   beepStart: boolean
+  transcription?: TranscriptionOptions
   eventUrl?: string
   eventMethod: Method
 }
@@ -101,6 +111,8 @@ export interface Abilities {
   plays: readonly string[]
   speech: boolean
   rooms: boolean
+  /** Of what is said in recordings, text is made: in which languages (as `speaks` takes them; none: it is not), with a score for its mood, of which formats. */
+  transcribes: { languages: readonly string[]; sentiment: boolean; formats: readonly string[] }
 }
 
 /** The words an application is told; what exactly is wrong stands beside them. */

@@ -2,6 +2,7 @@
 // ranges and defaults are those of Vonage's NCCO reference, some words those of its Node SDK, and an option that would
 // do nothing is a fault, not a silence.
 
+import { speaks } from '../recording/transcript.ts'
 import { VOICES } from '../switch/commands.ts'
 import {
   type Abilities,
@@ -16,6 +17,7 @@ import {
   type RecordAction,
   type StreamAction,
   type TalkAction,
+  type TranscriptionOptions,
 } from './ncco.ts'
 import {
   absent,
@@ -74,7 +76,7 @@ function action(value: unknown, at: string, can?: Abilities): Parsed {
 
 const made = (one: NccoAction, faults: Fault[]): Parsed => (faults.length === 0 ? { made: one, faults } : { faults })
 
-const RECORD: Readers<Omit<RecordAction, 'action'> & { transcription?: never }> = {
+const RECORD: Readers<Omit<RecordAction, 'action' | 'transcription'> & { transcription: Fields }> = {
   format: oneOf(FORMATS),
   split: oneOf(['conversation'], "Recording can only be split to 'conversation'"),
   channels: whole(1, 32, 'Channels must be between 1 and 32, inclusive'),
@@ -87,7 +89,35 @@ const RECORD: Readers<Omit<RecordAction, 'action'> & { transcription?: never }> 
   beepStart: flag,
   eventUrl: oneUrl,
   eventMethod: method,
-  transcription: absent(),
+  transcription: value => (isObject(value) ? value : new Wrong('must be an object')),
+}
+
+/** BCP 47, in the case it is written in. */
+const language: Reader<string> = value => {
+  const tag = typeof value === 'string' && /^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,5}$/.test(value) ? canonical(value) : undefined
+  return tag ?? new Wrong('must be a language tag (BCP 47) such as en-US')
+}
+
+function canonical(tag: string): string | undefined {
+  try {
+    return Intl.getCanonicalLocales(tag)[0]
+  } catch {
+    return undefined
+  }
+}
+
+const TRANSCRIPTION: Readers<TranscriptionOptions> = { language, sentimentAnalysis: flag, eventUrl: oneUrl, eventMethod: method }
+
+function transcription(fields: Fields, at: string, can?: Abilities): { made: TranscriptionOptions; faults: Fault[] } {
+  const { said, faults } = read(fields, TRANSCRIPTION, at)
+  const made: TranscriptionOptions = { language: 'en-US', sentimentAnalysis: false, eventMethod: 'POST', ...said }
+  if (can === undefined) return { made, faults }
+  const { languages, sentiment } = can.transcribes
+  if (languages.length === 0) return { made, faults: [...faults, { path: at, message: 'is not available: there is no transcriber' }] }
+  if (!speaks(languages, made.language))
+    faults.push({ path: `${at}.language`, message: `${made.language} is not available: the transcriber understands ${languages.join(', ')}` })
+  if (made.sentimentAnalysis && !sentiment) faults.push({ path: `${at}.sentimentAnalysis`, message: 'is not available: the transcriber tells no sentiment' })
+  return { made, faults }
 }
 
 function record(fields: Fields, at: string, can?: Abilities): Parsed {
@@ -99,7 +129,15 @@ function record(fields: Fields, at: string, can?: Abilities): Parsed {
   const channels = said.channels ?? (said.split === undefined ? 1 : 2)
   if (channels > 2 && said.format !== undefined && said.format !== 'wav')
     faults.push({ path: `${at}.format`, message: 'must be wav where there are more than 2 channels' })
-  return made({ action: 'record', beepStart: false, eventMethod: 'POST', ...said, channels }, faults)
+  const { transcription: asked, ...rest } = said
+  const wanted = asked === undefined ? undefined : transcription(asked, `${at}.transcription`, can)
+  if (wanted !== undefined) {
+    faults.push(...wanted.faults)
+    if (said.format !== undefined && can !== undefined && can.transcribes.languages.length > 0 && !can.transcribes.formats.includes(said.format))
+      faults.push({ path: `${at}.transcription`, message: `is not available for ${said.format}: there is no ffmpeg that reads it` })
+  }
+  const spoken = wanted === undefined ? {} : { transcription: wanted.made }
+  return made({ action: 'record', beepStart: false, eventMethod: 'POST', ...rest, ...spoken, channels }, faults)
 }
 
 const PLAYED = {

@@ -6,16 +6,17 @@ import { within } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import type { RecordingEvent, RecordingEventName } from '../events.ts'
 import type { Recording, VoiceFacts } from '../recording/document.ts'
-import type { Effective } from '../recording/settings.ts'
+import type { Effective, Format } from '../recording/settings.ts'
 import { IN_STORE } from '../recording/storage.ts'
 import { fromGregorian, recordingDb } from '../store/modb.ts'
-import { readApplication, signerOf } from './application.ts'
+import { signerFor } from './application.ts'
 import { type Address, ask, type Signer } from './ask.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
-import { isBlocking, type RecordAction } from './ncco.ts'
+import { isBlocking, type RecordAction, type TranscriptionOptions } from './ncco.ts'
 import type { Fields } from './options.ts'
 import type { Report } from './report.ts'
 import { nowhere } from './sound.ts'
+import { transcriptEvent } from './transcript.ts'
 
 /** Seconds; Vonage ends a recording after two hours. */
 const LONGEST = 7200
@@ -29,12 +30,20 @@ const PATIENCE = 60_000
 const ENDS: ReadonlySet<string> = new Set<RecordingEventName>(['recording.stored', 'recording.failed', 'recording.discarded', 'recording.missing'])
 const BEEP = 'tone_stream://%(500,0,1000)'
 
-/** `mp3`: there is somebody who makes it, so that it is what nobody has to ask for. */
-export function settingsOf({ format, channels }: RecordAction, mp3: boolean): Effective {
+/** What nobody has to ask for: mp3 where somebody makes it, WAV where text is to be made of it and nobody could read mp3; undefined: the switch decides. */
+export function usualFormat(
+  { encoder, decoder }: Pick<VoicePorts, 'encoder' | 'decoder'>,
+  { transcription }: Pick<RecordAction, 'transcription'>,
+): Format | undefined {
+  if (transcription !== undefined && !decoder.formats.includes('mp3')) return 'wav'
+  return encoder.formats.includes('mp3') ? 'mp3' : undefined
+}
+
+export function settingsOf({ format, channels }: RecordAction, usual: Format | undefined): Effective {
   const from = 'action' as const
   return {
     enabled: { value: true, from },
-    ...(channels > 2 ? { format: { value: 'wav', from } } : format === undefined && !mp3 ? {} : { format: { value: format ?? 'mp3', from } }),
+    ...formatOf(channels > 2 ? 'wav' : (format ?? usual)),
     method: { value: 'put', from },
     record_min_sec: { value: 0, from },
     record_sample_rate: { value: 16_000, from },
@@ -45,6 +54,8 @@ export function settingsOf({ format, channels }: RecordAction, mp3: boolean): Ef
     url: { value: IN_STORE, from },
   }
 }
+
+const formatOf = (value: Format | undefined): Pick<Effective, 'format'> => (value === undefined ? {} : { format: { value, from: 'action' } })
 
 /** RFC 9562, version 7: the time is its first 48 bits. `random` is 20 hex digits. */
 export function uuidAt(unixMs: number, random: string): string {
@@ -116,19 +127,20 @@ export function startRecordings(ports: VoicePorts): Recordings {
   async function tell(accountId: string, id: string): Promise<void> {
     const recording = await store.get<Recording>(recordingDb(accountId, id), id)
     const voice = recording?.pvt_voice
-    if (recording === undefined || voice?.event_url === undefined) return
-    const application = voice.application_id === undefined ? undefined : await readApplication(store, accountId, voice.application_id)
-    const sign = signerOf(
-      application,
-      () => wall.now(),
-      bytes => ports.random(bytes),
-    )
-    const to = { url: voice.event_url, method: voice.event_method, ...(sign === undefined ? {} : { sign }) }
-    const fields =
-      recording.delivery?.state === 'stored'
-        ? recordedEvent(recording, voice, ports.publicUrl)
-        : { ...failure(voice), reason: recording.delivery?.last_error ?? recording.reason ?? 'the file was lost' }
-    await ask(ports, to, { ...fields, timestamp: new Date(wall.now()).toISOString() })
+    if (recording === undefined || voice === undefined) return
+    const { event_url: url, event_method: method, transcript } = voice
+    const sign = await signerFor(ports, accountId, voice.application_id)
+    const stored = recording.delivery?.state === 'stored'
+    const fields = stored
+      ? recordedEvent(recording, voice, ports.publicUrl)
+      : { ...failure(voice), reason: recording.delivery?.last_error ?? recording.reason ?? 'the file was lost' }
+    const timestamp = new Date(wall.now()).toISOString()
+    const signed = sign === undefined ? {} : { sign }
+    const told = url === undefined ? [] : [ask(ports, { url, method, ...signed }, { ...fields, timestamp })]
+    // Whoever waits for the text alone would wait for ever.
+    if (!stored && transcript?.event_url !== undefined && transcript.event_url !== url)
+      told.push(ask(ports, { url: transcript.event_url, method: transcript.event_method, ...signed }, { ...transcriptEvent(recording, voice, ''), timestamp }))
+    await Promise.all(told)
   }
 
   const unsubscribe = events.on(heard)
@@ -141,6 +153,7 @@ export function startRecordings(ports: VoicePorts): Recordings {
     groupId?: string,
   ): Promise<Begun | undefined> {
     const to = action.eventUrl === undefined ? eventUrl : { url: action.eventUrl, method: action.eventMethod, ...(sign === undefined ? {} : { sign }) }
+    const wanted = action.transcription
     if (action.beepStart) await call.execute('playback', BEEP)
     const voice: VoiceFacts = {
       recording_uuid: uuidAt(wall.now(), ports.random(10)),
@@ -150,10 +163,12 @@ export function startRecordings(ports: VoicePorts): Recordings {
       ...(to === undefined ? {} : { event_url: to.url }),
       event_method: to?.method ?? action.eventMethod,
       split: action.split !== undefined,
+      ...(wanted === undefined ? {} : { transcript: toldOfTranscript(wanted, to) }),
     }
-    const { id, state, reason } = await call.startRecording(settingsOf(action, ports.encoder.formats.includes('mp3')), voice, {
+    const { id, state, reason } = await call.startRecording(settingsOf(action, usualFormat(ports, action)), voice, {
       ...(groupId === undefined ? {} : { groupId }),
       ...(action.channels > 2 ? { channels: action.channels } : {}),
+      ...(wanted === undefined ? {} : { transcription: { language: wanted.language, sentiment: wanted.sentimentAnalysis } }),
     })
     if (state !== 'failed') {
       if (action.channels > 2) keepApart(call, id)
@@ -163,6 +178,11 @@ export function startRecordings(ports: VoicePorts): Recordings {
     const known = await store.get(recordingDb(call.accountId, id), id).catch(() => undefined)
     if (known === undefined) void report.tell({ ...failure(voice), reason: reason ?? 'it could not be started' }, to)
     return undefined
+  }
+
+  const toldOfTranscript = ({ eventUrl, eventMethod }: TranscriptionOptions, recording: Address | undefined): VoiceFacts['transcript'] & object => {
+    const to = eventUrl === undefined ? recording : { url: eventUrl, method: eventMethod }
+    return { file_uuid: uuidAt(wall.now(), ports.random(10)), ...(to === undefined ? {} : { event_url: to.url }), event_method: to?.method ?? eventMethod }
   }
 
   /** Until the call is over. */

@@ -3,7 +3,7 @@
 
 import { isCode, reasonOf } from '../errors.ts'
 import type { Signer } from './ask.ts'
-import type { Encoder } from '../recording/encoder.ts'
+import type { Recording } from '../recording/document.ts'
 import type { NodeStatus } from '../switch/switch.ts'
 import type { Address } from './ask.ts'
 import { createConversations } from './conversations.ts'
@@ -13,6 +13,7 @@ import type { Abilities } from './ncco.ts'
 import { startRecordings } from './recording.ts'
 import { type Report, reporter } from './report.ts'
 import { actionsOf, type Script } from './script.ts'
+import { tellTranscript } from './transcript.ts'
 
 export interface Application extends Script {
   /** Told of the call's events. */
@@ -27,15 +28,21 @@ export interface Voice {
   run(call: VoiceCall, application: Application): Promise<'done' | 'failed'>
   /** Other actions take the place of those of a call; false when no application runs it here. Rejects where there are none to do. */
   transfer(uuid: string, script: Script): Promise<boolean>
+  /** Tells whoever asked for it of a transcript that is there, or will never be. Rejects where it is to be tried again. */
+  transcribed(recording: Recording, signal: AbortSignal): Promise<void>
   /** Resolves when all is told. */
   close(): Promise<void>
 }
 
-export const abilitiesOf = ({ modules, formats }: Pick<NodeStatus, 'modules' | 'formats'>, { formats: encoded }: Pick<Encoder, 'formats'>): Abilities => ({
-  formats: [...new Set([...formats, ...encoded])],
+const abilitiesOf = (
+  { modules, formats }: Pick<NodeStatus, 'modules' | 'formats'>,
+  { encoder, decoder, transcriber: { languages, sentiment } }: Pick<VoicePorts, 'encoder' | 'decoder' | 'transcriber'>,
+): Abilities => ({
+  formats: [...new Set([...formats, ...encoder.formats])],
   plays: formats,
   speech: modules['mod_flite'] === true,
   rooms: modules['mod_conference'] === true,
+  transcribes: { languages, sentiment, formats: ['wav', ...decoder.formats] },
 })
 
 const aboutOf = ({ uuid, from, to }: VoiceCall) => ({ from, to, uuid, conversation_uuid: conversationOf(uuid) })
@@ -53,7 +60,7 @@ export function startVoice(ports: VoicePorts): Voice {
     const report = reporter({ ...ports, log: call.log, now: () => wall.now() }, eventUrl, { ...about, direction: call.placed ? 'outbound' : 'inbound' })
     const one: Run = {
       call,
-      can: abilitiesOf(call.node.status(), ports.encoder),
+      can: abilitiesOf(call.node.status(), ports),
       report,
       about: {
         ...(applicationId === undefined ? {} : { applicationId }),
@@ -124,6 +131,7 @@ export function startVoice(ports: VoicePorts): Voice {
   return {
     run,
     transfer,
+    transcribed: (recording, signal) => tellTranscript(ports, recording, signal),
     async close() {
       recordings.close()
       await Promise.all([...telling, recordings.idle()])

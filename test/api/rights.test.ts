@@ -94,6 +94,7 @@ GET /v2/accounts/:account/recordings/:recording?accept=audio/*                  
 GET /v2/accounts/:account/recordings/:recording?accept=audio/*&inline=true      401 401 403 403 403 200 200 403
 PUT /v2/accounts/:account/recordings/:recording/delivery                        401 401 403 403 403 403 409 409
 GET /v2/accounts/:account/recordings/:recording/integrity                       401 401 403 403 403 403 200 200
+GET /v2/accounts/:account/recordings/:recording/transcript                      401 401 403 403 403 404 404 403
 GET /v2/accounts/:account/recordings/reconciliation                             401 401 403 403 403 403 400 400
 GET /v2/accounts/:account/resources                                             401 401 403 403 200 200 200 200
 PUT /v2/accounts/:account/resources                                             401 401 403 403 403 403 403 400

@@ -1,10 +1,12 @@
-import { createHmac, createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHash, createHmac, createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { SignJWT } from 'jose'
 import { startRetention } from '../../src/recording/retention.ts'
 import { monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
+import { TRANSCRIPT } from '../../src/recording/transcript.ts'
 import { uuidAt } from '../../src/voice/recording.ts'
+import type { Doc } from '../../src/store/store.ts'
 import { anAccount, world } from '../helpers/api.ts'
 import { notedLog } from '../helpers/log.ts'
 import { tokenGenerate } from '../voice/sdk.ts'
@@ -14,6 +16,7 @@ const keys = () =>
 const OURS = keys()
 const OTHERS = keys()
 const SOUND = Buffer.from('RIFF and what follows')
+const TEXT = Buffer.from(JSON.stringify({ ver: '1.0.0', request_id: 'x', language: 'en-US', channels: [{ transcript: [] }] }))
 
 interface Known {
   id: string
@@ -58,9 +61,27 @@ async function place(t: ExecutionContext) {
     return { uuid, id: _id }
   }
 
+  /** One of which the text is there as well. */
+  async function aText(application_id: string, more: Record<string, unknown> = {}, text = TEXT) {
+    const transcript = { file_uuid: uuidAt(Date.now(), randomBytes(10).toString('hex')), event_method: 'POST', event_url: 'https://app.example.com/secret' }
+    const transcription = {
+      state: 'transcribed',
+      language: 'en-US',
+      sentiment: false,
+      size: TEXT.length,
+      sha256: createHash('sha256').update(TEXT).digest('hex'),
+    }
+    const made = await aFile(application_id, { transcription, ...more })
+    const db = monthDb(account, made.id.slice(0, 6))
+    const doc = await store.get<Doc & { pvt_voice: object }>(db, made.id)
+    const rev = await store.put(db, { ...doc, _id: made.id, pvt_voice: { ...doc?.pvt_voice, transcript } })
+    await store.putAttachment(db, made.id, rev, TRANSCRIPT, { stream: Readable.from([text]), length: text.length, contentType: 'application/json' })
+    return { ...made, text: transcript.file_uuid }
+  }
+
   const get = (path: string, token?: string, headers: Record<string, string> = {}, method = 'GET') =>
     fetch(`${url}${path}`, { method, headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) } })
-  return { ...made, account, at, anApplication, aFile, get }
+  return { ...made, account, at, anApplication, aFile, aText, get }
 }
 
 const jwt = (application: string, { privateKey } = OURS): string => tokenGenerate(application, privateKey)
@@ -328,4 +349,85 @@ test('the secret of an application is shown to admins and stays when it is not s
     application_id: 'x',
   })
   t.like(patched.data, { name: 'other', signature_secret: secret, application_id: body.data.application_id })
+})
+
+test('an application fetches a transcript under both URLs as JSON, and its audio beside it; others are told of neither', async t => {
+  const { anApplication, aText, get } = await place(t)
+  const [ours, other] = [await anApplication(), await anApplication()]
+  const file = await aText(ours.id)
+  for (const version of ['v1', 'v3']) {
+    const response = await get(`/${version}/files/${file.text}`, jwt(ours.application_id))
+    t.is(response.status, 200)
+    t.regex(response.headers.get('content-type') ?? '', /^application\/json\b/)
+    t.deepEqual(Buffer.from(await response.arrayBuffer()), TEXT)
+  }
+  t.deepEqual(Buffer.from(await (await get(`/v1/files/${file.uuid}`, jwt(ours.application_id))).arrayBuffer()), SOUND)
+  t.is((await get(`/v1/files/${file.text}`, jwt(other.application_id))).status, 404)
+  t.is((await get(`/v1/files/${file.text}`, jwt(ours.application_id, OTHERS))).status, 401)
+  t.is((await get(`/v1/files/${file.text}`)).status, 401)
+})
+
+test('a transcript that is not made, or will not be, is not there', async t => {
+  const { anApplication, aText, ask, at, get } = await place(t)
+  const { id, application_id } = await anApplication()
+  for (const state of ['due', 'failed']) {
+    const file = await aText(id, { transcription: { state, language: 'en-US', sentiment: false } })
+    t.is((await get(`/v1/files/${file.text}`, jwt(application_id))).status, 404)
+    t.is((await ask('GET', `${at}/recordings/${file.id}/transcript`)).status, 404)
+    t.like((await ask('GET', `${at}/recordings/${file.id}`)).body.data, { transcription: { state, language: 'en-US' } })
+  }
+})
+
+test('who reads a transcript is in the trail of its recording, beside who fetched the audio', async t => {
+  const { anApplication, aText, ask, at, get } = await place(t)
+  const { id, application_id } = await anApplication()
+  const file = await aText(id)
+  for (const uuid of [file.uuid, file.text, file.text]) await (await get(`/v1/files/${uuid}`, jwt(application_id))).arrayBuffer()
+  const { status, body: text } = await ask<object>('GET', `${at}/recordings/${file.id}/transcript`)
+  t.is(status, 200)
+  t.deepEqual(text.data, JSON.parse(TEXT.toString()))
+  const { body } = await ask<{ what: string; who: { system?: string }; details?: object }[]>('GET', `${at}/recordings/${file.id}/audit`)
+  t.deepEqual(
+    body.data.slice(1).map(({ what, who, details }) => [what, who.system === undefined ? 'a user' : 'the application', details]),
+    [
+      ['downloaded', 'the application', undefined],
+      ['downloaded', 'the application', { transcript: true }],
+      ['downloaded', 'a user', { transcript: true }],
+    ],
+  )
+})
+
+test('what a recording can be had as does not count its transcript', async t => {
+  const { anApplication, aText, ask, at } = await place(t)
+  const { id } = await anApplication()
+  const file = await aText(id)
+  t.like((await ask('GET', `${at}/recordings/${file.id}`)).body.data, { _read_only: { content_types: ['audio/x-wav'] } })
+})
+
+test('a transcript ends with its recording: after 30 days, or on request, both are 410; held, both stay', async t => {
+  const { anApplication, aText, ask, at, clock, erasure, get, store } = await place(t)
+  const { id, application_id } = await anApplication()
+  const retention = startRetention({ store, erasure, clock, log: notedLog().log, every: 3600 })
+  t.teardown(() => retention.close())
+  const over = { retain_until: toGregorian(Date.now()) - 1, policy: {} }
+  const [old, held, unwanted] = [await aText(id, over), await aText(id, { ...over, legal_hold: true }), await aText(id)]
+  await retention.sweep()
+  t.is((await ask('DELETE', `${at}/recordings/${unwanted.id}`)).status, 200)
+  const statuses = async ({ uuid, text, id: recording }: { uuid: string; text: string; id: string }): Promise<number[]> => {
+    const answers = [await get(`/v1/files/${uuid}`, jwt(application_id)), await get(`/v3/files/${text}`, jwt(application_id))]
+    const bodies = await Promise.all(answers.map(answer => answer.text()))
+    for (const body of bodies) t.notRegex(body, /secret/)
+    return [...answers.map(({ status }) => status), (await ask('GET', `${at}/recordings/${recording}/transcript`)).status]
+  }
+  t.deepEqual(await statuses(old), [410, 410, 410])
+  t.deepEqual(await statuses(unwanted), [410, 410, 410])
+  t.deepEqual(await statuses(held), [200, 200, 200])
+})
+
+test('a transcript that is not what was stored breaks off, and is told of', async t => {
+  const { anApplication, aText, ask, at, get } = await place(t)
+  const { id, application_id } = await anApplication()
+  const file = await aText(id, {}, Buffer.from(TEXT.toString().replace('1.0.0', '1.0.1')))
+  await t.throwsAsync(async () => (await get(`/v1/files/${file.text}`, jwt(application_id))).arrayBuffer())
+  t.is((await ask('GET', `${at}/recordings/${file.id}/transcript`)).status, 503)
 })

@@ -6,7 +6,9 @@ import { flowChecker } from '../../src/api/flow.ts'
 import { loadSchemas } from '../../src/api/schemas.ts'
 import { createValidator } from '../../src/api/validate.ts'
 import { createEvents } from '../../src/events.ts'
+import { NO_DECODER } from '../../src/recording/decoder.ts'
 import { NO_ENCODER } from '../../src/recording/encoder.ts'
+import { NO_TRANSCRIBER } from '../../src/recording/transcriber.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
 import type { MessageRequest } from '../../src/recording/message.ts'
 import type { State } from '../../src/recording/lifecycle.ts'
@@ -253,7 +255,15 @@ export function world(
   const executor = startExecutor({
     ...ports,
     switches: fake.switches,
-    voice: startVoice({ ...ports, encoder: NO_ENCODER, events: createEvents(log), spool, publicUrl: 'https://pbx.example.com' }),
+    voice: startVoice({
+      ...ports,
+      encoder: NO_ENCODER,
+      decoder: NO_DECODER,
+      transcriber: NO_TRANSCRIBER,
+      events: createEvents(log),
+      spool,
+      publicUrl: 'https://pbx.example.com',
+    }),
     checkFlow,
     config: { maxTimeLimit },
   })

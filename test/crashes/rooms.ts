@@ -44,7 +44,16 @@ export function openRooms({ store, switches: raw, spool, journal, http, clock, w
   const ports = { store, spool, journal, log, metrics: unmeasured, events: createEvents(log) }
   const switches = ownSwitches({ switches: raw, sees, engine, epoch, clock: wall, log })
   const audit = createAudit({ ...ports, clock: wall })
-  const delivery = startDelivery({ ...ports, directories: {}, http, audit, clock: wall, random: Math.random, nodes: () => switches.inCharge() })
+  const delivery = startDelivery({
+    ...ports,
+    directories: {},
+    http,
+    audit,
+    clock: wall,
+    random: Math.random,
+    nodes: () => switches.inCharge(),
+    transcribe: async () => {},
+  })
   switches.on(event => void (event.name === 'node_up' && delivery.wake()))
   const recorder = startRecorder({ ...ports, switches, clock, random: hex, deliver: () => delivery.wake(), maxTimeLimit: 10_800, encoder: NO_ENCODER })
   const executor = startExecutor({

@@ -196,7 +196,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const audit = createAudit({ store, clock, log })
   const removed: string[] = []
   const spool = { remove: async (file: string) => void removed.push(file) }
-  const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
+  const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => {}, forget: async () => {} })
   const voice: World['voice'] = { placed: [], told: [], transferred: [], ends: new Promise(() => {}), runs: true, refuses: undefined }
   const applications: ApiPorts['voice'] = {
     async transfer(uuid, script) {

@@ -61,7 +61,14 @@ interface Room {
   told: string[]
   /** A file that ended just now, as the recorder leaves it. */
   due(settings?: Settings, change?: Partial<InFlight>, bytes?: Buffer): Promise<string>
-  open(options?: { store?: Store; spool?: Spool; nodes?: readonly string[]; allow?: readonly string[]; random?: number }): DeliveryRoom
+  open(options?: {
+    transcribe?: (recording: Recording) => Promise<void>
+    store?: Store
+    spool?: Spool
+    nodes?: readonly string[]
+    allow?: readonly string[]
+    random?: number
+  }): DeliveryRoom
   recording(id: string): Promise<Recording | undefined>
   queued(id: string): Promise<InFlight | undefined>
   kept(id: string): Promise<boolean>
@@ -126,7 +133,7 @@ async function room(t: ExecutionContext): Promise<Room> {
       await store.put(IN_FLIGHT, item)
       return id
     },
-    open({ store: other = store, spool: files = spool, nodes = ['fs1'], allow = ['127.0.0.0/8'], random = 1 } = {}) {
+    open({ transcribe = async () => {}, store: other = store, spool: files = spool, nodes = ['fs1'], allow = ['127.0.0.0/8'], random = 1 } = {}) {
       const http = tenantClient({ allow, clock })
       const opened = startDelivery({
         store: other,
@@ -140,6 +147,7 @@ async function room(t: ExecutionContext): Promise<Room> {
         events: { tell },
         directories: { archive: join(path, 'archive') },
         nodes: () => nodes,
+        transcribe,
       })
       t.teardown(async () => {
         await opened.close()
@@ -804,4 +812,36 @@ test('whoever listens hears that a file arrived, or that it never will, and no p
   delivery.wake()
   await delivery.idle()
   t.deepEqual(r.told, ['recording.stored stored', 'recording.failed failed'])
+})
+
+test('a file that arrived is handed on to be made text after it was told of, and never one that did not', async t => {
+  const sink = await httpSink(t, [201, 404])
+  const r = await room(t)
+  const asked: string[] = []
+  const first = await r.due({ url: `${sink.url}/rec/` })
+  const delivery = r.open({ transcribe: async ({ _id, delivery: told }) => void asked.push(`${_id} ${told?.state} ${r.told.join()}`) })
+  await delivery.idle()
+  await r.due({ url: `${sink.url}/rec/` })
+  delivery.wake()
+  await delivery.idle()
+  t.deepEqual(asked, [`${first} stored recording.stored stored`])
+})
+
+test('until it is written down that a file is to be made text the queue does not forget it', async t => {
+  const r = await room(t)
+  const id = await r.due()
+  const asked: string[] = []
+  const delivery = r.open({
+    transcribe: async ({ _id }) => {
+      asked.push(_id)
+      if (asked.length < 3) throw new AppError('datastore_unreachable', 'away')
+      t.truthy(await r.queued(id))
+    },
+  })
+  await until('the end of the queue', async () => {
+    r.clock.advance(5000)
+    return (await r.queued(id)) === undefined
+  })
+  t.deepEqual(asked, [id, id, id])
+  await delivery.idle()
 })

@@ -43,7 +43,7 @@ async function room(t: ExecutionContext): Promise<Room> {
   const woken = { times: 0 }
   const { metrics, counts } = tally()
   const spool = { remove: async (file: string) => void removed.push(file) }
-  const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => woken.times++ })
+  const erasure = createErasure({ store, spool, audit, clock, metrics, nodes: () => ['fs1'], deliver: () => woken.times++, forget: async () => {} })
   const dbOf = (id: string): string => recordingDbOf({ _id: id, account_id: ACCOUNT })
   const now = (id: string) => store.get<Recording>(dbOf(id), id)
   return {
@@ -330,7 +330,16 @@ for (const heard of [false, true]) {
     }
     const { log, lines } = notedLog()
     const { metrics } = tally()
-    const other = createErasure({ store, spool: { remove: async () => {} }, audit: slow, clock, metrics, nodes: () => ['fs1'], deliver: () => {} })
+    const other = createErasure({
+      store,
+      spool: { remove: async () => {} },
+      audit: slow,
+      clock,
+      metrics,
+      nodes: () => ['fs1'],
+      deliver: () => {},
+      forget: async () => {},
+    })
     const engines = [other, other].map(one => startRetention({ store, erasure: one, clock, log, every: DAY }))
     t.teardown(() => Promise.all(engines.map(one => one.close())))
     const swept = await Promise.all(engines.map(one => one.sweep()))

@@ -31,7 +31,7 @@ if (realRun('the end of recordings', { CouchDB: couchdb !== undefined }) && couc
     const { log } = notedLog()
     const audit = createAudit({ store, clock, log })
     const spool = { remove: () => Promise.resolve() }
-    const erasure = createErasure({ store, spool, audit, clock, metrics: { count: () => {} }, nodes: () => ['fs1'], deliver: () => {} })
+    const erasure = createErasure({ store, spool, audit, clock, metrics: { count: () => {} }, nodes: () => ['fs1'], deliver: () => {}, forget: async () => {} })
     const recorded = async (more: object): Promise<string> => {
       const id = `202605-${randomBytes(16).toString('hex')}`
       // 2026-05-16T12:00:00Z

@@ -200,11 +200,13 @@ test('a recording that ended while it was looked for is none', async t => {
 
 test('a file that came to light after its recording failed for want of it is a recording after all', async t => {
   const { orphans, recorded, lay, fileOf, queued, now, delivered } = await room(t)
-  const id = await recorded({ state: 'failed', reason: 'file_missing' })
+  const transcription = { state: 'failed', reason: 'there is no file: file_missing', language: 'en-US', sentiment: true } as const
+  const id = await recorded({ state: 'failed', reason: 'file_missing', transcription })
   await lay(fileOf(id))
   await orphans.sweep()
   const revived = await now(id)
   t.like(revived, { state: 'stopped', duration_ms: 1000 })
+  t.deepEqual(revived?.transcription, { state: 'due', language: 'en-US', sentiment: true })
   t.is(revived?.reason, undefined)
   t.regex(revived?.warnings?.[0] ?? '', /^it was failed \(file_missing\) until its file was found on 20/)
   t.regex(revived?.sha256 ?? '', /^[0-9a-f]{64}$/)

@@ -34,3 +34,15 @@ test('what changes while the documents are being written is in what is written n
     'each goes on from the revision it was given',
   )
 })
+
+test('a recording that comes to nothing has no transcript either, and says why', t => {
+  const transcription = { state: 'due', language: 'en-US', sentiment: false } as const
+  const of = (state: 'failed' | 'discarded' | 'stopped', reason?: string): unknown => {
+    const papers = new Papers({} as Store, manualClock(), { _id: 'x' } as Doc as InFlight, { _id: 'x', transcription } as Doc as Recording)
+    papers.become(state, reason)
+    return papers.recording.transcription
+  }
+  t.deepEqual(of('stopped'), transcription)
+  t.deepEqual(of('discarded', 'too_short'), { ...transcription, state: 'failed', reason: 'there is no file: too_short' })
+  t.deepEqual(of('failed'), { ...transcription, state: 'failed', reason: 'there is no file: failed' })
+})

@@ -9,6 +9,7 @@ const TIMEOUT = 'Recording timeout must be between 3 and 7200 seconds, inclusive
 const KEY = 'Valid characters are 0-9, *, and # only'
 const URL_ARRAY = 'must be an array with one http or https URL'
 const FLAG = 'must be true or false'
+const TAG = 'must be a language tag (BCP 47) such as en-US'
 
 type Row = readonly [option: string, value: unknown, becomes: unknown]
 /** Of an error, how its words begin. */
@@ -71,7 +72,38 @@ const TABLE: Readonly<Record<string, { with: object; rows: readonly Row[] }>> = 
       ['eventMethod', 'GET', 'GET'],
       ['eventMethod', 'POST', 'POST'],
       ['eventMethod', 'PUT', error('must be one of GET, POST')],
-      ['transcription', { language: 'en-US' }, error('is not available')],
+      ['transcription', {}, { language: 'en-US', sentimentAnalysis: false, eventMethod: 'POST' }],
+      ['transcription', { language: 'DE-de' }, { language: 'de-DE', sentimentAnalysis: false, eventMethod: 'POST' }],
+      ['transcription', { language: 'zh-Hant-TW' }, { language: 'zh-Hant-TW', sentimentAnalysis: false, eventMethod: 'POST' }],
+      [
+        'transcription',
+        { eventUrl: hook, eventMethod: 'GET', sentimentAnalysis: true },
+        { language: 'en-US', eventUrl: hook[0], eventMethod: 'GET', sentimentAnalysis: true },
+      ],
+      [
+        'transcription',
+        { eventUrl: hook[0], sentimentAnalysis: 'true' },
+        { language: 'en-US', eventUrl: hook[0], eventMethod: 'POST', sentimentAnalysis: true },
+      ],
+      ['transcription', { sentimentAnalysis: 'false', language: null }, { language: 'en-US', sentimentAnalysis: false, eventMethod: 'POST' }],
+      ['transcription', null, undefined],
+      ['transcription', true, error('must be an object')],
+      ['transcription', 'en-US', error('must be an object')],
+      ['transcription', [], error('must be an object')],
+      ['transcription.language', { language: 'english please' }, error(TAG)],
+      ['transcription.language', { language: '' }, error(TAG)],
+      ['transcription.language', { language: 5 }, error(TAG)],
+      ['transcription.language', { language: '--version' }, error(TAG)],
+      ['transcription.language', { language: 'en_US' }, error(TAG)],
+      ['transcription.language', { language: 'en-US;reboot' }, error(TAG)],
+      ['transcription.language', { language: 'en-a' }, error(TAG)],
+      ['transcription.language', { language: `en${'-abcdefgh'.repeat(6)}` }, error(TAG)],
+      ['transcription.eventUrl', { eventUrl: 'ftp://app.example.com' }, error(URL_ARRAY)],
+      ['transcription.eventUrl', { eventUrl: [...hook, ...hook] }, error(URL_ARRAY)],
+      ['transcription.eventMethod', { eventMethod: 'PUT' }, error('must be one of GET, POST')],
+      ['transcription.sentimentAnalysis', { sentimentAnalysis: 'yes' }, error(FLAG)],
+      ['transcription.sentimentAnalysis', { sentimentAnalysis: 1 }, error(FLAG)],
+      ['transcription.speaker', { speaker: 2 }, error('is no option of this action')],
       ['timeout', 5, error('is no option of this action')],
       ['endOnKey', null, undefined],
     ],
@@ -296,7 +328,8 @@ test('every fault is told at once, each with its place', t => {
 })
 
 test('what the switch of the call cannot do is refused before the first action', t => {
-  const can: Abilities = { formats: ['wav'], plays: ['wav'], speech: false, rooms: false }
+  const none = { languages: [], sentiment: false, formats: ['wav'] }
+  const can: Abilities = { formats: ['wav'], plays: ['wav'], speech: false, rooms: false, transcribes: none }
   const of = (action: object, abilities = can) => parseNcco([action], abilities).faults.map(({ path, message }) => `${path} ${message}`)
   t.deepEqual(of({ action: 'record', format: 'wav' }), [])
   t.deepEqual(of({ action: 'record' }), [])
@@ -305,4 +338,33 @@ test('what the switch of the call cannot do is refused before the first action',
   t.regex(of({ action: 'talk', text: 'Hello' })[0] ?? '', /mod_flite/)
   t.deepEqual(of({ action: 'talk', text: 'Hello' }, { ...can, speech: true }), [])
   t.regex(of({ action: 'conversation', name: 'sales' })[0] ?? '', /mod_conference/)
+})
+
+test('a transcript that nobody here can make is refused before the first action', t => {
+  const abilities = (transcribes: Partial<Abilities['transcribes']>): Abilities => ({
+    formats: ['wav', 'mp3', 'ogg'],
+    plays: [],
+    speech: false,
+    rooms: false,
+    transcribes: { languages: ['en', 'pt-BR'], sentiment: false, formats: ['wav'], ...transcribes },
+  })
+  const of = (transcription: object, can: Partial<Abilities['transcribes']> = {}, more: object = {}): string[] =>
+    parseNcco([{ action: 'record', transcription, ...more }], abilities(can)).faults.map(({ path, message }) => `${path} ${message}`)
+  t.deepEqual(of({}), [])
+  t.deepEqual(of({ language: 'en-GB' }), [])
+  t.deepEqual(of({ language: 'pt-br' }), [])
+  t.deepEqual(of({}, { languages: [] }), ['[0].transcription is not available: there is no transcriber'])
+  t.deepEqual(of({ language: 'de-DE' }), ['[0].transcription.language de-DE is not available: the transcriber understands en, pt-BR'])
+  t.deepEqual(of({ language: 'pt-PT' }), ['[0].transcription.language pt-PT is not available: the transcriber understands en, pt-BR'])
+  // Middle English begins with the same letters.
+  t.deepEqual(of({ language: 'enm' }), ['[0].transcription.language enm is not available: the transcriber understands en, pt-BR'])
+  t.deepEqual(of({ language: 'de-DE' }, { languages: ['*'] }), [])
+  t.deepEqual(of({ sentimentAnalysis: true }), ['[0].transcription.sentimentAnalysis is not available: the transcriber tells no sentiment'])
+  t.deepEqual(of({ sentimentAnalysis: true }, { sentiment: true }), [])
+  t.deepEqual(of({}, {}, { format: 'mp3' }), ['[0].transcription is not available for mp3: there is no ffmpeg that reads it'])
+  t.deepEqual(of({}, { formats: ['wav', 'mp3'] }, { format: 'mp3' }), [])
+  t.deepEqual(of({ language: 5 }, { languages: [] }), [
+    '[0].transcription.language must be a language tag (BCP 47) such as en-US',
+    '[0].transcription is not available: there is no transcriber',
+  ])
 })

@@ -72,6 +72,8 @@ interface Options {
   /** What the switch writes, and ffmpeg. */
   formats?: readonly string[]
   encodes?: readonly ('mp3' | 'ogg')[]
+  decodes?: readonly ('mp3' | 'ogg')[]
+  transcribes?: { languages: readonly string[]; sentiment: boolean }
   /** How recordings begin. */
   refuse?: string
   /** What becomes of recordings. */
@@ -82,7 +84,18 @@ interface Options {
 
 export function voiceWorld(
   t: ExecutionContext,
-  { replies = {}, modules = {}, formats = ['wav'], encodes = [], refuse, ends = 'stored', dialled, answered = false }: Options = {},
+  {
+    replies = {},
+    modules = {},
+    formats = ['wav'],
+    encodes = [],
+    decodes = [],
+    transcribes = { languages: [], sentiment: false },
+    refuse,
+    ends = 'stored',
+    dialled,
+    answered = false,
+  }: Options = {},
 ) {
   const { log, lines } = notedLog()
   const clock = manualClock()
@@ -96,6 +109,7 @@ export function voiceWorld(
   /** What the call did, in order; requests to servers stand among it. */
   const did: string[] = []
   const settings: Effective[] = []
+  const transcriptions: unknown[] = []
   const messages: MessageOptions[] = []
   const variables: Record<string, string> = {}
   const onAnswer: (() => void)[] = []
@@ -167,13 +181,14 @@ export function voiceWorld(
         gone.signal.addEventListener('abort', () => reject(gone.signal.reason as Error), { once: true })
       })
     },
-    async startRecording(wanted: Effective, pvt_voice: VoiceFacts) {
+    async startRecording(wanted: Effective, pvt_voice: VoiceFacts, { transcription }) {
       did.push('record')
       settings.push(wanted)
+      if (transcription !== undefined) transcriptions.push(transcription)
       if (refuse !== undefined) return { id: '', state: 'failed', joined: false, reason: refuse }
       counter += 1
       const id = `202605-${String(counter).padStart(32, '0')}`
-      docs.set(id, { _id: id, state: 'recording', start: 63_946_108_800, duration_ms: 0, channels: 2, pvt_voice } as unknown as Recording)
+      docs.set(id, { _id: id, state: 'recording', start: 63_946_108_800, duration_ms: 0, channels: 2, pvt_voice, transcription } as unknown as Recording)
       return { id, state: 'recording', joined: false }
     },
     async dial(to: Endpoint, { from, timeout, limit, talking }) {
@@ -197,6 +212,8 @@ export function voiceWorld(
     http,
     spool,
     encoder: { formats: encodes },
+    decoder: { formats: decodes },
+    transcriber: transcribes,
     clock,
     wall: clock,
     log,
@@ -218,6 +235,7 @@ export function voiceWorld(
     lines,
     messages,
     settings,
+    transcriptions,
     variables,
     voice,
     waiting,
