@@ -49,6 +49,7 @@ function anEngine(
     table,
     status: () => ({ name: 'fs1', state, address: '', modules: { mod_hash: at.fenced } }),
     ...Object.fromEntries(COMMANDS.map(name => [name, () => command(name)])),
+    recordings: () => command('recordings'),
   } as unknown as SwitchNode
   const switches: Switches = {
     nodes: [raw],
@@ -126,6 +127,15 @@ for (const command of COMMANDS) {
     t.deepEqual(at.sent, [])
   })
 }
+
+test('what is asked of a switch that is ours and what it is told to do leave in the order in which they were given', async t => {
+  const at = aSwitch()
+  const one = anEngine('one', at)
+  await settled()
+  const all = [one.node.mask(LEG, '/a.wav'), one.node.recordings(LEG), one.node.unmask(LEG, '/a.wav')]
+  t.deepEqual(at.sent, ['one mask', 'one recordings', 'one unmask'])
+  await Promise.all(all)
+})
 
 test('a switch whose recordings are not seen here is left to an engine that sees them, with the reason', async t => {
   const at = aSwitch()
