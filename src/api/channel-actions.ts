@@ -21,13 +21,26 @@ export interface Channel {
 
 type Find = (request: Request) => Promise<Channel>
 
-export function channelActions(room: Room, find: Find): { act: (request: Request) => Promise<Answer>; metaflow: (request: Request) => Promise<Answer> } {
+/** `anybodys`: the path says no more than the account of whom the leg is. */
+export function channelActions(
+  room: Room,
+  find: Find,
+  anybodys: boolean,
+): { act: (request: Request) => Promise<Answer>; metaflow: (request: Request) => Promise<Answer> } {
   const { validator, control, store, log } = room
 
-  async function record(request: Request, { leg }: Channel, data: Fields): Promise<Answer> {
+  async function record(request: Request, data: Fields): Promise<Answer> {
     mayRecord(request)
-    const { action, ...settings } = data
-    return { data: await control.record({ accountId: request.account._id, leg, action: recordAction(action), settings, by: byWhom(request) }) }
+    const { action: asked, ...settings } = data
+    const action = recordAction(asked)
+    const about = { accountId: request.account._id, settings, by: byWhom(request) }
+    // What is to be hidden waits for nothing: what is known of the leg is enough, and the switch is asked meanwhile.
+    if (anybodys && (action === 'mask' || action === 'pause')) {
+      const leg = control.recorded(about.accountId, request.param('channel'))
+      if (leg !== undefined) return { data: await control.record({ ...about, action, leg }) }
+    }
+    const { leg } = await find(request)
+    return { data: await control.record({ ...about, action, leg }) }
   }
 
   async function siprec(request: Request, { leg }: Channel, data: Fields): Promise<Answer> {
@@ -68,10 +81,9 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
       const schema = SCHEMAS[String(fields['action'])]
       const checked = schema !== undefined && isObject(given) ? validator.check(schema, given, ['data']) : undefined
       refuse(join(problems, checked?.problems ?? {}))
+      if (fields['action'] === 'record') return record(request, checked?.fields ?? {})
       const channel = await find(request)
       switch (fields['action']) {
-        case 'record':
-          return record(request, channel, checked?.fields ?? {})
         case 'siprec_recording':
           return siprec(request, channel, checked?.fields ?? {})
         case 'transfer':
@@ -91,11 +103,10 @@ export function channelActions(room: Room, find: Find): { act: (request: Request
       const { fields, problems } = validator.check('metaflow', request.data)
       const { flow, problems: inStep } = checkFlow(validator, METAFLOW_MODULES, fields, [], 'metaflow')
       refuse(join(problems, inStep))
-      const channel = await find(request)
       const step = flow as { module: string; data: Fields }
+      if (step.module === 'record_call') return record(request, step.data)
+      const channel = await find(request)
       switch (step.module) {
-        case 'record_call':
-          return record(request, channel, step.data)
         case 'siprec_recording':
           return siprec(request, channel, step.data)
         case 'transfer':

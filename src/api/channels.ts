@@ -47,7 +47,7 @@ export function channelRoutes(room: Room): Route[] {
       const { owner_id: id } = (await find(request)).row
       return typeof id === 'string' ? id : undefined
     }
-    const acts = channelActions(room, find)
+    const acts = channelActions(room, find, whose === everybody)
     return [
       { method: 'GET', path, access: 'own', owner, run: async request => ({ data: (await find(request)).row }) },
       { method: 'POST', path, access: 'own', owner, run: acts.act },

@@ -4,10 +4,11 @@
 import type { Clock } from '../clock.ts'
 import { AppError, type ErrorCode, isCode, isErrorCode } from '../errors.ts'
 import { createTurns } from '../in-turn.ts'
-import { type Covered, type CoverRequest, interactionOf } from '../recording/cover-call.ts'
+import { type Covered, type CoverRequest, interactionOf, type ToldLeg } from '../recording/cover-call.ts'
 import { hides } from '../recording/covers.ts'
 import type { Cover } from '../recording/lifecycle.ts'
 import { decideAction } from '../recording/policy.ts'
+import type { Recorder } from '../recording/recorder.ts'
 import { sameFile } from '../recording/settings.ts'
 import type { Started, StartRequest } from '../recording/starting.ts'
 import { type SiprecStarted, STAYS } from '../siprec/sessions.ts'
@@ -23,16 +24,24 @@ import { talkOf } from './talk.ts'
 export const RECORD_ACTIONS = ['start', 'stop', 'toggle', 'mask', 'unmask', 'pause', 'resume'] as const
 export type RecordAction = (typeof RECORD_ACTIONS)[number]
 
-export interface RecordRequest {
+type Hiding = Extract<RecordAction, 'mask' | 'pause'>
+
+interface Asked {
   accountId: string
-  /** As the switch has just told it. */
-  leg: CoverRequest['leg']
-  action: RecordAction
-  /** As the data of a `record_call` node; what is absent is what the layers below say. */
-  settings: Fields
   /** `api`, `key *2`: in origins and in the gap map. */
   by: string
 }
+
+interface Recording extends Asked {
+  /** As the data of a `record_call` node; what is absent is what the layers below say. */
+  settings: Fields
+}
+
+/** What hides needs no more than the name of a leg, since it waits for nobody. */
+type HideRequest = Recording & { action: Hiding; leg: CoverRequest['leg'] }
+export type RecordRequest = HideRequest | (Recording & { action: Exclude<RecordAction, Hiding>; leg: ToldLeg })
+
+const isHiding = (request: RecordRequest): request is HideRequest => request.action === 'mask' || request.action === 'pause'
 
 export interface Controlled {
   /** What `toggle` came to. */
@@ -51,7 +60,9 @@ export interface CallControl {
    * Sends a call to recording servers, or ends that; `data` as of a `siprec_recording` node. The caller's leg is recorded, whichever is
    * named. Rejects as `record` does; that no server takes it is told by its document.
    */
-  siprec(request: Pick<RecordRequest, 'accountId' | 'leg' | 'by'> & { data: Fields }): Promise<Controlled>
+  siprec(request: Asked & { leg: ToldLeg; data: Fields }): Promise<Controlled>
+  /** See Recorder.recorded. */
+  recorded: Recorder['recorded']
   /** Recordings of a leg that have not ended. */
   recordings(leg: string): { id: string; state: string; origins: readonly string[] }[]
   hangup(leg: Pick<Leg, 'node' | 'uuid'>): Promise<void>
@@ -140,17 +151,17 @@ export function createControl(ports: ControlPorts): CallControl {
   }
 
   async function now(request: RecordRequest): Promise<Controlled> {
-    const { accountId, leg, action, by } = request
+    const { accountId, action, by } = request
     if (action === 'start') return start(request)
     if (action === 'toggle') return (await stop(request)) ?? start(request)
     if (action === 'stop') {
       const stopped = await stop(request)
-      if (stopped === undefined) throw nothingToStop(leg.uuid)
+      if (stopped === undefined) throw nothingToStop(request.leg.uuid)
       return stopped
     }
     const what: Cover = action
     // What shows waited for its turn, and the parties may be others by now.
-    return { action, recordings: await recorder.cover({ accountId, leg: hides(what) ? leg : await legNow(leg), what, by }) }
+    return { action, recordings: await recorder.cover({ accountId, leg: hides(what) ? request.leg : await legNow(request.leg), what, by }) }
   }
 
   async function siprec({ accountId, leg: named, data, by }: Parameters<CallControl['siprec']>[0]): Promise<Controlled> {
@@ -167,9 +178,11 @@ export function createControl(ports: ControlPorts): CallControl {
   }
 
   return {
+    recorded: (accountId, leg) => recorder.recorded(accountId, leg),
+
     async record(request) {
       // A mask waits for nobody. What else both parties of a call ask for has one order.
-      if (request.action === 'mask' || request.action === 'pause') return now(request)
+      if (isHiding(request)) return now(request)
       return inTurn(interactionOf(request.leg), () => now(request))
     },
 

@@ -5,6 +5,7 @@ import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { Events, RecordingEventName } from '../events.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Store } from '../store/store.ts'
+import type { Leg } from '../switch/switch.ts'
 import { awaitedBy, happened } from './awaited.ts'
 import type { Notice } from './announce.ts'
 import { Consenting, type ConsentingPorts } from './consenting.ts'
@@ -52,6 +53,8 @@ export interface CourseEvents {
   full: () => Promise<void>
   /** What its call is to be covered with now. */
   wish: () => Wish
+  /** Its leg, after a gap in what the switch told. */
+  found: (leg: Leg) => Promise<void>
   /** Somebody joined who has to be told before more of it is kept. */
   newcomer: () => void
   /** A party said no while it was being told. */
@@ -223,6 +226,7 @@ export class Course {
     if (written) {
       if (this.state === 'stopping') return this.#stopAgain()
       if (this.state === 'starting') return this.#hear('RECORD_START', { at: this.#ports.clock.now() })
+      await this.#on.found(leg)
       await this.#perform('start_timers')
       await this.covering.asWished()
       this.consenting.changed()

@@ -1,24 +1,29 @@
 // Masking and pausing act on the call, not on a file: everything that records any leg of it is covered, and what begins
 // later begins covered. Which legs those are is asked of the switch, since parties come and go.
 
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Leg, Switches } from '../switch/switch.ts'
 import type { Consent } from './announce.ts'
-import { type CoveredCall, type Covers, hides, type Wish } from './covers.ts'
+import { type CoveredCall, type Covers, hides, partOf, type Wish } from './covers.ts'
 import { type Cover, command, TABLE } from './lifecycle.ts'
 import type { Live } from './live.ts'
 import type { Roster } from './roster.ts'
+import { type Recorded, Wishes } from './wishes.ts'
 
 export interface CoverRequest {
   accountId: string
-  /** Any leg of the call, as the switch has just told it: it is not asked again. */
-  leg: Pick<Leg, 'node' | 'uuid' | 'otherLeg' | 'variables'>
+  /** Any leg of the call. As the switch has just told it, it is not asked again. */
+  leg: NamedLeg | ToldLeg
   what: Cover
   /** `api`, `key *2`, …: stands in the gap map. */
   by: string
 }
+
+export type NamedLeg = Pick<Leg, 'node' | 'uuid'>
+export type ToldLeg = Pick<Leg, 'node' | 'uuid' | 'otherLeg' | 'variables'>
 
 /** One recording of the call, and how it stands now. */
 export interface Covered {
@@ -62,6 +67,7 @@ export class CallCovers {
   readonly #ports: CoverPorts
   readonly #roster: Roster
   readonly #covers: Covers
+  readonly #wishes: Wishes
   readonly #also: ReadonlySet<AlsoRecords>
   readonly #checks = new Map<string, () => void>()
 
@@ -70,6 +76,7 @@ export class CallCovers {
     this.#ports = ports
     this.#roster = roster
     this.#covers = covers
+    this.#wishes = new Wishes(ports, covers)
     this.#also = also
   }
 
@@ -82,38 +89,80 @@ export class CallCovers {
    * `wrong_state` where nothing can be covered so, and with what the store or the switch rejects.
    */
   async cover(request: CoverRequest): Promise<Covered[]> {
-    const parties = await this.#parties(request)
-    const [first = request.leg.uuid] = [...parties.interactions].sort()
-    return this.#roster.inTurn(`cover ${first}`, () => this.#coverNow(request, parties))
+    const known = this.#known(request)
+    if (known === undefined) return this.#inTurn(request, await this.#parties(request))
+    // What is recorded of the leg is hidden at once; behind that the switch is asked who else is of the call.
+    const [hidden, asked] = await Promise.allSettled([this.#inTurn(request, known), setImmediate().then(() => this.#parties(request))])
+    if (hidden.status === 'rejected' && !isCode(hidden.reason, 'wrong_state')) throw hidden.reason
+    if (asked.status === 'rejected') throw asked.reason
+    const before = hidden.status === 'fulfilled' ? hidden.value : []
+    const { interactions, legs } = asked.value
+    const all = await this.#inTurn(request, { legs, interactions: new Set([...interactions].filter(id => !known.interactions.has(id))) }, before)
+    return [...new Map([...before, ...all].map(one => [one.id, one])).values()]
   }
 
-  async #coverNow({ accountId, leg: { node }, what, by }: CoverRequest, parties: Parties): Promise<Covered[]> {
+  /** Undefined where nothing of the leg is known to be recorded that could be hidden now. */
+  #known({ accountId, leg: { uuid }, what }: CoverRequest): Parties | undefined {
+    if (!hides(what)) return undefined
+    const own = this.#roster.ofLeg(uuid).filter(one => one.inFlight.account_id === accountId)
+    if (!own.some(one => isAble(one, what))) return undefined
+    return { legs: new Set([uuid]), interactions: new Set(own.map(one => one.recording.interaction_id)) }
+  }
+
+  #inTurn(request: CoverRequest, parties: Parties, before: readonly Covered[] = []): Promise<Covered[]> {
+    const [first = request.leg.uuid] = [...parties.interactions].sort()
+    return this.#roster.inTurn(`cover ${first}`, () => this.#coverNow(request, parties, before))
+  }
+
+  /** `before`: what of the call is covered already. */
+  async #coverNow({ accountId, leg: { node }, what, by }: CoverRequest, parties: Parties, before: readonly Covered[]): Promise<Covered[]> {
     const now = this.#recordings(parties)
     const [first] = now
-    const able = now.filter(one => TABLE[one.state][what] !== undefined)
-    if (first !== undefined && able.length === 0) command(first.state, what)
-    if (first === undefined && this.#also.size === 0) throw nothing(what)
+    const able = now.filter(one => isAble(one, what) && !before.some(({ id }) => id === one.id))
+    if (first !== undefined && able.length === 0 && before.length === 0) command(first.state, what)
+    if (first === undefined && this.#also.size === 0 && before.length === 0) throw nothing(what)
+    const calls = [...parties.interactions].map(interactionId => ({ accountId, node, interactionId }))
     const asked = { at: new Date(this.#ports.clock.now()).toISOString(), by }
-    for (const interactionId of parties.interactions) await this.#covers.set({ accountId, node, interactionId }, what, asked)
+    const part = partOf(what)
+    if (!hides(what)) await this.#wishes.show(calls, part)
     // Whatever has been entered since knows the wish already.
-    const files = await Promise.allSettled(able.map(one => coverOne(one, what, by)))
+    const files = await Promise.allSettled([
+      ...(hides(what) ? [this.#wishes.hide(calls, able.map(wished), part, asked, before.length > 0)] : []),
+      ...able.map(one => coverOne(one, what, by)),
+    ])
     const others = await Promise.allSettled([...parties.interactions].flatMap(id => [...this.#also].map(other => other.cover(id, what, by))))
     const failed = [...files, ...others].find((one): one is PromiseRejectedResult => one.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     const sessions = others.flatMap(one => (one.status === 'fulfilled' ? one.value : []))
-    if (first === undefined && sessions.length === 0) {
+    if (first === undefined && sessions.length === 0 && before.length === 0) {
       if (hides(what)) for (const interactionId of parties.interactions) await this.#covers.forget(interactionId)
       throw nothing(what)
     }
     return [...now.map(stands), ...sessions]
   }
 
+  /** After a gap in what the switch told: what an engine that is gone had asked for, and could not write down any more. */
+  async found(call: CoveredCall, leg: Pick<Leg, 'node' | 'uuid' | 'variables'>): Promise<void> {
+    if (!(await this.#wishes.found(call, leg))) return
+    // Those of other legs may have been compared before.
+    for (const one of this.#roster.running()) if (one.recording.interaction_id === call.interactionId) this.#wishedLater(one)
+  }
+
+  #wishedLater(one: Live): void {
+    one.asWished().catch((error: unknown) => {
+      // The next connection to the switch finds the wish.
+      this.#ports.log.warn('recording_not_covered_yet', { recording_id: one.id, leg: one.leg, reason: reasonOf(error) })
+    })
+  }
+
   #recordings({ interactions, legs }: Parties): Live[] {
     return this.#roster.running().filter(one => one.state !== 'stopping' && (legs.has(one.leg) || interactions.has(one.recording.interaction_id)))
   }
 
-  async #parties({ leg }: CoverRequest): Promise<Parties> {
-    const other = leg.otherLeg === undefined ? undefined : await this.#ports.switches.node(leg.node).leg(leg.otherLeg)
+  async #parties({ leg: named }: CoverRequest): Promise<Parties> {
+    const node = this.#ports.switches.node(named.node)
+    const leg = 'variables' in named ? named : await node.leg(named.uuid)
+    const other = leg?.otherLeg === undefined ? undefined : await node.leg(leg.otherLeg)
     const legs = [leg, other].filter(one => one !== undefined)
     const recorded = legs.flatMap(one => this.#roster.ofLeg(one.uuid)).map(one => one.recording.interaction_id)
     return { legs: new Set(legs.map(one => one.uuid)), interactions: new Set([...legs.map(interactionOf), ...recorded]) }
@@ -152,8 +201,13 @@ export class CallCovers {
 
   close(): void {
     for (const cancel of this.#checks.values()) cancel()
+    this.#wishes.close()
   }
 }
+
+const wished = ({ node, leg, recording }: Live): Recorded => ({ node, leg, interactionId: recording.interaction_id })
+
+const isAble = (one: Live, what: Cover): boolean => one.state !== 'stopping' && TABLE[one.state][what] !== undefined
 
 /** One that is just starting is covered from its first moment; then it is asked again, for the confirmation. */
 async function coverOne(one: Live, what: Cover, by: string): Promise<void> {

@@ -1,12 +1,13 @@
-// What whole calls are to be covered with. The wish is a document before anything is asked of the switch, so that a
-// recording that begins later, and an engine that comes later, cover as well. Calls are named by their interaction.
+// What whole calls are to be covered with, as documents, so that an engine that comes later covers as well. Calls are named by
+// their interaction.
 
 import { createHash } from 'node:crypto'
 import { isCode } from '../errors.ts'
+import { createTurns } from '../in-turn.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Cover } from './lifecycle.ts'
 
-interface Asked {
+export interface Asked {
   /** ISO 8601. */
   at: string
   by: string
@@ -17,6 +18,8 @@ export interface Wish {
   mask?: Asked
   pause?: Asked
 }
+
+export type Part = keyof Wish
 
 /** A wish for the call, and whether who was told has said no to its recordings. */
 interface CoverDoc extends Doc, Wish {
@@ -43,17 +46,19 @@ export interface Covers {
   refused(interactionId: string): boolean
   /** Resolves when it is on disk; holds from now on all the same. */
   refuse(call: CoveredCall, asked: Asked): Promise<void>
+  /** Resolves when it is on disk; holds from now on all the same. */
+  hide(call: CoveredCall, part: Part, asked: Asked): Promise<void>
+  /** What holds and could not be written. */
+  write(interactionId: string): Promise<void>
   /** Resolves when it is on disk; rejects when it could not be written, and then nothing has changed. */
-  set(call: CoveredCall, what: Cover, asked: Asked): Promise<void>
+  show(call: CoveredCall, part: Part): Promise<void>
   /** What an engine that is gone wrote down for calls of a switch; answers their interactions. */
   load(node: string): Promise<string[]>
-  /** Those there are of a switch. */
-  known(node: string): string[]
   /** The call is over. */
   forget(interactionId: string): Promise<void>
 }
 
-const COVERS: Readonly<Record<Cover, { part: keyof Wish; on: boolean }>> = {
+const COVERS: Readonly<Record<Cover, { part: Part; on: boolean }>> = {
   mask: { part: 'mask', on: true },
   unmask: { part: 'mask', on: false },
   pause: { part: 'pause', on: true },
@@ -62,7 +67,7 @@ const COVERS: Readonly<Record<Cover, { part: keyof Wish; on: boolean }>> = {
 
 /** True for what hides a part of the call, false for what ends that. */
 export const hides = (what: Cover): boolean => COVERS[what].on
-export const partOf = (what: Cover): keyof Wish => COVERS[what].part
+export const partOf = (what: Cover): Part => COVERS[what].part
 
 // An interaction's id may come from a foreign dialplan, and then it may be anything.
 const idOf = (interactionId: string): string =>
@@ -70,20 +75,50 @@ const idOf = (interactionId: string): string =>
 
 export function createCovers(store: Store): Covers {
   const docs = new Map<string, CoverDoc>()
+  /** Those that the store does not have as they are. */
+  const unwritten = new Set<string>()
+  const inTurn = createTurns()
 
-  async function write(doc: CoverDoc): Promise<CoverDoc> {
+  async function put(doc: CoverDoc): Promise<string> {
     try {
-      return { ...doc, _rev: await store.put(CALLS, doc) }
+      return await store.put(CALLS, doc)
     } catch (error) {
       // Another engine was here before: what it knew is in memory already, or was of a call that is over.
       const current = isCode(error, 'datastore_conflict') ? await store.get<CoverDoc>(CALLS, doc._id) : undefined
       if (current === undefined) throw error
-      return { ...doc, _rev: await store.put(CALLS, { ...doc, _rev: current._rev }) }
+      return store.put(CALLS, { ...doc, _rev: current._rev })
     }
   }
 
   const known = ({ accountId, node, interactionId }: CoveredCall): CoverDoc =>
     docs.get(interactionId) ?? { _id: idOf(interactionId), pvt_type: 'cover', account_id: accountId, node, interaction_id: interactionId }
+
+  function without(doc: CoverDoc, part: Part): CoverDoc {
+    const { [part]: _, ...rest } = doc
+    return rest
+  }
+
+  /** As it is when its turn comes. */
+  const write = (interactionId: string): Promise<void> =>
+    inTurn(interactionId, async () => {
+      const doc = docs.get(interactionId)
+      if (doc === undefined || !unwritten.has(interactionId)) return
+      unwritten.delete(interactionId)
+      try {
+        const _rev = await put(doc)
+        const now = docs.get(interactionId)
+        if (now !== undefined) docs.set(interactionId, { ...now, _rev })
+      } catch (error) {
+        unwritten.add(interactionId)
+        throw error
+      }
+    })
+
+  function holds(call: CoveredCall, change: Wish & Pick<CoverDoc, 'refusal'>): Promise<void> {
+    docs.set(call.interactionId, { ...known(call), ...change })
+    unwritten.add(call.interactionId)
+    return write(call.interactionId)
+  }
 
   return {
     of(interactionId) {
@@ -94,24 +129,20 @@ export function createCovers(store: Store): Covers {
     has: interactionId => docs.has(interactionId),
     refused: interactionId => docs.get(interactionId)?.refusal !== undefined,
 
-    async refuse(call, asked) {
-      const refusing = { ...known(call), refusal: asked }
-      docs.set(call.interactionId, refusing)
-      const written = await write(refusing)
-      const { _rev } = written
-      docs.set(call.interactionId, { ...(docs.get(call.interactionId) ?? written), ...(_rev === undefined ? {} : { _rev }) })
-    },
+    refuse: (call, asked) => holds(call, { refusal: asked }),
+    hide: (call, part, asked) => (known(call)[part] === undefined ? holds(call, { [part]: asked }) : write(call.interactionId)),
+    write,
 
-    async set(call, what, asked) {
-      const { interactionId } = call
-      const { part, on } = COVERS[what]
-      const before = known(call)
-      if ((before[part] !== undefined) === on) return
-      const after = { ...before }
-      if (on) after[part] = asked
-      else delete after[part]
-      docs.set(interactionId, await write(after))
-    },
+    show: (call, part) =>
+      inTurn(call.interactionId, async () => {
+        const { interactionId } = call
+        const before = docs.get(interactionId)
+        if (before?.[part] === undefined) return
+        // The store never had it.
+        if (before._rev === undefined) return void docs.set(interactionId, without(before, part))
+        const _rev = await put(without(before, part))
+        docs.set(interactionId, { ...without(docs.get(interactionId) ?? before, part), _rev })
+      }),
 
     async load(node) {
       const rows = await store.query(CALLS, 'covers/by_node', { key: node, includeDocs: true })
@@ -120,11 +151,10 @@ export function createCovers(store: Store): Covers {
       return found.map(doc => doc.interaction_id)
     },
 
-    known: node => [...docs.values()].filter(doc => doc.node === node).map(doc => doc.interaction_id),
-
     async forget(interactionId) {
       if (!docs.delete(interactionId)) return
-      await store.purge(CALLS, idOf(interactionId))
+      unwritten.delete(interactionId)
+      await inTurn(interactionId, () => store.purge(CALLS, idOf(interactionId)))
     },
   }
 }

@@ -74,6 +74,11 @@ export class Live {
     return this.#next(() => this.#course.covering.ask(what, by))
   }
 
+  /** Masks and pauses what its call is to be covered with. */
+  asWished(): Promise<void> {
+    return this.#next(() => this.#course.covering.asWished())
+  }
+
   /** A party that has a channel of its own from now on, in a recording that has one for each. */
   join(leg: string): Promise<void> {
     return this.#next(() => this.#course.tracks.join(leg))

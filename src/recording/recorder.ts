@@ -7,7 +7,7 @@ import { Adoption } from './adoption.ts'
 import { Announcer } from './announcer.ts'
 import { Beeps } from './beeping.ts'
 import type { ConsentingPorts } from './consenting.ts'
-import { type AlsoRecords, CallCovers, type Covered, type CoverRequest, interactionOf } from './cover-call.ts'
+import { type AlsoRecords, CallCovers, type Covered, type CoverRequest, interactionOf, type NamedLeg } from './cover-call.ts'
 import { createCovers, type Wish } from './covers.ts'
 import { isEnd, type State } from './lifecycle.ts'
 import type { CoursePorts } from './course.ts'
@@ -47,6 +47,8 @@ export interface Recorder {
   ended(id: string): Promise<void>
   /** Every recording of a leg that has not ended. */
   running(leg: string): readonly { id: string; settings: Effective; state: State; origins: readonly string[] }[]
+  /** A leg of which something is recorded for the account, by what is known here without asking its switch. */
+  recorded(accountId: string, leg: string): NamedLeg | undefined
   /** The group of what is recorded of a leg, or else of its conversation. */
   groupOf(leg: string, interactionId: string): string | undefined
   /** Masks or pauses all that records a call, or ends that; see CallCovers. */
@@ -97,6 +99,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     {
       full: one => roster.inTurn(one.leg, async () => (closed ? undefined : goOn(ports, roster, one))),
       wishOf: interactionId => covers.of(interactionId),
+      found: (call, leg) => callCovers.found(call, leg),
       newcomer: one =>
         quietly(
           roster.inTurn(one.leg, async () => (closed ? undefined : tellNewcomer(ports, roster, one))),
@@ -245,6 +248,11 @@ export function startRecorder(ports: RecorderPorts): Recorder {
         .ofLeg(leg)
         .filter(one => !one.inFlight.message)
         .map(one => ({ id: one.id, settings: one.settings, state: one.state, origins: one.origins.map(({ origin }) => origin) })),
+
+    recorded(accountId, leg) {
+      const one = roster.ofLeg(leg).find(({ inFlight }) => inFlight.account_id === accountId)
+      return one === undefined ? undefined : { node: one.node, uuid: leg }
+    },
 
     groupOf: (leg, interactionId) => (roster.ofLeg(leg)[0] ?? roster.running().find(one => one.recording.interaction_id === interactionId))?.recording.group_id,
 

@@ -1,18 +1,21 @@
 // The recordings that have not ended, as this process holds them: by id and by the leg they are of.
 
 import type { Notice } from './announce.ts'
-import type { Wish } from './covers.ts'
+import type { CoveredCall, Wish } from './covers.ts'
 import { type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
 import { isStoreAway } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
 import type { CoursePorts } from './course.ts'
 import { Live } from './live.ts'
+import type { Leg } from '../switch/switch.ts'
 
 export interface RosterEvents {
   /** A file is as long as files may be. */
   full(one: Live): Promise<void>
   /** What a call is to be covered with. */
   wishOf(interactionId: string): Wish
+  /** The leg of a recording, after a gap in what the switch told. */
+  found(call: CoveredCall, leg: Leg): Promise<void>
   /** Somebody joined who was not told of it. */
   newcomer(one: Live): void
   /** A party said no while it was being told. */
@@ -67,6 +70,7 @@ export class Roster {
       end: () => this.#forget(one),
       full: () => this.#on.full(one),
       wish: () => this.#on.wishOf(recording.interaction_id),
+      found: leg => this.#on.found({ accountId: inFlight.account_id, node: inFlight.node, interactionId: recording.interaction_id }, leg),
       newcomer: () => this.#on.newcomer(one),
       refused: notice => this.#on.refused(one, notice),
       untold: () => this.#on.untold(one),

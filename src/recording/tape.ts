@@ -103,7 +103,7 @@ export class Tape {
     const node = this.#node
     const ask = (): Promise<void> => node[what](this.#label.leg, this.path)
     if (!hides(what)) return (await Promise.all([node.clock(), ask()]))[0]
-    const [, at, shown] = await Promise.all([ask(), node.clock(), this.runs()])
+    const [, shown, at] = await Promise.all([ask(), this.runs(), node.clock()])
     if (!shown) throw new AppError('switch_refused', `${this.#label.node}: +OK to ${what}, but leg ${this.#label.leg} has no such recording`)
     return at
   }

@@ -87,6 +87,21 @@ test('what is not possible is told by its field', async t => {
   t.deepEqual(await paths({ action: 'record', data: { action: 'explode', time_limit: 1 } }), [400, 'data.action', 'data.time_limit'])
 })
 
+test('to hide what is recorded here the switch is not asked first for its leg; for all else, and below a user, it is', async t => {
+  const { act, ask, at, alice, controlled, recordedLegs, id, state } = await talking(t)
+  const GONE = '66666666-ffff'
+  recordedLegs.set(GONE, id)
+  for (const action of ['mask', 'pause']) t.is((await act({ action: 'record', data: { action } }, GONE)).status, 200)
+  t.is((await ask('PUT', `${at}/channels/${GONE}`, { module: 'record_call', data: { action: 'mask' } })).status, 200)
+  t.is(controlled.length, 3)
+  for (const action of ['unmask', 'resume', 'stop']) t.is((await act({ action: 'record', data: { action } }, GONE)).status, 404)
+  t.is((await ask('POST', `${at}/users/${alice}/channels/${GONE}`, { action: 'record', data: { action: 'mask' } })).status, 404)
+  recordedLegs.set('44444444-dddd', 'f'.repeat(32))
+  t.is((await act({ action: 'record', data: { action: 'mask' } }, '44444444-dddd')).status, 404, 'another account’s')
+  state.now = 'down'
+  t.is((await act({ action: 'record', data: { action: 'mask' } }, GONE)).status, 200)
+})
+
 test("a leg that is not there, or another account's, is 404", async t => {
   const { act, ask, at, controlled } = await talking(t)
   for (const uuid of ['44444444-dddd', '55555555-eeee']) {

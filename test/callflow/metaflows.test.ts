@@ -39,6 +39,7 @@ function setup(t: ExecutionContext, phones: { alice?: object; bob?: object; acco
       return { action: 'start', recordings: [] }
     },
     recordings: () => [],
+    recorded: () => undefined,
     hangup: async ({ uuid }) => void done.push(`hangup ${uuid}`),
     async play({ uuid }, media, to) {
       done.push(`play ${String(media)} ${uuid} ${to}`)

@@ -129,6 +129,7 @@ export function notingRecorder() {
     asked: async () => {},
     adopt() {},
     groupOf: () => undefined,
+    recorded: () => undefined,
     async follow(left, { leg, side }) {
       if (failing.with !== undefined) throw failing.with
       followed.push({ left, leg: leg.uuid, side })

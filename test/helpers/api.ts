@@ -136,6 +136,8 @@ export interface World extends FakeSwitch {
   events: Events
   /** What was asked of calls; `uncontrollable.with` is thrown instead. */
   controlled: object[]
+  /** Legs of which something is recorded here, and whose. */
+  recordedLegs: Map<string, string>
   uncontrollable: { with: AppError | undefined }
   /** Phones that switches were told to forget. */
   forgotten: (Phone | 'all')[]
@@ -232,6 +234,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
     return trials.answer
   }
   const controlled: World['controlled'] = []
+  const recordedLegs: World['recordedLegs'] = new Map()
   const uncontrollable = { with: undefined as AppError | undefined }
   const note = async (what: object): Promise<void> => {
     if (uncontrollable.with !== undefined) throw uncontrollable.with
@@ -248,6 +251,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
       await note({ siprec: leg.uuid, ...asked })
       return { action: 'start', recordings: [{ id: 'r2', kind: 'siprec', leg: leg.uuid, state: 'starting' }] }
     },
+    recorded: (accountId, uuid) => (recordedLegs.get(uuid) === accountId ? { node: 'fs1', uuid } : undefined),
     recordings: uuid => (uuid === '11111111-aaaa' ? [{ id: 'r1', state: 'masked', origins: ['api : x'] }] : []),
     hangup: ({ uuid }) => note({ hangup: uuid }),
     play: ({ uuid }, media, to) => note({ play: uuid, media, to }),
@@ -296,6 +300,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
     files,
     trials,
     controlled,
+    recordedLegs,
     uncontrollable,
     base,
     refuse,

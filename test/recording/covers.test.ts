@@ -21,9 +21,9 @@ test('a refusal is known to the next engine, stands beside a mask, and is forgot
   })
   await real.createDatabase(CALLS, 'calls_in_progress')
   const covers = createCovers(real)
-  await covers.set(call, 'mask', asked)
+  await covers.hide(call, 'mask', asked)
   await covers.refuse(call, asked)
-  await covers.set(call, 'unmask', asked)
+  await covers.show(call, 'mask')
   t.deepEqual(covers.of('i1'), {})
   t.true(covers.has('i1'))
 

@@ -85,6 +85,13 @@ async function setup(t: ExecutionContext) {
     recordings: async () => [...recorded],
     legs: async () => [...legs.values()],
     clock: async () => clock.now(),
+    async setVariables(uuid, variables) {
+      await say(`set ${uuid} ${Object.entries(variables).join(' ')}`.trimEnd())
+      const leg = legs.get(uuid)
+      if (leg === undefined) return
+      const kept = Object.entries({ ...leg.variables, ...variables }).filter((one): one is [string, string] => one[1] !== null)
+      legs.set(uuid, { ...leg, variables: Object.fromEntries(kept) })
+    },
     mask: (_, path) => say(`mask ${path}`),
     unmask: (_, path) => say(`unmask ${path}`),
     pause: (_, path) => say(`pause ${path}`),
@@ -1025,7 +1032,7 @@ const states = (covered: readonly Covered[]): string[] => covered.map(({ state }
 test('a mask reaches every recording of the call, whichever leg is named, and stands in both documents', async t => {
   const w = await twoLegs(t)
   t.deepEqual(states(await w.cover('mask', 'api', OTHER)), ['masked', 'masked'])
-  t.deepEqual(w.sent.filter(one => one.startsWith('mask')).sort(), [w.path(w.first), w.path(w.second)].map(path => `mask ${path}`).sort())
+  t.deepEqual(new Set(w.sent.filter(one => one.startsWith('mask'))), new Set([w.path(w.first), w.path(w.second)].map(path => `mask ${path}`)))
   t.like((await w.recording(w.first)).segments?.[0], { kind: 'mask', by: 'api', from_ms: 0 })
   w.clock.advance(2000)
   t.deepEqual(states(await w.cover('unmask')), ['recording', 'recording'])
@@ -1033,15 +1040,97 @@ test('a mask reaches every recording of the call, whichever leg is named, and st
   t.deepEqual(w.told().slice(2), ['recording.masked', 'recording.masked', 'recording.unmasked', 'recording.unmasked'])
 })
 
-test('the wish is on disk before the switch is asked, and a store that is away keeps the switch from being asked', async t => {
+test('the wish stands on the leg before the switch is asked to mask, and until the store has it', async t => {
+  const w = await twoLegs(t)
+  await w.cover('mask')
+  const ofFirst = w.sent.filter(one => one.includes(LEG) || one.includes(w.first))
+  const [at = ''] = [(await w.wish())?.mask?.at]
+  t.deepEqual([...new Set(ofFirst)], [`set ${LEG} callrec_mask,${encodeURIComponent(at)} i1 api`, `mask ${w.path(w.first)}`, `set ${LEG} callrec_mask,`])
+  t.is((await w.wish())?.mask?.by, 'api')
+})
+
+test('while the store is away a call is masked all the same, its leg keeps the wish, and it is written when the store is back', async t => {
   const w = await twoLegs(t)
   w.storeFails.with = new AppError('datastore_unreachable', 'away')
-  await t.throwsAsync(w.cover('mask'), { message: 'away' })
-  t.false(w.sent.some(one => one.startsWith('mask')))
+  t.deepEqual(states(await w.cover('mask')), ['masked', 'masked'])
+  t.is(await w.wish(), undefined)
+  w.clock.advance(6000)
+  t.is(await w.wish(), undefined)
+  t.regex(w.legs.get(LEG)?.variables['callrec_mask'] ?? '', / i1 api$/)
   delete w.storeFails.with
-  w.fails.set('mask', 'switch_down')
-  await t.throwsAsync(w.cover('mask'), { message: /scripted/ })
-  t.is((await w.wish())?.mask?.by, 'api')
+  await until('the wish', async () => {
+    w.clock.advance(6000)
+    return (await w.wish())?.mask !== undefined
+  })
+  await until('the leg to be clean', () => w.legs.get(LEG)?.variables['callrec_mask'] === undefined)
+})
+
+test('what the store never had can be unmasked while it is away, and what it has cannot', async t => {
+  const w = await twoLegs(t)
+  await w.cover('mask')
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  await t.throwsAsync(w.cover('unmask'), { message: 'away' })
+  t.is(w.recorder().wishOf('i1').mask?.by, 'api')
+  const other = await twoLegs(t)
+  other.storeFails.with = new AppError('datastore_unreachable', 'away')
+  await other.cover('mask')
+  t.deepEqual(states(await other.cover('unmask')), ['recording', 'recording'])
+  t.deepEqual(other.recorder().wishOf('i1'), {})
+  t.deepEqual(Object.keys(other.legs.get(LEG)?.variables ?? {}), [], 'the next engine finds nothing')
+})
+
+test('a wish that neither the leg nor the store took is refused, and holds all the same', async t => {
+  const w = await twoLegs(t)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  w.fails.set('set', 'switch_refused')
+  await t.throwsAsync(w.cover('mask'), { message: 'away' })
+  t.is(w.recorder().wishOf('i1').mask?.by, 'api')
+})
+
+test('an engine that takes over finds on the leg what the one before it could not write down, and no other call’s', async t => {
+  const w = await twoLegs(t)
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  await w.cover('mask', "it's, 100 % of key *2")
+  const other = w.legs.get(OTHER) ?? aLeg(OTHER)
+  w.legs.set(OTHER, { ...other, variables: { callrec_pause: `${encodeURIComponent('2026-11-29T00:00:00.000Z')} i9 api` } })
+  delete w.storeFails.with
+  await w.restart()
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.reaches(w.first, 'masked')
+  await w.reaches(w.second, 'masked')
+  t.like(await w.wish(), { mask: { by: "it's, 100 % of key *2" }, pause: undefined })
+  await until('the leg to be clean', () => w.legs.get(LEG)?.variables['callrec_mask'] === undefined)
+})
+
+test('what an engine finds on a leg while the store is away is masked, and written when it is back', async t => {
+  const w = await twoLegs(t)
+  const marked = { callrec_mask: `${encodeURIComponent('2026-11-29T00:00:00.000Z')} i1 api` }
+  w.legs.set(LEG, aLeg(LEG, { variables: marked }))
+  w.storeFails.with = new AppError('datastore_unreachable', 'away')
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await until('the mask', () => w.sent.includes(`mask ${w.path(w.first)}`))
+  delete w.storeFails.with
+  w.clock.advance(6000)
+  await until('the wish', async () => (await w.wish())?.mask !== undefined)
+  t.is((await w.reaches(w.first, 'masked')).segments?.[0]?.by, 'api')
+})
+
+test('of a leg that is known only by name its recordings are masked first, and then the switch is asked who else is of the call', async t => {
+  const w = await twoLegs(t)
+  w.legs.set(OTHER, aLeg(OTHER, { otherLeg: LEG, variables: { callrec_interaction_id: 'i2' } }))
+  const { id: third } = await w.start({ time_limit: 99 }, { leg: aLeg(OTHER), side: 'callee', facts: { ...FACTS, interaction_id: 'i2' } })
+  w.tell({ name: 'RECORD_START', leg: aLeg(OTHER), at: w.clock.now(), path: '', variables: { rec_id: third } })
+  await w.reaches(third, 'recording')
+  w.sent.length = 0
+  t.deepEqual(w.recorder().recorded(ACCOUNT, LEG), { node: 'fs1', uuid: LEG })
+  t.is(w.recorder().recorded('f'.repeat(32), LEG), undefined)
+  const cover = () => w.recorder().cover({ accountId: ACCOUNT, leg: { node: 'fs1', uuid: LEG }, what: 'mask', by: 'api' })
+  t.deepEqual(states(await cover()), ['masked', 'masked', 'masked'])
+  const masks = w.sent.filter(one => one.startsWith('mask'))
+  t.is(new Set(masks).size, 3)
+  t.is((await w.real.get<Doc & Wish>(CALLS, 'cover:i2'))?.mask?.by, 'api')
+  w.fails.set('leg', 'switch_timeout')
+  await t.throwsAsync(cover(), { message: /scripted/ }, 'who else is recorded is not known')
 })
 
 test('+OK of a leg that does not show the recording is no confirmation: it is ended, and says why', async t => {
@@ -1120,10 +1209,12 @@ test('to cover twice is to be sure, to uncover what is open is refused with its 
   const w = await twoLegs(t)
   const refused = await t.throwsAsync<AppError>(w.cover('unmask'))
   t.like(refused, { code: 'wrong_state', data: { state: 'recording' } })
+  const masks = () => w.sent.filter(one => one === `mask ${w.path(w.first)}`).length
   await w.cover('mask')
+  const once = masks()
   await w.cover('mask')
   t.is((await w.recording(w.first)).segments?.length, 1)
-  t.is(w.sent.filter(one => one === `mask ${w.path(w.first)}`).length, 2)
+  t.is(masks(), once + 1)
 })
 
 test('a call of which nothing is recorded, and one that is over, cannot be masked', async t => {
