@@ -60,28 +60,50 @@ export interface Counter {
   sound(): Sound | undefined
 }
 
-/** Adds up the frames as the file streams by; bytes that are no frame are skipped one by one. */
-export function mp3Counter(): Counter {
-  let milliseconds = 0
-  let first: Frame | undefined
+interface Walk {
+  feed: (piece: Buffer) => void
+  /** What was not looked at, and how much of it belongs to the last part; undefined once a part was not what it was to be. */
+  left: () => { bytes: Buffer; skip: number } | undefined
+}
+
+/** From part to part of a file that streams by: `bytesAt` tells how long the one is that begins there, of which `least` bytes can be read. */
+function walk(least: number, bytesAt: (bytes: Buffer, at: number) => number | undefined): Walk {
   let skip = 0
   let rest: Buffer = Buffer.alloc(0)
+  let lost = false
   return {
     feed(piece) {
+      if (lost) return
       const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])
       let at = 0
       for (;;) {
         const step = Math.min(skip, bytes.length - at)
         at += step
         skip -= step
-        if (bytes.length - at < TAG_HEADER) break
-        const frame = frameAt(bytes, at)
-        skip = frame?.bytes ?? tagAt(bytes, at) ?? 1
-        milliseconds += frame?.milliseconds ?? 0
-        first ??= frame
+        if (skip > 0 || bytes.length - at < least) break
+        const found = bytesAt(bytes, at)
+        lost = found === undefined
+        if (found === undefined) break
+        skip = found
       }
       rest = bytes.subarray(at)
     },
+    left: () => (lost ? undefined : { bytes: rest, skip }),
+  }
+}
+
+/** Adds up the frames; bytes that are no frame are skipped one by one. */
+export function mp3Counter(): Counter {
+  let milliseconds = 0
+  let first: Frame | undefined
+  const { feed } = walk(TAG_HEADER, (bytes, at) => {
+    const frame = frameAt(bytes, at)
+    milliseconds += frame?.milliseconds ?? 0
+    first ??= frame
+    return frame?.bytes ?? tagAt(bytes, at) ?? 1
+  })
+  return {
+    feed,
     sound: () => (first === undefined ? undefined : { channels: first.channels, sampleRate: first.sampleRate, durationMs: Math.round(milliseconds) }),
   }
 }
@@ -134,39 +156,24 @@ const VORBIS_HEADER = 16
 export function oggCounter(): Counter {
   let format: { channels: number; sampleRate: number } | undefined
   let samples = 0
-  let skip = 0
-  let rest: Buffer = Buffer.alloc(0)
-  let lost = false
+  function bytesAt(bytes: Buffer, at: number): number | undefined {
+    const page = pageAt(bytes, at)
+    if (page === undefined) return undefined
+    format ??= vorbisAt(bytes, at + page.header)
+    samples = page.samples ?? samples
+    return page.bytes
+  }
+  const { feed, left } = walk(PAGE_HEADER + MOST_SEGMENTS + VORBIS_HEADER, bytesAt)
   return {
-    feed(piece) {
-      if (lost) return
-      const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])
-      let at = 0
-      for (;;) {
-        const step = Math.min(skip, bytes.length - at)
-        at += step
-        skip -= step
-        if (skip > 0 || bytes.length - at < PAGE_HEADER + MOST_SEGMENTS + VORBIS_HEADER) break
-        const page = pageAt(bytes, at)
-        if (page === undefined) {
-          lost = true
-          break
-        }
-        format ??= vorbisAt(bytes, at + page.header)
-        samples = page.samples ?? samples
-        skip = page.bytes
-      }
-      rest = bytes.subarray(at)
-    },
+    feed,
     sound() {
-      if (lost) return undefined
-      // The last page is too short for the loop above.
-      for (let at = skip; at + PAGE_HEADER <= rest.length; ) {
-        const page = pageAt(rest, at)
-        if (page === undefined) break
-        format ??= vorbisAt(rest, at + page.header)
-        samples = page.samples ?? samples
-        at += page.bytes
+      const rest = left()
+      if (rest === undefined) return undefined
+      // The last page is too short to be read on the way.
+      for (let at = rest.skip; at + PAGE_HEADER <= rest.bytes.length; ) {
+        const bytes = bytesAt(rest.bytes, at)
+        if (bytes === undefined) break
+        at += bytes
       }
       return format === undefined ? undefined : { ...format, durationMs: Math.round((samples * 1000) / format.sampleRate) }
     },
