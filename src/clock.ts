@@ -20,6 +20,19 @@ export function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T
   })
 }
 
+/** Resolves after so many milliseconds, or when the signal says so. */
+export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    const wake = (): void => {
+      cancel()
+      signal.removeEventListener('abort', wake)
+      resolve()
+    }
+    const cancel = clock.after(ms, wake)
+    signal.addEventListener('abort', wake)
+    if (signal.aborted) wake()
+  })
+
 /** The longest delay setTimeout takes; a longer one fires at once. */
 const LONGEST = 2 ** 31 - 1
 

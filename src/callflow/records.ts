@@ -1,7 +1,7 @@
 // Puts detail records into the store. A store that is away is asked again until the engine closes: a call
 // is over by then and waits for nothing.
 
-import type { Clock } from '../clock.ts'
+import { type Clock, pause } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { monthDb, monthOf } from '../store/modb.ts'
@@ -35,7 +35,7 @@ export function startRecords({ store, clock }: { store: Store; clock: Clock }): 
         const again = !closed.signal.aborted
         log.warn('cdr_not_written', { reason: reasonOf(error), ...(again ? { again_in_ms: AGAIN } : {}) })
         if (!again) return
-        await pause()
+        await pause(clock, AGAIN, closed.signal)
       }
     }
   }
@@ -67,18 +67,6 @@ export function startRecords({ store, clock }: { store: Store; clock: Clock }): 
       await store.put(db, cdr)
     }
   }
-
-  const pause = (): Promise<void> =>
-    new Promise(resolve => {
-      const go = (): void => {
-        cancel()
-        closed.signal.removeEventListener('abort', go)
-        resolve()
-      }
-      const cancel = clock.after(AGAIN, go)
-      closed.signal.addEventListener('abort', go)
-      if (closed.signal.aborted) go()
-    })
 
   return {
     write(read, log) {

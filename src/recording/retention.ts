@@ -2,7 +2,7 @@
 // ends and nothing for what stays. Calls write to the same disk and go first: after every few recordings
 // the sweep rests for a multiple of what they took, so the slower the store is, the less it is asked.
 
-import type { Clock } from '../clock.ts'
+import { type Clock, pause } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { toGregorian } from '../store/modb.ts'
@@ -66,24 +66,11 @@ export function startRetention({ store, erasure, clock, log, every }: RetentionP
       const outcomes = await Promise.all(rows.map(one => end(one)))
       ended += outcomes.filter(one => one === 'ended').length
       stuck += outcomes.filter(one => one === 'stuck').length
-      await rest(REST * (clock.elapsed() - began))
+      const took = clock.elapsed() - began
+      if (took > 0) await pause(clock, REST * took, closing.signal)
     }
     if (ended > 0) await store.compact(db)
     return ended
-  }
-
-  /** Shorter when the sweep is to end. */
-  function rest(ms: number): Promise<void> {
-    if (closing.signal.aborted || ms <= 0) return Promise.resolve()
-    return new Promise(resolve => {
-      const done = (): void => {
-        cancelRest()
-        closing.signal.removeEventListener('abort', done)
-        resolve()
-      }
-      const cancelRest = clock.after(ms, done)
-      closing.signal.addEventListener('abort', done)
-    })
   }
 
   async function due(db: string, now: number, skip: number): Promise<Stored<Recording>[]> {

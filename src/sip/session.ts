@@ -1,5 +1,6 @@
 // A dialog that stands: what either side may ask in it, one thing at a time, until one of them ends it or falls silent.
 
+import { pause } from '../clock.ts'
 import { ALLOW, authorised, type Core, deliver, renumbered, retryAfterMs, sizeOf, SUPPORTED } from './core.ts'
 import { type Dialog, dialogId, heard, nextHop, nextRequest, refreshed } from './dialog.ts'
 import type { Credentials } from './digest.ts'
@@ -174,22 +175,11 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
       }
       const again = answer.status === 491 ? glare() : answer.status === 500 || answer.status === 503 ? retryAfterMs(answer) : undefined
       if (again === undefined || again > LONGEST_WAIT || tries >= MOST_TRIES) return answer
-      await pause(again)
+      await pause(core.clock, again, gone.signal)
     }
   }
 
   const glare = (): number => (caller ? 2100 + Math.floor(core.chance() * 190) * 10 : Math.floor(core.chance() * 200) * 10)
-
-  const pause = (ms: number): Promise<void> =>
-    new Promise(resolve => {
-      const go = (): void => {
-        cancel()
-        gone.signal.removeEventListener('abort', go)
-        resolve()
-      }
-      const cancel = core.clock.after(ms, go)
-      gone.signal.addEventListener('abort', go)
-    })
 
   const local = (status: number): Response => ({ status, reason: REASONS[status] ?? '', headers: [], body: Buffer.alloc(0) })
 

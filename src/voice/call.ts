@@ -84,19 +84,6 @@ export interface VoiceCall {
 
 export const conversationOf = (uuid: string): string => `CON-${uuid}`
 
-/** Resolves after so long of call time, or when the signal says so. */
-export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise(resolve => {
-    const wake = (): void => {
-      cancel()
-      signal.removeEventListener('abort', wake)
-      resolve()
-    }
-    const cancel = clock.after(ms, wake)
-    signal.addEventListener('abort', wake)
-    if (signal.aborted) wake()
-  })
-
 /** Resolves when it is aborted. */
 export const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise(resolve => {

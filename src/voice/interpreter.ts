@@ -1,11 +1,12 @@
 // Runs the actions of an NCCO one after the other. What an action cannot do is told to the application and the call
 // goes on with the next; the answer of an `input` or a `notify` takes the place of what is left.
 
+import { pause } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import { digitsArgument, speechArgument, VOICES } from '../switch/commands.ts'
 import { speakable } from '../switch/media.ts'
 import { type Address, ask, jsonIn } from './ask.ts'
-import { aborted, conversationOf, pause, type VoiceCall, type VoicePorts } from './call.ts'
+import { aborted, conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
 import type { Conversations } from './conversations.ts'
 import type { Abilities, ConnectAction, InputAction, NccoAction, NotifyAction, StreamAction, TalkAction } from './ncco.ts'
 import { isPlayed, staysUp } from './ncco.ts'

@@ -1,13 +1,13 @@
 // Calls that applications have made, until they are answered or over: by the engine that rings, or by the one that has the
 // switch later. An answered call is the callflow's, which finds it parked.
 
-import type { Clock } from '../clock.ts'
+import { type Clock, pause } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
 import { toGregorian } from '../store/modb.ts'
 import type { Store } from '../store/store.ts'
 import type { Originate, SwitchEvent, SwitchNode, Switches } from '../switch/switch.ts'
 import { eventUrlOf } from './application.ts'
-import { conversationOf, pause } from './call.ts'
+import { conversationOf } from './call.ts'
 import { STATUSES } from './interpreter.ts'
 import { type OpenCall, openCall, openCalls, type Outcome } from './open-calls.ts'
 import type { PlacedCall } from './outgoing.ts'

@@ -2,7 +2,7 @@
 // that document until the receiver has it: those of one recording one after the other, in their order. What
 // fails blocks its webhook until the next attempt, so a receiver that is down is not asked once per recording.
 
-import type { Clock } from '../clock.ts'
+import { type Clock, pause } from '../clock.ts'
 import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { RecordingEvent } from '../events.ts'
 import type { Log } from '../log.ts'
@@ -82,7 +82,7 @@ export function startWebhooks({ store, http, clock, log, metrics, random, hex }:
         return void (await write())
       } catch (error) {
         if (stop.signal.aborted || !(error instanceof AppError) || !error.retry) throw error
-        await pause(wait)
+        await pause(clock, wait, stop.signal)
       }
     }
     await write()
@@ -242,17 +242,6 @@ export function startWebhooks({ store, http, clock, log, metrics, random, hex }:
       look()
     })
   }
-
-  const pause = (ms: number): Promise<void> =>
-    new Promise(resolve => {
-      const go = (): void => {
-        cancel()
-        stop.signal.removeEventListener('abort', go)
-        resolve()
-      }
-      const cancel = clock.after(ms, go)
-      stop.signal.addEventListener('abort', go)
-    })
 
   const busy = (): Promise<unknown>[] => [looking, ...writing.values(), ...[...running.values()].map(({ done }) => done)].filter(one => one !== undefined)
 
