@@ -13,7 +13,8 @@ import { couchStore } from '../src/store/couch.ts'
 import { embeddedStore } from '../src/store/embedded.ts'
 import { accountDb, toGregorian } from '../src/store/modb.ts'
 import type { Doc, Store } from '../src/store/store.ts'
-import { couchdbProgram, freePort, startCouchdb } from '../test/helpers/couchdb.ts'
+import { NOBODY } from '../test/helpers/ports.ts'
+import { couchdbProgram, startCouchdb } from '../test/helpers/couchdb.ts'
 import { ms, type Row, times } from './row.ts'
 import { folder, forget, quantile } from './world.ts'
 
@@ -85,7 +86,7 @@ async function row(kind: string, client: Client, store: Store): Promise<Row> {
 async function withEngine(kind: string, settings: Readonly<Record<string, string>>, open: (dir: string) => Promise<Store>): Promise<Row> {
   const dir = folder()
   // No switch is there, and none is needed.
-  const esl = `127.0.0.1:${await freePort()}`
+  const esl = `127.0.0.1:${NOBODY}`
   const running = await start(readConfig({ DATA_DIR: `${dir}/engine`, API_PORT: '0', SPOOL_MIN_FREE: '0', FREESWITCH_ESL: esl, ...settings }, {}), silent)
   const store = await open(`${dir}/bare`)
   try {

@@ -3,8 +3,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -13,19 +11,11 @@ import { packagePath } from '../src/root.ts'
 import { type RunningSimulator, stateFile } from '../src/simulator/launch.ts'
 import { embeddedStore } from '../src/store/embedded.ts'
 import { SPEED } from './helpers/engine.ts'
+import { freePorts } from './helpers/ports.ts'
 import { until } from './helpers/wait.ts'
 
 const CLI = packagePath('build/src/cli.js')
 /** Milliseconds; processes start slowly on a busy machine. */
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function dataDirectory(t: ExecutionContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'callrec-cli-'))
@@ -57,7 +47,8 @@ function callrec(t: ExecutionContext, args: readonly string[], env: Readonly<Rec
 
 test('demo makes a recorded call, tells every step, and finds what it made when it is run again', async t => {
   const dir = await dataDirectory(t)
-  const ports = ['--port', String(await freePort()), '--receiver-port', String(await freePort())]
+  const [api, receiver] = await freePorts(2)
+  const ports = ['--port', String(api), '--receiver-port', String(receiver)]
   const first = callrec(t, ['demo', '--once', '--data-dir', dir, ...ports])
   t.is(await first.ended, 0, first.err())
   const steps = first
@@ -81,7 +72,8 @@ test('demo makes a recorded call, tells every step, and finds what it made when 
 
 test('an engine that was started takes a call by command, and leaves when it is told to', async t => {
   const dir = await dataDirectory(t)
-  const ports = ['--port', String(await freePort()), '--receiver-port', String(await freePort())]
+  const [api, receiver] = await freePorts(2)
+  const ports = ['--port', String(api), '--receiver-port', String(receiver)]
   const engine = callrec(t, ['demo', '--data-dir', dir, ...ports])
   await until('the end of the demo', () => engine.out().includes('README.md goes on'))
   const call = callrec(t, ['call', '--from', 'alice-phone', '--to', '2002', '--data-dir', dir, '--seconds', '40'])

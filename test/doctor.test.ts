@@ -14,10 +14,11 @@ import { IN_FLIGHT } from '../src/recording/document.ts'
 import { type RunningSimulator, stateFile } from '../src/simulator/launch.ts'
 import { startSimulator } from '../src/simulator/simulator.ts'
 import { embeddedStore } from '../src/store/embedded.ts'
-import { couchdbProgram, freePort, startCouchdb } from './helpers/couchdb.ts'
+import { couchdbProgram, startCouchdb } from './helpers/couchdb.ts'
 import { eslServer, jobEvent, type Script } from './helpers/esl-server.ts'
 import { startFreeSwitch } from './helpers/freeswitch.ts'
 import { transcriber } from './helpers/programs.ts'
+import { NOBODY } from './helpers/ports.ts'
 import { onPath, realRun } from './helpers/real.ts'
 
 async function folder(t: ExecutionContext): Promise<string> {
@@ -177,7 +178,7 @@ test('a switch that is away, refuses the password or the host, or answers nothin
   const wrong = await eslServer(t, { password: 'other' })
   const rude = await eslServer(t, { greeting: 'Content-Type: text/rude-rejection\nContent-Length: 24\n\nAccess Denied, go away.\n' })
   const odd = await eslServer(t, { script: ({ line }, peer) => line === 'api strmicroepoch' && (peer.answer('noon'), true) })
-  const list = `gone=:x@127.0.0.1:${await freePort()},wrong=:x@127.0.0.1:${wrong.port},rude=:x@127.0.0.1:${rude.port},odd=127.0.0.1:${odd.port}`
+  const list = `gone=:x@127.0.0.1:${NOBODY},wrong=:x@127.0.0.1:${wrong.port},rude=:x@127.0.0.1:${rude.port},odd=127.0.0.1:${odd.port}`
   const findings = await examine(config(await folder(t), { FREESWITCH_ESL: list }), { clock: soon, random: () => '00' })
   finds(t, findings, 'fail', /^switch gone .*ECONNREFUSED/, /start FreeSWITCH/)
   finds(t, findings, 'fail', /^switch wrong .*wrong password/, /FREESWITCH_PASSWORD/)
@@ -224,7 +225,7 @@ for (const [what, answers, is, finding, todo] of [
 ] as const) {
   test(`a CouchDB that is ${what} is a finding that says so`, async t => {
     const url = await couch(t, { ...GOOD, ...answers } as typeof GOOD)
-    const findings = await examine(config(await folder(t), { COUCHDB_URL: url, FREESWITCH_ESL: `127.0.0.1:${await freePort()}` }), {
+    const findings = await examine(config(await folder(t), { COUCHDB_URL: url, FREESWITCH_ESL: `127.0.0.1:${NOBODY}` }), {
       clock: soon,
       random: () => '00',
     })
@@ -235,7 +236,7 @@ for (const [what, answers, is, finding, todo] of [
 
 test('a CouchDB that is away is a finding, and the switches are examined all the same', async t => {
   const dataDir = await folder(t)
-  const settings = { COUCHDB_URL: `http://user:s3cret@127.0.0.1:${await freePort()}`, FREESWITCH_ESL: await simulator(t, join(dataDir, 'recordings')) }
+  const settings = { COUCHDB_URL: `http://user:s3cret@127.0.0.1:${NOBODY}`, FREESWITCH_ESL: await simulator(t, join(dataDir, 'recordings')) }
   const findings = await examine(config(dataDir, settings))
   finds(t, findings, 'fail', /^store: CouchDB at .* cannot be reached/, /start CouchDB, or mend host, user and password in COUCHDB_URL/)
   finds(t, findings, 'ok', /a second recorded arrived/)

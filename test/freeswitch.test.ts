@@ -243,7 +243,8 @@ real('bridge user/name@realm rings the registered phone under the uuid that was 
 real('several phones in one bridge each have the uuid chosen for them', async (t, { esl }) => {
   const { leg } = await parked(esl, '206')
   const [first, second] = [randomUUID(), randomUUID()]
-  await esl.execute(leg, 'bridge', `[origination_uuid=${first}]user/busy@${REALM},[origination_uuid=${second}]user/bob@${REALM}`)
+  // Who is to ring later rings when nobody else does any more: whoever answers first would end the other one before it could refuse.
+  await esl.execute(leg, 'bridge', `[origination_uuid=${first}]user/busy@${REALM},[leg_delay_start=60,origination_uuid=${second}]user/bob@${REALM}`)
   const bridge = await esl.event(is('CHANNEL_BRIDGE', { 'Unique-ID': leg }), 'bob answers')
   t.is(bridge['Other-Leg-Unique-ID'], second)
   const refused = await esl.event(is('CHANNEL_HANGUP_COMPLETE', { 'Unique-ID': first }), 'the busy one refuses')

@@ -16,9 +16,10 @@ import { startPreparation } from '../src/preparation.ts'
 import { type Simulator, startSimulator } from '../src/simulator/simulator.ts'
 import { notedLog } from './helpers/log.ts'
 import { manualClock } from './helpers/clock.ts'
-import { couchdbProgram, freePort, startCouchdb } from './helpers/couchdb.ts'
+import { couchdbProgram, startCouchdb } from './helpers/couchdb.ts'
 import { eslApi } from './helpers/esl-client.ts'
 import { eslServer } from './helpers/esl-server.ts'
+import { freePorts, NOBODY } from './helpers/ports.ts'
 import { realRun } from './helpers/real.ts'
 import { recordedTenant, type Tenant } from './helpers/tenant.ts'
 import { until } from './helpers/wait.ts'
@@ -86,7 +87,7 @@ test('switches that are down, mute, wrong or talk nonsense keep neither the engi
   const wrong = await eslServer(t, { password: 'another' })
   const mute = await eslServer(t, { greeting: null })
   const nonsense = await eslServer(t, { greeting: 'HTTP/1.1 400 Bad Request\r\n\r\n' })
-  const list = { gone: await freePort(), wrong: wrong.port, mute: mute.port, nonsense: nonsense.port, one: one.port, two: two.port }
+  const list = { gone: NOBODY, wrong: wrong.port, mute: mute.port, nonsense: nonsense.port, one: one.port, two: two.port }
   const entries = Object.entries(list).map(([name, port]) => `${name}=:${SECRET}@127.0.0.1:${port}`)
 
   const { url } = await engine(t, dataDir, { FREESWITCH_ESL: entries.join(',') })
@@ -194,7 +195,7 @@ for (const [what, answer, reason] of [
 ] as const) {
   test(`an engine whose CouchDB is ${what} starts, is alive and not ready, and its API says 503 and why`, async t => {
     const one = await simulator(t, await folder(t))
-    const couch = answer === undefined ? `http://admin:s3cret@127.0.0.1:${await freePort()}` : await pretender(t, answer)
+    const couch = answer === undefined ? `http://admin:s3cret@127.0.0.1:${NOBODY}` : await pretender(t, answer)
     const running = await engine(t, await folder(t), { COUCHDB_URL: couch, FREESWITCH_ESL: `fs1=:${SECRET}@127.0.0.1:${one.port}` })
     t.is((await fetch(`${running.url}/healthz`)).status, 200)
     const series = 'callrec_store_up'
@@ -220,7 +221,7 @@ async function comesLate(t: ExecutionContext, program: string): Promise<void> {
   const dataDir = await folder(t)
   // Its first call makes databases and builds views.
   const one = await simulator(t, join(dataDir, 'recordings'), { speed: 1 })
-  const port = await freePort()
+  const [port = 0] = await freePorts(1)
   const settings = { COUCHDB_URL: `http://callrec:s3cret@127.0.0.1:${port}`, FREESWITCH_ESL: `fs1=:${SECRET}@127.0.0.1:${one.port}` }
   const running = await engine(t, dataDir, settings)
   t.is((await readyz(running.url)).status, 503)

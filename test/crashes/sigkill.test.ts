@@ -3,8 +3,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -14,6 +12,7 @@ import { packagePath } from '../../src/root.ts'
 import { type RunningSimulator, stateFile } from '../../src/simulator/launch.ts'
 import { SPEED } from '../helpers/engine.ts'
 import { hang, httpSink } from '../helpers/http-sink.ts'
+import { freePorts } from '../helpers/ports.ts'
 import { until } from '../helpers/wait.ts'
 
 interface Id {
@@ -27,15 +26,6 @@ interface Listed extends Id {
   delivery?: { state: string; attempts: number }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 interface Installation {
   start: () => Promise<Client>
   kill: () => Promise<void>
@@ -43,7 +33,7 @@ interface Installation {
 
 async function installation(t: ExecutionContext): Promise<Installation> {
   const dataDir = await mkdtemp(join(tmpdir(), 'callrec-sigkill-'))
-  const port = await freePort()
+  const [port = 0] = await freePorts(1)
   let child: ChildProcess | undefined
   t.teardown(async () => {
     child?.kill('SIGKILL')

@@ -70,6 +70,22 @@ export function tones(samples: Int16Array, rate: number, hz: number, fromSec = 0
 /** Seconds; whole periods of every tone used here fit in. */
 const PIECE = 0.05
 
+/** Seconds: what a telephone line loses, it loses in frames of this length. */
+const FRAME = 0.02
+/** Quieter frames are nobody's: what codecs and bridges leave of silence. */
+const AUDIBLE = 100
+
+/** Of the frames in which somebody is heard, the share in which it is mostly `hz`; 0 where nobody is. However much of it is missing, gaps are no other sound. */
+export function shareOf(samples: Int16Array, rate: number, hz: number, fromSec = 0, toSec = samples.length / rate): number {
+  let [is, all] = [0, 0]
+  for (let at = fromSec; at + FRAME <= toSec + 1e-6; at += FRAME) {
+    if (loudness(samples, rate, at, at + FRAME) < AUDIBLE) continue
+    all += 1
+    if (tone(samples, rate, hz, at, at + FRAME) > 0.5) is += 1
+  }
+  return all === 0 ? 0 : is / all
+}
+
 /** A file of one channel. */
 export function wavOf(samples: Int16Array, rate = 8000): Buffer {
   const bytes = 2 * samples.length

@@ -3,10 +3,10 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePorts } from './ports.ts'
 import { program } from './real.ts'
 
 /** On PATH. */
@@ -19,17 +19,6 @@ function findCouchdb() {
   const given = process.env.COUCHDB_URL
   if (given) return () => Promise.resolve({ url: given, stop: () => {} })
   return couchdbProgram === undefined ? undefined : () => startCouchdb(couchdbProgram)
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 /** The folder that has `etc`: the program's own, or that of the one a wrapper on PATH executes. */
@@ -46,7 +35,7 @@ export async function startCouchdb(
   dir = mkdtempSync(join(tmpdir(), 'callrec-couchdb-')),
   port?: number,
 ): Promise<{ url: string; dir: string; port: number; stop: () => Promise<void> }> {
-  const at = port ?? (await freePort())
+  const [at = 0] = port === undefined ? await freePorts(1) : [port]
   const release = releaseOf(executable)
   const ini = join(dir, 'local.ini')
   writeFileSync(

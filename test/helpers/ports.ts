@@ -9,6 +9,9 @@ import { createServer } from 'node:net'
 const LOWEST = 31_000
 const MANY = 32_768 - LOWEST
 
+/** Nobody listens there, and no program is told to. */
+export const NOBODY = 1
+
 /** Free for TCP and UDP on loopback, and no two the same. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>()
