@@ -1,4 +1,4 @@
-// From a request to mask a call until the switch has confirmed it, as seen on the wire between engine and switch, against a bare
+// From a request to mask a call until the switch has confirmed it, as seen on the wires before and behind the engine, against a bare
 // uuid_record mask on such a wire; the answer, which waits for the documents as well; and very many calls masked at the same
 // moment, of which none may be forgotten.
 
@@ -10,7 +10,7 @@ import { embeddedStore } from '../src/store/embedded.ts'
 import { header } from '../src/switch/event.ts'
 import { recordedTenant } from '../test/helpers/tenant.ts'
 import { openEsl } from './esl.ts'
-import { startRelay } from './relay.ts'
+import { commandsAnswered, startRelay } from './relay.ts'
 import { ms, type Row, times } from './row.ts'
 import { folder, forget, quantile, startEngine, type Switch } from './world.ts'
 
@@ -25,9 +25,19 @@ const EVERY = 5
 const PATIENCE = 30_000
 
 export async function maskRows(on: Switch): Promise<Row[]> {
-  const relay = await startRelay(on.port)
-  const engine = await startEngine({ ...on, port: relay.port })
-  const beside = await startRelay(on.port)
+  let asked = (): void => {}
+  let answered = (_command: string): void => {}
+  const behind = await startRelay(
+    on.port,
+    commandsAnswered(command => answered(command)),
+  )
+  const engine = await startEngine({ ...on, port: behind.port })
+  const before = await startRelay(engine.port, () => ({ asked: () => asked(), answered() {} }))
+  const client = await engine.clientBy(before.port)
+  const beside = await startRelay(
+    on.port,
+    commandsAnswered(() => {}),
+  )
   const begun = new Map<string, string>()
   const esl = await openEsl(
     { ...on, port: beside.port },
@@ -44,7 +54,7 @@ export async function maskRows(on: Switch): Promise<Row[]> {
     const records = async (count: number): Promise<void> => {
       for (const until = performance.now() + PATIENCE; begun.size < count && performance.now() < until; ) await delay(20)
     }
-    const ask = (leg: string, action: string): Promise<Controlled> => record(engine.client, accountId, leg, action)
+    const ask = (leg: string, action: string): Promise<Controlled> => record(client, accountId, leg, action)
 
     await call()
     await records(1)
@@ -64,27 +74,27 @@ export async function maskRows(on: Switch): Promise<Row[]> {
     const mask = async (): Promise<[confirmed: number, answered: number]> => {
       await delay(REST)
       const open = new Set([`api uuid_record ${leg} mask ${path}`, `api uuid_buglist ${leg}`])
-      const began = performance.now()
+      let began = Number.NaN
       let confirmed = Number.NaN
-      relay.answered = command => {
+      asked = () => {
+        if (Number.isNaN(began)) began = performance.now()
+      }
+      answered = command => {
         if (open.delete(command) && open.size === 0) confirmed = performance.now() - began
       }
       await ask(leg, 'mask')
-      const answered = performance.now() - began
+      const told = performance.now() - began
       await ask(leg, 'unmask')
-      return [confirmed, answered]
+      return [confirmed, told]
     }
     for (let at = 0; at < WARM; at++) await mask()
     const masks: Awaited<ReturnType<typeof mask>>[] = []
     for (let at = 0; at < MASKS; at++) masks.push(await mask())
-    relay.answered = () => {}
-    const asked = await timed(MASKS, () => engine.client.get(`accounts/${accountId}/channels/${leg}`))
-    const [confirmed, answered, floor] = [masks.map(([one]) => one), masks.map(([, one]) => one), bare].map(all => quantile(all, 0.5)) as [
-      number,
-      number,
-      number,
-    ]
-    const least = floor + quantile(asked, 0.5) + quantile(await writes(), 0.5)
+    asked = () => {}
+    answered = () => {}
+    const seen = await timed(MASKS, () => engine.client.get(`accounts/${accountId}/channels/${leg}`))
+    const [confirmed, told, floor] = [masks.map(([one]) => one), masks.map(([, one]) => one), bare].map(all => quantile(all, 0.5)) as [number, number, number]
+    const least = floor + quantile(seen, 0.5) + quantile(await writes(), 0.5)
     const rows: Row[] = [
       {
         what: `request to mask → confirmed by the switch, p50, ${on.name}`,
@@ -95,9 +105,9 @@ export async function maskRows(on: Switch): Promise<Row[]> {
       },
       {
         what: `request to mask → answered, p50, ${on.name}`,
-        measured: ms(answered),
+        measured: ms(told),
         floor: `${ms(least)} bare mask + GET of the channel + a write`,
-        ratio: times(answered, least),
+        ratio: times(told, least),
         budget: '–',
       },
     ]
@@ -117,8 +127,7 @@ export async function maskRows(on: Switch): Promise<Row[]> {
   } finally {
     esl.close()
     await engine.stop()
-    relay.close()
-    beside.close()
+    for (const one of [behind, before, beside]) one.close()
   }
 }
 

@@ -1,37 +1,32 @@
-// Between an engine and its switch: passes every byte on, and knows which reply belongs to which command, so that what the switch
-// has confirmed is seen from outside of both.
+// On the wire before an engine and on the one behind it: passes every byte on and tells when it came, so that what was asked and what
+// was confirmed is seen from outside.
 
-import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { frameReader } from '../src/switch/frames.ts'
 
 export interface Relay {
   port: number
-  /** Called with each command that the switch has answered. */
-  answered: (command: string) => void
   close(): void
 }
 
-const FRAMES = { headerBytes: 64 << 10, bodyBytes: 16 << 20 }
+/** Hears one connection. */
+export interface Tap {
+  asked(chunk: Buffer): void
+  answered(chunk: Buffer): void
+}
 
-export async function startRelay(to: number): Promise<Relay> {
+export async function startRelay(to: number, tap: () => Tap): Promise<Relay> {
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true }, socket => {
     const onward = connect({ port: to, host: '127.0.0.1', noDelay: true })
-    const asked: string[] = []
-    let rest = ''
-    const read = frameReader(FRAMES, ({ headers }) => {
-      const type = headers['content-type']
-      if (type === 'command/reply' || type === 'api/response') relay.answered(asked.shift() ?? '')
-    })
+    const heard = tap()
     socket.on('data', (chunk: Buffer) => {
+      heard.asked(chunk)
       onward.write(chunk)
-      const commands = (rest + chunk.toString('latin1')).split('\n\n')
-      rest = commands.pop() ?? ''
-      asked.push(...commands)
     })
     onward.on('data', (chunk: Buffer) => {
       socket.write(chunk)
-      read(chunk)
+      heard.answered(chunk)
     })
     for (const [one, other] of [
       [socket, onward],
@@ -46,13 +41,33 @@ export async function startRelay(to: number): Promise<Relay> {
     }
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const relay: Relay = {
+  return {
     port: (server.address() as AddressInfo).port,
-    answered: () => {},
     close() {
       server.close()
       for (const one of sockets) one.destroy()
     },
   }
-  return relay
+}
+
+const FRAMES = { headerBytes: 64 << 10, bodyBytes: 16 << 20 }
+
+/** Of an event socket: each command as the switch answers it. */
+export function commandsAnswered(tell: (command: string) => void): () => Tap {
+  return () => {
+    const waiting: string[] = []
+    let rest = ''
+    const read = frameReader(FRAMES, ({ headers }) => {
+      const type = headers['content-type']
+      if (type === 'command/reply' || type === 'api/response') tell(waiting.shift() ?? '')
+    })
+    return {
+      asked(chunk) {
+        const commands = (rest + chunk.toString('latin1')).split('\n\n')
+        rest = commands.pop() ?? ''
+        waiting.push(...commands)
+      },
+      answered: read,
+    }
+  }
 }

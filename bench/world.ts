@@ -29,6 +29,9 @@ export interface Switch {
 export interface Engine {
   pid: number
   client: Client
+  /** Through somebody who passes on what is said to that port; `port` is the engine's. */
+  clientBy(port: number): Promise<Client>
+  port: number
   /** How often its log tells of this event. */
   count(event: string): number
   stop(): Promise<void>
@@ -132,6 +135,8 @@ export async function startEngine(on: Switch, { directory: given, more = {} }: {
   return {
     pid: child.pid,
     client: await signIn(url, KEY),
+    clientBy: port => signIn(`http://127.0.0.1:${port}`, KEY),
+    port: Number(new URL(url).port),
     count: event => readFileSync(log, 'utf8').split(`"event":"${event}"`).length - 1,
     stop: () => stop(child, given === undefined ? directory : undefined),
   }

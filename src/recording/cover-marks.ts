@@ -1,5 +1,5 @@
-// What is to be hidden stands on the leg before the switch is told to hide it, in the same write, and until the store has it: so
-// nothing waits for a disk, and who comes after an engine that was killed in between finds it there.
+// What is to be hidden stands on the leg, in the same write as the command that hides it, until the store has it: so nothing waits for a
+// disk, and who comes after an engine that was killed in between finds it there.
 
 import type { Leg } from '../switch/switch.ts'
 import type { Asked, CoveredCall, Part } from './covers.ts'

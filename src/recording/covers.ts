@@ -46,9 +46,9 @@ export interface Covers {
   refused(interactionId: string): boolean
   /** Resolves when it is on disk; holds from now on all the same. */
   refuse(call: CoveredCall, asked: Asked): Promise<void>
-  /** Resolves when it is on disk; holds from now on all the same. */
-  hide(call: CoveredCall, part: Part, asked: Asked): Promise<void>
-  /** What holds and could not be written. */
+  /** Holds from now on, and is to be written. */
+  hide(call: CoveredCall, part: Part, asked: Asked): void
+  /** What holds and is not on disk. */
   write(interactionId: string): Promise<void>
   /** Resolves when it is on disk; rejects when it could not be written, and then nothing has changed. */
   show(call: CoveredCall, part: Part): Promise<void>
@@ -114,10 +114,9 @@ export function createCovers(store: Store): Covers {
       }
     })
 
-  function holds(call: CoveredCall, change: Wish & Pick<CoverDoc, 'refusal'>): Promise<void> {
+  function hold(call: CoveredCall, change: Wish & Pick<CoverDoc, 'refusal'>): void {
     docs.set(call.interactionId, { ...known(call), ...change })
     unwritten.add(call.interactionId)
-    return write(call.interactionId)
   }
 
   return {
@@ -129,8 +128,15 @@ export function createCovers(store: Store): Covers {
     has: interactionId => docs.has(interactionId),
     refused: interactionId => docs.get(interactionId)?.refusal !== undefined,
 
-    refuse: (call, asked) => holds(call, { refusal: asked }),
-    hide: (call, part, asked) => (known(call)[part] === undefined ? holds(call, { [part]: asked }) : write(call.interactionId)),
+    refuse(call, asked) {
+      hold(call, { refusal: asked })
+      return write(call.interactionId)
+    },
+
+    hide(call, part, asked) {
+      if (known(call)[part] === undefined) hold(call, { [part]: asked })
+    },
+
     write,
 
     show: (call, part) =>

@@ -1,6 +1,7 @@
-// How what is to be hidden is kept: on the legs at once, in the store as soon as it takes it. No call waits for a disk, and none is
-// forgotten with the engine that was asked.
+// How what is to be hidden is kept: on the legs at once, in the store as soon as it takes it. No call waits for a disk to be hidden, and
+// none is forgotten with the engine that was asked.
 
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -39,12 +40,15 @@ export class Wishes {
   }
 
   /**
-   * What is sent to those legs after this call is sent after the wish. Resolves when legs or store have it; rejects, and it holds all the
-   * same, where neither took it. `isMore`: of a call that is kept on other legs.
+   * Holds at once. Resolves when legs or store have it; rejects, and it holds all the same, where neither took it. `isMore`: of a call that
+   * is kept on other legs.
    */
   async hide(calls: readonly CoveredCall[], recorded: readonly Recorded[], part: Part, asked: Asked, isMore: boolean): Promise<void> {
-    const written = Promise.allSettled(calls.map(call => this.#covers.hide(call, part, asked)))
+    for (const call of calls) this.#covers.hide(call, part, asked)
+    // Behind what hides, and with it in one write to the switch: both are there, or neither is.
+    await setImmediate()
     const marked = Promise.allSettled(recorded.map(one => this.#ports.switches.node(one.node).setVariables(one.leg, mark(part, one, asked))))
+    const written = Promise.allSettled(calls.map(({ interactionId }) => this.#covers.write(interactionId)))
     const lost = (await written).find(one => one.status === 'rejected')
     const onLegs = (await marked).every(one => one.status === 'fulfilled') && (recorded.length > 0 || isMore)
     const marks = recorded.map(({ node, leg }) => ({ node, leg, part }))
@@ -68,7 +72,8 @@ export class Wishes {
     for (const { part, asked } of found) {
       const marks = [{ node: leg.node, leg: leg.uuid, part }]
       try {
-        await this.#covers.hide(call, part, asked)
+        this.#covers.hide(call, part, asked)
+        await this.#covers.write(call.interactionId)
         this.#unmark(marks)
       } catch (error) {
         this.#writeAgain(call.interactionId, marks, error)

@@ -21,7 +21,7 @@ test('a refusal is known to the next engine, stands beside a mask, and is forgot
   })
   await real.createDatabase(CALLS, 'calls_in_progress')
   const covers = createCovers(real)
-  await covers.hide(call, 'mask', asked)
+  covers.hide(call, 'mask', asked)
   await covers.refuse(call, asked)
   await covers.show(call, 'mask')
   t.deepEqual(covers.of('i1'), {})

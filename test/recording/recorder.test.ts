@@ -1040,12 +1040,12 @@ test('a mask reaches every recording of the call, whichever leg is named, and st
   t.deepEqual(w.told().slice(2), ['recording.masked', 'recording.masked', 'recording.unmasked', 'recording.unmasked'])
 })
 
-test('the wish stands on the leg before the switch is asked to mask, and until the store has it', async t => {
+test('a mask waits for nothing; behind it the wish goes on the leg, until the store has it', async t => {
   const w = await twoLegs(t)
   await w.cover('mask')
   const ofFirst = w.sent.filter(one => one.includes(LEG) || one.includes(w.first))
   const [at = ''] = [(await w.wish())?.mask?.at]
-  t.deepEqual([...new Set(ofFirst)], [`set ${LEG} callrec_mask,${encodeURIComponent(at)} i1 api`, `mask ${w.path(w.first)}`, `set ${LEG} callrec_mask,`])
+  t.deepEqual([...new Set(ofFirst)], [`mask ${w.path(w.first)}`, `set ${LEG} callrec_mask,${encodeURIComponent(at)} i1 api`, `set ${LEG} callrec_mask,`])
   t.is((await w.wish())?.mask?.by, 'api')
 })
 
