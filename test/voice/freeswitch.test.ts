@@ -7,7 +7,7 @@ import type { ExecutionContext } from 'ava'
 import { oggCounter } from '../../src/recording/audio-length.ts'
 import { kindOf } from '../../src/voice/sound.ts'
 import { loudness, shareOf, wavFrom } from '../helpers/audio.ts'
-import { startEngine } from '../helpers/engine.ts'
+import { hasSwitch, startEngine } from '../helpers/engine.ts'
 import { REALM, startFreeSwitch } from '../helpers/freeswitch.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { notedLog } from '../helpers/log.ts'
@@ -25,7 +25,7 @@ async function office(t: ExecutionContext) {
   const server = await startFreeSwitch()
   t.teardown(() => server.stop())
   const { log, lines } = notedLog()
-  const { client, url } = await startEngine(
+  const engine = await startEngine(
     t,
     {
       FREESWITCH_ESL: `fs=:${server.password}@127.0.0.1:${server.port}`,
@@ -34,7 +34,8 @@ async function office(t: ExecutionContext) {
     },
     log,
   )
-  await until('the switch', async () => (await fetch(`${url}/readyz`)).status === 200)
+  await hasSwitch(engine)
+  const { client, url } = engine
   const at = `accounts/${client.accountId}`
   await client.patch(at, { realm: REALM })
   const { publicKey, privateKey } = generateKeyPairSync('rsa', {
@@ -45,7 +46,7 @@ async function office(t: ExecutionContext) {
   const app = await httpSink(t, [204])
   const { application_id } = await client.put<{ application_id: string }>(`${at}/applications`, { name: 'app', public_key: publicKey, event_url: app.url })
   const authorization = `Bearer ${tokenGenerate(application_id, privateKey)}`
-  for (const username of ['hush1000', 'press12', 'tone440', 'tone1000'])
+  for (const username of ['hush1000', 'press12', 'tone440', 'tone1000', 'never'])
     await client.put(`${at}/devices`, { name: username, sip: { username, password: `${username}-secret` } })
 
   type Told = Record<string, unknown>
@@ -56,8 +57,8 @@ async function office(t: ExecutionContext) {
     })
   const request = (method: string, path: string, body: object): Promise<Response> =>
     fetch(`${url}/v1/calls${path}`, { method, headers: { authorization }, body: JSON.stringify(body) })
-  const call = async (username: string, ncco: object[]): Promise<unknown> => {
-    const response = await request('POST', '', { to: [{ type: 'sip', uri: `sip:${username}@${REALM}` }], ncco })
+  const call = async (username: string, ncco: object[], more: object = {}): Promise<unknown> => {
+    const response = await request('POST', '', { to: [{ type: 'sip', uri: `sip:${username}@${REALM}` }], ncco, ...more })
     t.is(response.status, 201)
     return ((await response.json()) as Told)['uuid']
   }
@@ -80,7 +81,7 @@ async function office(t: ExecutionContext) {
   }
   const wavs = async (uuid: unknown, count: number) => (await files(uuid, count)).map(bytes => wavFrom(bytes))
   const ended = (): unknown[] => lines.filter(({ event }) => event === 'voice_recording_ended').map(({ by }) => by)
-  return { call, ended, files, lines, request, told, wavs }
+  return { call, ended, engine, files, lines, request, told, wavs }
 }
 
 calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in time, and a transfer ends it at once', async t => {
@@ -187,4 +188,15 @@ calls('a real FreeSWITCH writes Ogg, lets callers talk in a room with a channel 
       .find(said => said !== undefined),
   )
   t.true(['1', 'mute'].includes(digits), digits)
+})
+
+calls('a call that rings on a real FreeSWITCH while its engine is started anew is told of as it ends there', async t => {
+  const { call, engine, told } = await office(t)
+  const statuses = (uuid: unknown): unknown[] =>
+    told(uuid).flatMap(({ status, detail }) => (status === undefined ? [] : [detail === undefined ? status : [status, detail]]))
+  const never = await call('never', [{ action: 'wait', timeout: 1 }], { ringing_timer: 12 })
+  await until('it is told of', () => statuses(never).length === 2)
+  await engine.restart()
+  await until('its end', () => statuses(never).length === 3)
+  t.deepEqual(statuses(never), ['started', 'ringing', ['unanswered', 'NO_ANSWER']])
 })
