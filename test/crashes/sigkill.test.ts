@@ -1,8 +1,9 @@
-// Kills of a real process: SIGKILL while a call is recorded, and again while its file is on the way.
+// Kills of a real process: SIGKILL while a call is recorded, again while its file is on the way, and while its text is made.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -12,6 +13,7 @@ import { packagePath } from '../../src/root.ts'
 import { type RunningSimulator, stateFile } from '../../src/simulator/launch.ts'
 import { SPEED } from '../helpers/engine.ts'
 import { hang, httpSink } from '../helpers/http-sink.ts'
+import { folder, HELLO, transcriber } from '../helpers/programs.ts'
 import { freePorts } from '../helpers/ports.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -31,7 +33,7 @@ interface Installation {
   kill: () => Promise<void>
 }
 
-async function installation(t: ExecutionContext): Promise<Installation> {
+async function installation(t: ExecutionContext, settings: Readonly<Record<string, string>> = {}): Promise<Installation> {
   const dataDir = await mkdtemp(join(tmpdir(), 'callrec-sigkill-'))
   const [port = 0] = await freePorts(1)
   let child: ChildProcess | undefined
@@ -52,6 +54,7 @@ async function installation(t: ExecutionContext): Promise<Installation> {
         FFMPEG: 'off',
         TRANSCRIBER: 'off',
         LOG_LEVEL: 'error',
+        ...settings,
       }
       const started = spawn(process.execPath, [packagePath('build/src/cli.js'), 'start'], { env, stdio: 'ignore' })
       child = started
@@ -106,4 +109,31 @@ test('a process that is killed while it records, and again while it delivers, de
   })
   t.is(cdr?.hangup_cause, 'NORMAL_CLEARING')
   t.true((recording?.duration_ms ?? 0) > 30_000, `${recording?.duration_ms} ms`)
+})
+
+test('a process that is killed while a transcript is made makes it at its next start, and tells it once', async t => {
+  const dir = folder(t)
+  const program = transcriber(t, `touch ${dir}/begun; while [ ! -e ${dir}/go ]; do sleep 0.05; done; ${HELLO}`)
+  const { start, kill } = await installation(t, { TRANSCRIBER: program })
+  const app = await httpSink(t, [204])
+  let client = await start()
+  const at = `accounts/${client.accountId}`
+  const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice', sip: { username: 'alice', password: 'alice-secret' } })
+  const ncco = [{ action: 'record', timeOut: 3, transcription: { eventUrl: [`${app.url}/said`] } }]
+  await client.put(`${at}/callflows`, { numbers: ['3100'], flow: { module: 'ncco', data: { ncco } } })
+  await client.put(`${at}/devices/${phone}/quickcall/3100`, { seconds: 60 })
+  await until('the program', () => existsSync(join(dir, 'begun')))
+  await kill()
+  await writeFile(join(dir, 'go'), '')
+  client = await start()
+  await app.arrived(1)
+  const [recording] = await until('the transcript', async () => {
+    const found = await client.get<(Id & { transcription: { state: string } })[]>(`${at}/recordings`)
+    return found[0]?.transcription.state === 'transcribed' && found
+  })
+  t.like(await client.get(`${at}/recordings/${recording?.id}/transcript`), { channels: [{ transcript: [{ sentence: 'Hello, World!' }] }] })
+  t.deepEqual(
+    app.received.map(({ url, body }) => [url, (JSON.parse(body.toString()) as { status: string }).status]),
+    [['/said', 'transcribed']],
+  )
 })
