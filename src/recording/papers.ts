@@ -1,7 +1,7 @@
 // The two documents of one recording as this process holds them, and how they get into the store.
 
 import type { Clock } from '../clock.ts'
-import { AppError, isCode } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import type { Facts } from '../log.ts'
 import { toGregorian } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
@@ -9,6 +9,7 @@ import type { Consent } from './announce.ts'
 import { CONTENT_TYPES, type Delivery, IN_FLIGHT, type InFlight, audioFields, type Origin, type Recording, recordingDbOf, type Track } from './document.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
+import { putPaper } from './put-paper.ts'
 import { type Gaps, shownGaps } from './segments.ts'
 import type { Format } from './settings.ts'
 import type { Verification } from './silence.ts'
@@ -149,17 +150,6 @@ export class Papers {
 
   async #put(db: string, doc: Doc): Promise<string> {
     if (this.#left) throw new AppError('switch_down', `recording ${doc._id} is another engine's`)
-    try {
-      return await this.#store.put(db, doc)
-    } catch (error) {
-      if (isCode(error, 'datastore_missing') && db !== IN_FLIGHT) {
-        await this.#store.createDatabase(db, 'modb')
-        return this.#store.put(db, doc)
-      }
-      // Somebody else wrote a field of his own meanwhile (a deletion, a note); ours are only ours, so they go on top.
-      const current = isCode(error, 'datastore_conflict') ? await this.#store.get(db, doc._id) : undefined
-      if (current === undefined) throw error
-      return this.#store.put(db, { ...current, ...doc, _rev: current._rev })
-    }
+    return putPaper(this.#store, db, doc)
   }
 }

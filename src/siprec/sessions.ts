@@ -23,7 +23,9 @@ import type { Store } from '../store/store.ts'
 import type { Leg, SwitchEvent, Switches } from '../switch/switch.ts'
 import { inFlightOf, type Mode, type NewSession, recordingOf, type SiprecInFlight, type SiprecRecording } from './document.ts'
 import type { Door } from './door.ts'
-import { createSession, type Hidden, type Live } from './session.ts'
+import type { Wishes } from './hiding.ts'
+import type { Live } from './live.ts'
+import { createSession } from './session.ts'
 import { MISSING, parseServers } from './uri.ts'
 
 export interface SiprecRequest {
@@ -179,7 +181,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     return one
   }
 
-  const hiddenOf = ({ mask, pause }: Wish): Partial<Record<Hidden, string>> => ({
+  const hiddenOf = ({ mask, pause }: Wish): Wishes => ({
     ...(mask === undefined ? {} : { mask: mask.by }),
     ...(pause === undefined ? {} : { pause: pause.by }),
   })
