@@ -19,7 +19,8 @@ import { packagePath } from '../../src/root.ts'
 import { startSimulator } from '../../src/simulator/simulator.ts'
 import type { SiprecRecording } from '../../src/siprec/document.ts'
 import { openDoor } from '../../src/siprec/door.ts'
-import { type SiprecRequest, startSiprec } from '../../src/siprec/sessions.ts'
+import type { SiprecRequest } from '../../src/siprec/request.ts'
+import { startSiprec } from '../../src/siprec/sessions.ts'
 import { embeddedStore } from '../../src/store/embedded.ts'
 import { recordingDb } from '../../src/store/modb.ts'
 import { connectSwitches, whenUp } from '../../src/switch/pool.ts'
@@ -33,7 +34,7 @@ import { PATIENCE, until } from '../helpers/wait.ts'
 export const ACCOUNT = 'ab'.repeat(16)
 
 /** Call time, to the wall's. */
-const SPEED = 10
+const SPEED = 4
 
 export const FACTS: CallFacts = {
   interaction_id: 'i1',
