@@ -1,7 +1,7 @@
 // What a `siprec_recording` node and the API say of recording servers, made into what the recording client is asked.
 
 import { decideAction } from '../recording/policy.ts'
-import type { SiprecStarted } from '../siprec/sessions.ts'
+import type { SiprecStarted } from '../siprec/request.ts'
 import { callerDocuments } from './call.ts'
 import { isObject, text } from './documents.ts'
 import type { Fields } from './flow.ts'
