@@ -163,6 +163,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const voice = own(
       startVoice({
         store,
+        switches: driven,
         recorder,
         encoder,
         decoder,

@@ -8,7 +8,7 @@ import type { Network } from '../recording/settings.ts'
 import { accountDb, isId, monthDb } from '../store/modb.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Leg } from '../switch/switch.ts'
-import type { PlacedCall } from '../voice/outgoing.ts'
+import { isPlacedId, type PlacedCall } from '../voice/outgoing.ts'
 import { isDeleted, isDisabled, isObject, live, text } from './documents.ts'
 import { fromTrunk } from './e164.ts'
 import { bestMatch, type Match } from './patterns.ts'
@@ -129,7 +129,7 @@ export async function lookup(store: Store, leg: Dialling, log: Log): Promise<Fou
 /** A call that a voice application has made runs what it asked for, whatever number it reached. */
 async function placedCall(store: Store, accountId: string, { variables }: Dialling): Promise<Doc | undefined> {
   const id = variables['callrec_voice_call'] ?? ''
-  if (!/^\d{6}-voice-/.test(id)) return undefined
+  if (!isPlacedId(id)) return undefined
   const call = await store.get<PlacedCall>(monthDb(accountId, id.slice(0, 6)), id)
   return call?.pvt_type === 'voice_call' ? { _id: call._id, name: 'voice call', flow: { module: 'ncco', data: call.data } } : undefined
 }

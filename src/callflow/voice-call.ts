@@ -6,6 +6,7 @@ import type { VoiceFacts } from '../recording/document.ts'
 import { accountDb } from '../store/modb.ts'
 import type { Dial, Dialled, VoiceCall } from '../voice/call.ts'
 import type { Endpoint } from '../voice/ncco.ts'
+import { isPlacedId } from '../voice/outgoing.ts'
 import { resources } from './actions/resources.ts'
 import { type Call, execute } from './call.ts'
 import { text } from './documents.ts'
@@ -24,7 +25,7 @@ export function voiceCall(call: Call): VoiceCall {
     accountId: call.accountId,
     from: leg.callerIdNumber,
     to: call.number,
-    placed: leg.variables['callrec_voice_call'] !== undefined,
+    placed: isPlacedId(call.dialled._id),
     node,
     signal,
     log: call.log,

@@ -14,11 +14,12 @@ import type { Started, StartRequest } from '../recording/starting.ts'
 import type { Spool } from '../recording/spool.ts'
 import type { Transcriber } from '../recording/transcriber.ts'
 import type { Store } from '../store/store.ts'
-import type { SwitchNode } from '../switch/switch.ts'
+import type { Switches, SwitchNode } from '../switch/switch.ts'
 import type { Endpoint } from './ncco.ts'
 
 export interface VoicePorts {
   store: Store
+  switches: Switches
   recorder: Pick<Recorder, 'stop' | 'ended' | 'join'>
   /** Tells when a recording has arrived where it is kept. */
   events: Pick<Events, 'on'>

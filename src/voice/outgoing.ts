@@ -102,6 +102,9 @@ export const placedId = (uuid: string): string | undefined => {
   return /^0[0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(uuid) ? `${monthOf(at)}-voice-${uuid}` : undefined
 }
 
+/** Of a call that an application has made. */
+export const isPlacedId = (id: string): boolean => /^\d{6}-voice-/.test(id)
+
 /** What a call asks to be done with it instead of what it does. */
 export type Change = { action: 'hangup' } | { action: 'transfer'; ncco: unknown } | { action: 'transfer'; url: string }
 

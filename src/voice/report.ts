@@ -7,8 +7,11 @@ import { type Address, ask, type AskPorts } from './ask.ts'
 import type { Fields } from './options.ts'
 
 export interface Report {
-  /** Resolves when it has been told, or has not got through. `to` instead of the call's event_url. */
-  tell(fields: Fields, to?: Address): Promise<void>
+  /**
+   * Resolves when it has been told, or has not got through. `to` instead of the call's event_url; `when` is asked at its turn
+   * whether it is to be told.
+   */
+  tell(fields: Fields, to?: Address, when?: () => Promise<boolean>): Promise<void>
   /** Resolves when nothing is left to tell. */
   idle(): Promise<void>
 }
@@ -32,9 +35,9 @@ export function reporter(ports: ReportPorts, eventUrl: Address | undefined, abou
   }
 
   return {
-    tell(fields, to = eventUrl) {
+    tell(fields, to = eventUrl, when = () => Promise.resolve(true)) {
       const timestamp = new Date(ports.now()).toISOString()
-      if (to !== undefined) last = last.then(() => one({ ...fields, timestamp }, to))
+      if (to !== undefined) last = last.then(async () => ((await when()) ? one({ timestamp, ...fields }, to) : undefined))
       return last
     },
     idle: () => last,

@@ -9,9 +9,9 @@ import type { Address } from './ask.ts'
 import { createConversations } from './conversations.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
 import { failureOf, interpret, type Run } from './interpreter.ts'
+import { startLives } from './lives.ts'
 import type { Abilities } from './ncco.ts'
 import { startRecordings } from './recording.ts'
-import { type Report, reporter } from './report.ts'
 import { actionsOf, type Script } from './script.ts'
 import { tellTranscript } from './transcript.ts'
 
@@ -48,8 +48,8 @@ const abilitiesOf = (
 const aboutOf = ({ uuid, from, to }: VoiceCall) => ({ from, to, uuid, conversation_uuid: conversationOf(uuid) })
 
 export function startVoice(ports: VoicePorts): Voice {
-  const { wall, clock } = ports
   const recordings = startRecordings(ports)
+  const lives = startLives(ports)
   const conversations = createConversations(ports, recordings)
   const telling = new Set<Promise<void>>()
   const running = new Map<string, Run>()
@@ -57,7 +57,7 @@ export function startVoice(ports: VoicePorts): Voice {
   async function run(call: VoiceCall, application: Application): Promise<'done' | 'failed'> {
     const { applicationId, eventUrl, sign } = application
     const about = aboutOf(call)
-    const report = reporter({ ...ports, log: call.log, now: () => wall.now() }, eventUrl, { ...about, direction: call.placed ? 'outbound' : 'inbound' })
+    const report = lives.begin(call, eventUrl, applicationId)
     const one: Run = {
       call,
       can: abilitiesOf(call.node.status(), ports),
@@ -70,7 +70,6 @@ export function startVoice(ports: VoicePorts): Voice {
       turn: new AbortController(),
     }
     call.signal.addEventListener('abort', () => one.turn.abort(), { once: true })
-    tellLife(call, report)
     running.set(call.uuid, one)
     try {
       const actions = await actionsOf(ports, application, about, one.can, call.signal)
@@ -93,30 +92,6 @@ export function startVoice(ports: VoicePorts): Voice {
     telling.add(one)
   }
 
-  /** From `started` to `completed`, whatever the application does meanwhile. */
-  function tellLife(call: VoiceCall, report: Report): void {
-    const came = wall.now()
-    let answered: { at: number; since: number } | undefined
-    const wasAnswered = (): void => {
-      answered = { at: wall.now(), since: clock.elapsed() }
-      void report.tell({ status: 'answered', start_time: new Date(answered.at).toISOString() })
-    }
-    if (!call.placed) for (const status of ['started', 'ringing']) void report.tell({ status })
-    if (call.answered()) wasAnswered()
-    else call.onAnswer(wasAnswered)
-    call.signal.addEventListener(
-      'abort',
-      () => {
-        // The engine stops; the call does not.
-        if (!isCode(call.signal.reason, 'leg_gone')) return
-        const duration = answered === undefined ? 0 : Math.round((clock.elapsed() - answered.since) / 1000)
-        const start = new Date(answered?.at ?? came).toISOString()
-        keep(report.tell({ status: 'completed', duration: String(duration), start_time: start, end_time: new Date(wall.now()).toISOString() }))
-      },
-      { once: true },
-    )
-  }
-
   async function transfer(uuid: string, script: Script): Promise<boolean> {
     const one = running.get(uuid)
     if (one === undefined) return false
@@ -134,7 +109,7 @@ export function startVoice(ports: VoicePorts): Voice {
     transcribed: (recording, signal) => tellTranscript(ports, recording, signal),
     async close() {
       recordings.close()
-      await Promise.all([...telling, recordings.idle()])
+      await Promise.all([lives.close(), ...telling, recordings.idle()])
     },
   }
 }

@@ -11,13 +11,15 @@ import type { TenantClient, TenantRequest, TenantResponse } from '../../src/net/
 import type { Recording, VoiceFacts } from '../../src/recording/document.ts'
 import type { Effective } from '../../src/recording/settings.ts'
 import { openSpool } from '../../src/recording/spool.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Doc, Store } from '../../src/store/store.ts'
 import type { Message, MessageOptions, SwitchNode } from '../../src/switch/switch.ts'
 import type { Dialled, VoiceCall } from '../../src/voice/call.ts'
 import type { Endpoint } from '../../src/voice/ncco.ts'
 import { type Application, startVoice } from '../../src/voice/voice.ts'
 import { manualClock } from '../helpers/clock.ts'
+import { aLeg } from '../helpers/legs.ts'
 import { notedLog } from '../helpers/log.ts'
+import { fakeSwitch } from '../helpers/switches.ts'
 import { until } from '../helpers/wait.ts'
 
 export const ACCOUNT = 'a'.repeat(32)
@@ -203,10 +205,19 @@ export function voiceWorld(
     breakOff: () => Promise.resolve(),
   }
 
-  const store = { get: (_db: string, id: string) => Promise.resolve(docs.get(id)) } as unknown as Store
+  /** What is kept of calls that run. */
+  const open = new Map<string, Doc>()
+  const store = {
+    get: (_db: string, id: string) => Promise.resolve(docs.get(id) ?? open.get(id)),
+    put: async (_db: string, doc: Doc) => void open.set(doc._id, doc),
+    purge: async (_db: string, id: string) => void open.delete(id),
+  } as unknown as Store
+  const fake = fakeSwitch()
+  fake.legs.set(LEG, aLeg(LEG))
   let randoms = 0
   const voice = startVoice({
     store,
+    switches: { ...fake.switches, nodes: [] },
     recorder,
     events,
     http,
@@ -246,7 +257,10 @@ export function voiceWorld(
     ends: (how: Message | undefined): void => {
       message = how
     },
-    hangup: () => gone.abort(new AppError('leg_gone', 'he hung up')),
+    hangup: () => {
+      fake.hangup(LEG)
+      gone.abort(new AppError('leg_gone', 'he hung up'))
+    },
     run: (application: Application) => voice.run(call, application),
     /** Runs it to its end and until all is told. */
     play: async (ncco: unknown, more: Omit<Application, 'ncco'> = {}) => {
