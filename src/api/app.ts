@@ -119,12 +119,10 @@ export function createApi(ports: ApiPorts): Api {
   app.use(directory(ports))
   const router = new Router<State>({ sensitive: true })
   for (const [path, methods] of byPath(routes.filter(isEnveloped))) {
-    for (const name of [path, path.replace(ACCOUNT, OWN_ACCOUNT)]) {
-      router.register(name, METHODS, ctx => {
-        ctx.state.route = path
-        return serve(room, methods, ctx)
-      })
-    }
+    router.register(path.replace(ACCOUNT, OR_OWN_ACCOUNT), METHODS, ctx => {
+      ctx.state.route = path
+      return serve(room, methods, ctx)
+    })
   }
   for (const [path, methods] of byPath(routes.filter(isForApplications))) {
     router.register(path, METHODS, ctx => {
@@ -138,7 +136,7 @@ export function createApi(ports: ApiPorts): Api {
 }
 
 /** Kazoo's alias for the account of the token. */
-const [ACCOUNT, OWN_ACCOUNT] = [/^\/v2\/accounts\/:account(?=\/|$)/, '/v2/account']
+const [ACCOUNT, OR_OWN_ACCOUNT] = [/^\/v2\/accounts\/:account(?=\/|$)/, '/v2/account{s/:account}']
 
 function watched(ports: ApiPorts): Koa.Middleware<State> {
   return async (ctx, next) => {
