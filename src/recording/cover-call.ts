@@ -92,7 +92,12 @@ export class CallCovers {
     const known = this.#known(request)
     if (known === undefined) return this.#inTurn(request, await this.#parties(request))
     // What is recorded of the leg is hidden at once; behind that the switch is asked who else is of the call.
-    const [hidden, asked] = await Promise.allSettled([this.#inTurn(request, known), setImmediate().then(() => this.#parties(request))])
+    const behind = async (): Promise<Parties> => {
+      await setImmediate()
+      await setImmediate()
+      return this.#parties(request)
+    }
+    const [hidden, asked] = await Promise.allSettled([this.#inTurn(request, known), behind()])
     if (hidden.status === 'rejected' && !isCode(hidden.reason, 'wrong_state')) throw hidden.reason
     if (asked.status === 'rejected') throw asked.reason
     const before = hidden.status === 'fulfilled' ? hidden.value : []

@@ -48,6 +48,8 @@ export class Wishes {
     // Behind what hides, and with it in one write to the switch: both are there, or neither is.
     await setImmediate()
     const marked = Promise.allSettled(recorded.map(one => this.#ports.switches.node(one.node).setVariables(one.leg, mark(part, one, asked))))
+    // A disk keeps back what the switch is told.
+    await setImmediate()
     const written = Promise.allSettled(calls.map(({ interactionId }) => this.#covers.write(interactionId)))
     const lost = (await written).find(one => one.status === 'rejected')
     const onLegs = (await marked).every(one => one.status === 'fulfilled') && (recorded.length > 0 || isMore)
