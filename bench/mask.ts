@@ -1,18 +1,22 @@
-// From a request to mask a call until the switch has confirmed it, as seen on the wires before and behind the engine, against a bare
-// uuid_record mask on such a wire; the answer, which waits for the documents as well; and very many calls masked at the same
+// From a request to mask a call until the switch has confirmed it, as the engine’s own sockets show it (wire.ts), against a bare
+// uuid_record mask on such a socket; the answer, which waits for the documents as well; and very many calls masked at the same
 // moment, of which none may be forgotten.
 
 import { randomUUID } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from '../src/client.ts'
 import type { Controlled } from '../src/callflow/control.ts'
+import { packagePath } from '../src/root.ts'
 import { embeddedStore } from '../src/store/embedded.ts'
 import { header } from '../src/switch/event.ts'
 import { recordedTenant } from '../test/helpers/tenant.ts'
 import { openEsl } from './esl.ts'
-import { commandsAnswered, startRelay } from './relay.ts'
+import { openHttp, postOf } from './http.ts'
 import { ms, type Row, times } from './row.ts'
 import { folder, forget, quantile, startEngine, type Switch } from './world.ts'
+import { FILE, PORT } from './wire.ts'
 
 const MASKS = 200
 const WARM = 30
@@ -25,25 +29,12 @@ const EVERY = 5
 const PATIENCE = 30_000
 
 export async function maskRows(on: Switch): Promise<Row[]> {
-  let asked = (): void => {}
-  let answered = (_command: string): void => {}
-  const behind = await startRelay(
-    on.port,
-    commandsAnswered(command => answered(command)),
-  )
-  const engine = await startEngine({ ...on, port: behind.port })
-  const before = await startRelay(engine.port, () => ({ asked: () => asked(), answered() {} }))
-  const client = await engine.clientBy(before.port)
-  const beside = await startRelay(
-    on.port,
-    commandsAnswered(() => {}),
-  )
+  const wire = join(on.directory, 'wire')
+  writeFileSync(wire, '')
+  const engine = await startEngine(on, { more: { [PORT]: String(on.port), [FILE]: wire }, ahead: ['--import', packagePath('build/bench/wire.js')] })
+  const http = await openHttp(engine.port)
   const begun = new Map<string, string>()
-  const esl = await openEsl(
-    { ...on, port: beside.port },
-    ['RECORD_START'],
-    event => void begun.set(header(event, 'Unique-ID'), header(event, 'Record-File-Path')),
-  )
+  const esl = await openEsl(on, ['RECORD_START'], event => void begun.set(header(event, 'Unique-ID'), header(event, 'Record-File-Path')))
   try {
     const { accountId, deviceId } = await recordedTenant(engine.client, on.realm, on.caller, on.callee)
     const ours = `callrec_account_id=${accountId},callrec_device_id=${deviceId},callrec_simulator_seconds=120`
@@ -54,7 +45,7 @@ export async function maskRows(on: Switch): Promise<Row[]> {
     const records = async (count: number): Promise<void> => {
       for (const until = performance.now() + PATIENCE; begun.size < count && performance.now() < until; ) await delay(20)
     }
-    const ask = (leg: string, action: string): Promise<Controlled> => record(client, accountId, leg, action)
+    const ask = (leg: string, action: string): Promise<Controlled> => record(engine.client, accountId, leg, action)
 
     await call()
     await records(1)
@@ -70,30 +61,25 @@ export async function maskRows(on: Switch): Promise<Row[]> {
     )
     await esl.send(`api uuid_record ${leg} unmask ${path}`)
 
-    /** Of a mask: when its +OK and the list of what is recorded of the leg had both come, and when the answer had. */
-    const mask = async (): Promise<[confirmed: number, answered: number]> => {
+    const [toMask, toUnmask] = (['mask', 'unmask'] as const).map(action =>
+      postOf(`/v2/accounts/${accountId}/channels/${leg}`, engine.client.token, { data: { action: 'record', data: { action } } }),
+    ) as [string, string]
+    const mask = async (): Promise<number> => {
       await delay(REST)
-      const open = new Set([`api uuid_record ${leg} mask ${path}`, `api uuid_buglist ${leg}`])
-      let began = Number.NaN
-      let confirmed = Number.NaN
-      asked = () => {
-        if (Number.isNaN(began)) began = performance.now()
-      }
-      answered = command => {
-        if (open.delete(command) && open.size === 0) confirmed = performance.now() - began
-      }
-      await ask(leg, 'mask')
-      const told = performance.now() - began
-      await ask(leg, 'unmask')
-      return [confirmed, told]
+      const asked = performance.now()
+      await http.send(toMask)
+      const took = performance.now() - asked
+      await http.send(toUnmask)
+      return took
     }
     for (let at = 0; at < WARM; at++) await mask()
-    const masks: Awaited<ReturnType<typeof mask>>[] = []
-    for (let at = 0; at < MASKS; at++) masks.push(await mask())
-    asked = () => {}
-    answered = () => {}
+    writeFileSync(wire, '')
+    const answered: number[] = []
+    for (let at = 0; at < MASKS; at++) answered.push(await mask())
+    const confirmations = readFileSync(wire, 'utf8').trim().split('\n').map(Number)
+    if (confirmations.length !== MASKS) throw new Error(`${confirmations.length} of ${MASKS} masks were confirmed`)
     const seen = await timed(MASKS, () => engine.client.get(`accounts/${accountId}/channels/${leg}`))
-    const [confirmed, told, floor] = [masks.map(([one]) => one), masks.map(([, one]) => one), bare].map(all => quantile(all, 0.5)) as [number, number, number]
+    const [confirmed, told, floor] = [confirmations, answered, bare].map(all => quantile(all, 0.5)) as [number, number, number]
     const least = floor + quantile(seen, 0.5) + quantile(await writes(), 0.5)
     const rows: Row[] = [
       {
@@ -127,7 +113,7 @@ export async function maskRows(on: Switch): Promise<Row[]> {
   } finally {
     esl.close()
     await engine.stop()
-    for (const one of [behind, before, beside]) one.close()
+    http.close()
   }
 }
 

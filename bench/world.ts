@@ -29,8 +29,7 @@ export interface Switch {
 export interface Engine {
   pid: number
   client: Client
-  /** Through somebody who passes on what is said to that port; `port` is the engine's. */
-  clientBy(port: number): Promise<Client>
+  /** Of its API. */
   port: number
   /** How often its log tells of this event. */
   count(event: string): number
@@ -52,10 +51,10 @@ const UNSET = Object.fromEntries(
 export const folder = (): string => mkdtempSync(join(tmpdir(), 'callrec-bench-'))
 export const forget = (directory: string): void => rmSync(directory, { recursive: true, force: true })
 
-function launch(args: string[], env: Record<string, string>, log: string): ChildProcess & { pid: number } {
+function launch(args: string[], env: Record<string, string>, log: string, ahead: readonly string[] = []): ChildProcess & { pid: number } {
   const out = openSync(log, 'w')
   // BENCH_NODE_FLAGS: such as `--cpu-prof --cpu-prof-dir=/tmp/profiles`, to see where the time goes.
-  const flags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(flag => flag !== '')
+  const flags = [...(process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(flag => flag !== ''), ...ahead]
   const child = spawn(process.execPath, [...flags, CLI, ...args], { env: { ...process.env, ...UNSET, ...env }, stdio: ['ignore', out, out] })
   closeSync(out)
   if (child.pid === undefined) throw new Error(`cannot start ${args.join(' ')}`)
@@ -117,8 +116,11 @@ export async function startRealSwitch(): Promise<Switch | undefined> {
   throw new Error('FreeSWITCH did not start')
 }
 
-/** `directory`: one that outlives it; `more`: settings. */
-export async function startEngine(on: Switch, { directory: given, more = {} }: { directory?: string; more?: Record<string, string> } = {}): Promise<Engine> {
+/** `directory`: one that outlives it; `more`: settings; `ahead`: flags of its node. */
+export async function startEngine(
+  on: Switch,
+  { directory: given, more = {}, ahead = [] }: { directory?: string; more?: Record<string, string>; ahead?: readonly string[] } = {},
+): Promise<Engine> {
   const directory = given ?? folder()
   const log = join(directory, 'engine.log')
   const env = {
@@ -129,13 +131,12 @@ export async function startEngine(on: Switch, { directory: given, more = {} }: {
     LOG_LEVEL: 'info',
     ...more,
   }
-  const child = launch(['start', '--data-dir', directory, '--port', '0'], env, log)
+  const child = launch(['start', '--data-dir', directory, '--port', '0'], env, log, ahead)
   const url = await said(log, 'the engine', line => (line.includes('"callrec_started"') ? (JSON.parse(line) as { url: string }).url : undefined))
   await said(log, 'the connection to the switch', line => (line.includes('"switch_connected"') ? true : undefined))
   return {
     pid: child.pid,
     client: await signIn(url, KEY),
-    clientBy: port => signIn(`http://127.0.0.1:${port}`, KEY),
     port: Number(new URL(url).port),
     count: event => readFileSync(log, 'utf8').split(`"event":"${event}"`).length - 1,
     stop: () => stop(child, given === undefined ? directory : undefined),
