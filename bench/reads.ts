@@ -28,7 +28,7 @@ export async function readsRow(): Promise<Row> {
     clock: systemClock(),
     wall: systemClock(),
     http: { request: () => Promise.reject(new Error('no flow from elsewhere is measured')), close: () => Promise.resolve() },
-    voice: { run: () => Promise.reject(new Error('no voice application is measured')) },
+    voice: { run: () => Promise.reject(new Error('no voice application is measured')), placeOf: () => Promise.resolve(undefined) },
     checkFlow: flow => ({ flow, faults: [] }),
     log,
     random: bytes => '0'.repeat(2 * bytes),

@@ -1,4 +1,4 @@
-// Calls of which applications are still to be told the end, by switch: whoever drives it as they end tells it.
+// Calls that applications run, by switch: whom the end is still to be told, and how far they are in their actions.
 export default {
   classifications: ['calls_in_progress'],
   views: {
@@ -6,6 +6,12 @@ export default {
       map: function (doc) {
         if (doc.pvt_deleted || doc.pvt_type !== 'voice_life') return
         emit(doc.node, null)
+      },
+    },
+    places_by_node: {
+      map: function (doc) {
+        if (doc.pvt_deleted || doc.pvt_type !== 'voice_place') return
+        emit(doc.node, doc.leg)
       },
     },
   },

@@ -11,7 +11,8 @@ import type { Documents, Way } from '../recording/policy.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Leg, SwitchEvent, Switches, SwitchNode } from '../switch/switch.ts'
 import { flagsOf } from './documents.ts'
-import type { Fields, Outcome } from './flow.ts'
+import type { Fields, Outcome, Position } from './flow.ts'
+import type { Place } from '../voice/places.ts'
 import type { Voice } from '../voice/voice.ts'
 
 export interface Ports {
@@ -24,7 +25,7 @@ export interface Ports {
   /** The wall's, for servers of tenants. */
   wall: Clock
   http: TenantClient
-  voice: Pick<Voice, 'run'>
+  voice: Pick<Voice, 'run' | 'placeOf'>
   /** What a flow from elsewhere would be saved as, and why it would not, each with its path. */
   checkFlow: (flow: unknown) => { flow: unknown; faults: string[] }
   log: Log
@@ -61,6 +62,10 @@ export interface Call {
   branched: Map<string, Doc>
   /** Keys of the children that the node has which runs now. */
   children: readonly string[]
+  /** Where it is in its flow now. */
+  at: Position | undefined
+  /** How far the voice application is that runs it, until that goes on. */
+  place: Place | undefined
   way: Way
   /** What the pattern that matched the number caught of it. */
   captures: readonly string[]

@@ -7,6 +7,7 @@ import type { Log } from '../log.ts'
 import type { Leg, SwitchEvent, SwitchNode } from '../switch/switch.ts'
 import { modules } from './actions/index.ts'
 import { bound, type Call, type LegEvent, type Ports } from './call.ts'
+import { goOn } from './go-on.ts'
 import { watchLives } from './lives.ts'
 import { dialledNumber, type Found, lookup, type Refused } from './lookup.ts'
 import { watchOrphans } from './orphans.ts'
@@ -109,6 +110,7 @@ export function startExecutor(ports: Ports): Executor {
         return await hangup(node, leg.uuid, cause)
       }
       const call = callOf(one, node, found, legLog)
+      await goOn(call)
       one.call = call
       lives.known(leg.uuid, call, call.log)
       const cause = await walk(call, pairs.partnerOf(leg.uuid))
@@ -177,6 +179,8 @@ export function startExecutor(ports: Ports): Executor {
       callflow,
       branched: new Map(),
       children: [],
+      at: undefined,
+      place: undefined,
       way: { from, to, maxTimeLimit: ports.config.maxTimeLimit },
       captures,
       vars: variablesOn(leg),

@@ -46,7 +46,11 @@ export const NO_MATCH = 'no_match'
 type Dialling = Pick<Leg, 'variables' | 'destination'>
 
 /** A leg that callrec made itself carries the number it is to reach. */
-export const dialledNumber = (leg: Dialling): string => leg.variables['callrec_destination'] ?? leg.destination
+export const dialledNumber = ({ variables, destination }: Dialling): string =>
+  variables['callrec_destination'] ?? (isInFlow(variables) ? variables['callrec_number'] : undefined) ?? destination
+
+/** An engine that is gone had begun its flow: what was to be done once is no more on the leg. */
+const isInFlow = (variables: Dialling['variables']): boolean => variables['callrec_node'] !== undefined
 
 /** An account that is deleted has no database any more, which is no fault of the store. */
 const unlessMissing = <T>(read: Promise<T>, instead: T): Promise<T> =>
@@ -128,7 +132,7 @@ export async function lookup(store: Store, leg: Dialling, log: Log): Promise<Fou
 
 /** A call that a voice application has made runs what it asked for, whatever number it reached. */
 async function placedCall(store: Store, accountId: string, { variables }: Dialling): Promise<Doc | undefined> {
-  const id = variables['callrec_voice_call'] ?? ''
+  const id = variables['callrec_voice_call'] ?? (isInFlow(variables) ? variables['callrec_callflow_id'] : undefined) ?? ''
   if (!isPlacedId(id)) return undefined
   const call = await store.get<PlacedCall>(monthDb(accountId, id.slice(0, 6)), id)
   return call?.pvt_type === 'voice_call' ? { _id: call._id, name: 'voice call', flow: { module: 'ncco', data: call.data } } : undefined

@@ -4,6 +4,7 @@
 import { isCode, reasonOf } from '../errors.ts'
 import { decideCallerLeg } from '../recording/policy.ts'
 import { actions } from './actions/index.ts'
+import { PLACE } from '../voice/places.ts'
 import { type Call, callerDocuments } from './call.ts'
 import { fill } from './expressions.ts'
 import { begin, type FlowNode, follow, isEnd, next, type Outcome } from './flow.ts'
@@ -27,6 +28,8 @@ export async function walk(call: Call, left: string | undefined): Promise<string
     ...(leg.variables['callrec_account_id'] === undefined ? { callrec_account_id: call.accountId } : {}),
     // It was to be called there; where it is transferred later, its own destination counts.
     ...(leg.variables['callrec_destination'] === undefined ? {} : { callrec_destination: null }),
+    // Where it was in another flow is nothing in this one.
+    ...(leg.variables[PLACE] === undefined || call.place !== undefined ? {} : { [PLACE]: null }),
     callrec_node: ROOT,
     callrec_callflow_id: call.callflow._id,
     callrec_interaction_id: call.interactionId,
@@ -50,9 +53,10 @@ export async function walk(call: Call, left: string | undefined): Promise<string
   if (left !== undefined) await recordOn(call, left)
   for (const decision of record) await recordNewCaller(call, decision, fresh)
 
-  let at = begin(call.dialled, call.preflow)
+  let at = call.at ?? begin(call.dialled, call.preflow)
   while (!isEnd(at)) {
     if (call.signal.aborted) return ''
+    call.at = at
     call.callflow = at.callflow
     call.children = Object.keys(at.node.children)
     at = follow(at, await act(at.node, call))

@@ -11,6 +11,7 @@ import type { Conversations } from './conversations.ts'
 import type { Abilities, ConnectAction, InputAction, NccoAction, NotifyAction, StreamAction, TalkAction } from './ncco.ts'
 import { isPlayed, staysUp } from './ncco.ts'
 import type { Fields } from './options.ts'
+import type { Place } from './places.ts'
 import type { About, Recordings } from './recording.ts'
 import type { Report } from './report.ts'
 import { actionsIn } from './script.ts'
@@ -27,6 +28,10 @@ export interface Run {
   replacement?: readonly NccoAction[]
   /** The key that broke a message off, for the `input` behind it. */
   pressed?: string
+  /** Told before an action is done, and of a blocking recording that it has begun. */
+  reached: (where: Pick<Place, 'turn' | 'at' | 'recording'>) => Promise<void>
+  /** Resolves when it is kept that other actions are to be done. */
+  replaced: (by: Pick<Place, 'actions' | 'turn'>) => Promise<void>
 }
 
 /** An application that answers its own notify for ever ends here. */
@@ -40,24 +45,29 @@ export async function interpret(
   ports: VoicePorts,
   { recordings, conversations }: { recordings: Recordings; conversations: Conversations },
   run: Run,
-  actions: readonly NccoAction[],
+  place: Omit<Place, 'flow'>,
 ): Promise<void> {
   const { call } = run
-  let left = actions
+  let { actions, at, turn, recording } = place
   for (let performed = 0; performed < MOST_PERFORMED; ) {
-    const [action, ...rest] = left
-    if (action === undefined) return
-    performed += 1
-    left = (await attempt(action)) ?? rest
+    const action = actions[at]
+    if (action === undefined && !staysUp(actions)) return
+    await run.reached({ turn, at, ...(recording === undefined ? {} : { recording }) })
     // A recording that nothing ends goes on until the caller, or somebody by the API, ends the call.
-    if (left.length === 0 && staysUp([action]) && run.replacement === undefined) await aborted(run.turn.signal)
+    if (action === undefined) await aborted(run.turn.signal)
+    const instead = action === undefined ? undefined : await attempt(action)
+    performed += 1
+    at += 1
+    recording = undefined
     call.signal.throwIfAborted()
-    if (run.replacement !== undefined) {
-      left = run.replacement
-      delete run.replacement
-      delete run.pressed
-      run.turn = new AbortController()
-    }
+    const next = run.replacement ?? instead
+    if (next === undefined) continue
+    ;[actions, at, turn] = [next, 0, turn + 1]
+    await run.replaced({ actions, turn })
+    if (run.replacement === undefined) continue
+    delete run.replacement
+    delete run.pressed
+    run.turn = new AbortController()
   }
   call.log.error('ncco_loops', { why: `more than ${MOST_PERFORMED} actions in one call` })
 
@@ -87,7 +97,10 @@ export async function interpret(
     if (isPlayed(action) && action.bargeIn && run.pressed !== undefined) return Promise.resolve()
     switch (action.action) {
       case 'record':
-        return recordings.record(call, action, run.report, run.about, run.turn.signal)
+        return recordings.record(call, action, run.report, run.about, run.turn.signal, {
+          ...(recording === undefined ? {} : { goesOn: recording }),
+          begun: id => run.reached({ turn, at, recording: id }),
+        })
       case 'talk':
         return talk(action)
       case 'stream':

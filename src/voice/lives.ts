@@ -9,6 +9,7 @@ import type { Address } from './ask.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
 import { lifeId, openLives, type OpenLife } from './open-lives.ts'
 import type { Fields } from './options.ts'
+import type { Places } from './places.ts'
 import { type Report, reporter } from './report.ts'
 
 export interface Lives {
@@ -41,7 +42,7 @@ const iso = (unixMs: number): string => new Date(unixMs).toISOString()
 
 type End = Extract<SwitchEvent, { name: 'CHANNEL_HANGUP_COMPLETE' | 'CHANNEL_DESTROY' }>
 
-export function startLives(ports: VoicePorts): Lives {
+export function startLives(ports: VoicePorts, places: Pick<Places, 'sweep'>): Lives {
   const { clock, log, store, switches, wall } = ports
   const documents = openLives(store)
   /** By leg and id. */
@@ -181,7 +182,7 @@ export function startLives(ports: VoicePorts): Lives {
           if (one.doc.node !== node || one.over) continue
           if (one.doc.end !== undefined || !(await switches.node(node).exists(one.doc.leg))) over(one, () => unwatched(one))
         }
-        return
+        return await places.sweep(node)
       } catch (error) {
         log.warn('voice_lives_not_resumed', { node, reason: reasonOf(error), again_in_ms: AGAIN })
         await pause(wall, AGAIN, closed)

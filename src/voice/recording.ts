@@ -92,9 +92,16 @@ export interface Begun {
   groupId: string
 }
 
+/** Of a blocking one that an engine began and another one ends. */
+export interface Parts {
+  /** It runs already. */
+  goesOn?: string
+  begun: (id: string) => Promise<void>
+}
+
 export interface Recordings {
   /** Starts one; a blocking one has ended, and its application been told, when it resolves. */
-  record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal): Promise<void>
+  record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal, parts: Parts): Promise<void>
   /** Starts one, in the group of another where it goes on from that; undefined where it could not begin, which is told. */
   begin(call: VoiceCall, action: RecordAction, report: Report, about: About, groupId?: string): Promise<Begun | undefined>
   stop(id: string): Promise<void>
@@ -192,10 +199,10 @@ export function startRecordings(ports: VoicePorts): Recordings {
     signal.addEventListener('abort', () => apart.delete(uuid), { once: true })
   }
 
-  async function record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal): Promise<void> {
-    const begun = await begin(call, action, report, about)
-    if (begun === undefined || !isBlocking(action)) return
-    const { id } = begun
+  async function record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal, { goesOn, begun }: Parts): Promise<void> {
+    const id = goesOn ?? (await begin(call, action, report, about))?.id
+    if (id === undefined || !isBlocking(action)) return
+    await begun(id)
     const arrived = new Promise<void>(resolve => awaited.set(id, resolve))
     try {
       await listen(call, action, signal)

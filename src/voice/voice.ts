@@ -4,13 +4,14 @@
 import { isCode, reasonOf } from '../errors.ts'
 import type { Signer } from './ask.ts'
 import type { Recording } from '../recording/document.ts'
-import type { NodeStatus } from '../switch/switch.ts'
+import type { Leg, NodeStatus } from '../switch/switch.ts'
 import type { Address } from './ask.ts'
 import { createConversations } from './conversations.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
 import { failureOf, interpret, type Run } from './interpreter.ts'
 import { startLives } from './lives.ts'
 import type { Abilities } from './ncco.ts'
+import { createPlaces, PLACE, type Place, placeText } from './places.ts'
 import { startRecordings } from './recording.ts'
 import { actionsOf, type Script } from './script.ts'
 import { tellTranscript } from './transcript.ts'
@@ -24,8 +25,13 @@ export interface Application extends Script {
 }
 
 export interface Voice {
-  /** Resolves when the actions are done, `failed` when there were none to do; rejects when the caller is gone. */
-  run(call: VoiceCall, application: Application): Promise<'done' | 'failed'>
+  /**
+   * Resolves when the actions are done, `failed` when there were none to do; rejects when the caller is gone. `flow` is kept for whoever has
+   * the call next; `from` is where it is in its actions already.
+   */
+  run(call: VoiceCall, application: Application, flow: unknown, from?: Place): Promise<'done' | 'failed'>
+  /** Where a call is that an engine ran which is gone; undefined where that is not known. */
+  placeOf(leg: Leg): Promise<Place | undefined>
   /** Other actions take the place of those of a call; false when no application runs it here. Rejects where there are none to do. */
   transfer(uuid: string, script: Script): Promise<boolean>
   /** Tells whoever asked for it of a transcript that is there, or will never be. Rejects where it is to be tried again. */
@@ -49,12 +55,13 @@ const aboutOf = ({ uuid, from, to }: VoiceCall) => ({ from, to, uuid, conversati
 
 export function startVoice(ports: VoicePorts): Voice {
   const recordings = startRecordings(ports)
-  const lives = startLives(ports)
+  const places = createPlaces(ports)
+  const lives = startLives(ports, places)
   const conversations = createConversations(ports, recordings)
   const telling = new Set<Promise<void>>()
   const running = new Map<string, Run>()
 
-  async function run(call: VoiceCall, application: Application): Promise<'done' | 'failed'> {
+  async function run(call: VoiceCall, application: Application, flow: unknown, from?: Place): Promise<'done' | 'failed'> {
     const { applicationId, eventUrl, sign } = application
     const about = aboutOf(call)
     const report = lives.begin(call, eventUrl, applicationId)
@@ -68,12 +75,19 @@ export function startVoice(ports: VoicePorts): Voice {
         ...(sign === undefined ? {} : { sign }),
       },
       turn: new AbortController(),
+      reached: where => call.set({ [PLACE]: placeText(where) }),
+      replaced: by => keepPlace(by),
     }
+    const keepPlace = (place: Pick<Place, 'actions' | 'turn'>): Promise<void> =>
+      places.keep({ node: call.node.name, uuid: call.uuid }, { flow, ...place }, call.log)
     call.signal.addEventListener('abort', () => one.turn.abort(), { once: true })
     running.set(call.uuid, one)
     try {
-      const actions = await actionsOf(ports, application, about, one.can, call.signal)
-      await interpret(ports, { recordings, conversations }, one, actions)
+      const place = from ?? { actions: await actionsOf(ports, application, about, one.can, call.signal), turn: 0, at: 0 }
+      // The first action waits for no disk.
+      if (from === undefined) keep(keepPlace(place))
+      await interpret(ports, { recordings, conversations }, one, place)
+      await call.set({ [PLACE]: null })
       return 'done'
     } catch (error) {
       call.signal.throwIfAborted()
@@ -84,12 +98,18 @@ export function startVoice(ports: VoicePorts): Voice {
     } finally {
       running.delete(call.uuid)
       keep(report.idle())
+      // The engine stops; the call does not.
+      if (!isCode(call.signal.reason, 'switch_down')) keep(forget(call))
     }
   }
 
   function keep(work: Promise<void>): void {
     const one = work.finally(() => telling.delete(one))
     telling.add(one)
+  }
+
+  async function forget({ log, uuid }: VoiceCall): Promise<void> {
+    await places.forget(uuid).catch((error: unknown) => log.warn('voice_place_not_forgotten', { reason: reasonOf(error) }))
   }
 
   async function transfer(uuid: string, script: Script): Promise<boolean> {
@@ -106,6 +126,7 @@ export function startVoice(ports: VoicePorts): Voice {
   return {
     run,
     transfer,
+    placeOf: leg => places.of(leg),
     transcribed: (recording, signal) => tellTranscript(ports, recording, signal),
     async close() {
       recordings.close()

@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava'
 import { jwtVerify } from 'jose'
 import type { Doc } from '../../src/store/store.ts'
 import type { BridgeScript } from '../helpers/switches.ts'
+import { until } from '../helpers/wait.ts'
 import { ACCOUNT, answering, BOB, BOB_PHONE, documents, type Node, world } from './world.ts'
 
 const play = (hz: number): Node => ({ module: 'play', data: { id: `tone_stream://%(500,0,${hz})` } })
@@ -159,6 +160,57 @@ test('what the action says comes before what its application says', async t => {
   await over()
   t.deepEqual(http.asked, [])
   t.is(recording.started[0]?.facts.pvt_voice?.application_id, APPLICATION)
+})
+
+test('a call that was in an application when its engine went goes on there, and not where it began', async t => {
+  const docs = documents(play(350))
+  const node = { module: 'ncco', data: {}, children: { _: play(440) } }
+  const flow = { node, callflow: { _id: 'f'.repeat(32), flow: node }, waiting: [], branches: 0 }
+  const bob = { action: 'connect', endpoint: { type: 'user', id: BOB }, timeout: 12, limit: 60, eventMethod: 'POST' }
+  for (const [app, ends] of [
+    ['speak', ['interrupt']],
+    ['playback', ['interrupt']],
+    // It never came to the talk: nothing is to be ended.
+    ['bridge', []],
+  ] as const) {
+    const { fake, over, store } = world(t, docs)
+    const variables = { callrec_account_id: ACCOUNT, callrec_node: '/', callrec_number: '1000', callrec_ncco: '0.1', current_application: app }
+    const leg = fake.waiting({ destination: 'elsewhere', variables: { ...variables, ...(app === 'bridge' ? { originate_disposition: 'SUCCESS' } : {}) } })
+    const actions = [bob, { action: 'talk', text: 'hello', style: 0, level: 0, loop: 1, bargeIn: false }]
+    await store.put('calls_in_progress', { _id: `place:${leg}`, flow, actions, turn: 0 })
+    fake.emit({ name: 'node_up', node: 'fs1' })
+    await over()
+    const ran = fake.executed().map(line => line.split(' ')[0])
+    t.deepEqual(ran, [...ends, 'answer', 'speak', 'playback'], app)
+    t.true(fake.executed().at(-1)?.includes('440'))
+  }
+})
+
+test('a call that talks through an application goes on when it has talked, by itself or by what its switch tells', async t => {
+  for (const tells of [true, false]) {
+    const { events, fake, clock, over, store } = world(t, documents(play(350)))
+    const node = { module: 'ncco', data: {}, children: { _: play(440) } }
+    const flow = { node, callflow: { _id: 'f'.repeat(32), flow: node }, waiting: [], branches: 0 }
+    const variables = {
+      callrec_account_id: ACCOUNT,
+      callrec_node: '/',
+      callrec_number: '1000',
+      callrec_ncco: '0.0',
+      current_application: 'bridge',
+      originate_disposition: 'SUCCESS',
+    }
+    const leg = fake.waiting({ variables, otherLeg: 'bob-leg' })
+    await store.put('calls_in_progress', { _id: `place:${leg}`, flow, actions: [{ action: 'connect' }], turn: 0 })
+    fake.emit({ name: 'node_up', node: 'fs1' })
+    await until('it is seen', () => events('call_without_flow').length === 1)
+    const { otherLeg: _, ...alone } = fake.leg(leg)
+    fake.legs.set(leg, alone)
+    fake.emit({ name: 'CHANNEL_UNBRIDGE', leg: alone, at: 0 })
+    if (tells) fake.emit({ name: 'CHANNEL_PARK', leg: alone, at: 0 })
+    else clock.advance(1000)
+    await over()
+    t.deepEqual(fake.executed(), ['answer', 'playback tone_stream://%(500,0,440)'])
+  }
 })
 
 for (const [what, docs] of [

@@ -95,7 +95,7 @@ export function memoryStore(docs: Record<string, Doc>): { store: Store; steps: (
     get: <T extends Doc>(db: string, id: string) => reading(() => (open.get(id) ?? inDb(db).find(doc => doc._id === id)) as Stored<T> | undefined),
     query: <V>(db: string, view: string, { key, keys }: { key?: unknown; keys?: readonly unknown[] } = {}) =>
       // What is asked when a call is over, or of others, is no part of its way to the first action.
-      view === 'recordings/listing_by_cdr' || view === 'voice_lives/by_node'
+      view === 'recordings/listing_by_cdr' || view.startsWith('voice_lives/')
         ? Promise.resolve([])
         : reading(() => {
             const emit = keysOf[view]
@@ -229,7 +229,10 @@ export function notingSiprec(): { siprec: Siprec; started: SiprecRequest[]; stop
 }
 
 /** For executors whose calls meet no voice application. */
-export const noVoice: Pick<Voice, 'run'> = { run: () => Promise.reject(new Error('no voice application is there')) }
+export const noVoice: Pick<Voice, 'run' | 'placeOf'> = {
+  run: () => Promise.reject(new Error('no voice application is there')),
+  placeOf: () => Promise.resolve(undefined),
+}
 
 /** Nothing of these tests touches it. */
 const spool = openSpool({ here: '/nonexistent', onSwitch: '/nonexistent', minFree: 0 })
@@ -299,5 +302,5 @@ export function world(
     await until('no call runs', () => executor.calls() === 0)
   }
 
-  return { fake, clock, lines, events, steps, failing, written, recording, servers, executor, dial, over, idle }
+  return { store, fake, clock, lines, events, steps, failing, written, recording, servers, executor, dial, over, idle }
 }

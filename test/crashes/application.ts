@@ -57,7 +57,10 @@ export async function installation(t: ExecutionContext, speed: number): Promise<
         SPOOL_MIN_FREE: '0',
         FFMPEG: 'off',
       }
-      const started = spawn(process.execPath, [packagePath('build/src/cli.js'), 'start'], { env, stdio: 'ignore' })
+      const started = spawn(process.execPath, [packagePath('build/src/cli.js'), 'start'], {
+        env,
+        stdio: 'ignore',
+      })
       child = started
       await until('an engine with a switch', async () => {
         if (started.exitCode !== null) throw new Error(`the engine ended with ${started.exitCode}`)
@@ -107,7 +110,7 @@ export async function application(t: ExecutionContext, one: Installation): Promi
   const calls: Application['calls'] = async (method, path = '', body) => {
     const headers = { authorization: `Bearer ${tokenGenerate(application_id, privateKey)}` }
     const response = await fetch(`${one.url}/v1/calls${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
-    return (await response.json()) as Record<string, unknown>
+    return JSON.parse((await response.text()) || '{}') as Record<string, unknown>
   }
   const events: Application['events'] = () =>
     app.received.filter(({ whole }) => whole).map(({ url, body }) => ({ path: url, ...(JSON.parse(body.toString()) as object) }))

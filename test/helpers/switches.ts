@@ -173,7 +173,7 @@ export function fakeSwitch(name = 'fs1'): FakeSwitch {
     },
     execute,
     recordMessage: unused,
-    interrupt: unused,
+    interrupt: async uuid => note('interrupt', uuid, undefined),
     async setVariables(uuid, variables) {
       note('setVariables', uuid, variables)
       const set = Object.entries(variables).filter((one): one is [string, string] => one[0].startsWith('callrec_') && one[1] !== null)

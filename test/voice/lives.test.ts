@@ -30,7 +30,7 @@ async function place(t: ExecutionContext) {
   const engine = (own: Store = store): Lives => {
     const random = (bytes: number): string => '0'.repeat(2 * bytes)
     const ports = { store: own, switches: fake.switches, http, clock, wall: clock, log, random } as unknown as VoicePorts
-    const made = startLives(ports)
+    const made = startLives(ports, { sweep: () => Promise.resolve() })
     engines.push(made)
     return made
   }

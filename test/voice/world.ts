@@ -15,6 +15,7 @@ import type { Doc, Store } from '../../src/store/store.ts'
 import type { Message, MessageOptions, SwitchNode } from '../../src/switch/switch.ts'
 import type { Dialled, VoiceCall } from '../../src/voice/call.ts'
 import type { Endpoint } from '../../src/voice/ncco.ts'
+import type { Place } from '../../src/voice/places.ts'
 import { type Application, startVoice } from '../../src/voice/voice.ts'
 import { manualClock } from '../helpers/clock.ts'
 import { aLeg } from '../helpers/legs.ts'
@@ -261,10 +262,10 @@ export function voiceWorld(
       fake.hangup(LEG)
       gone.abort(new AppError('leg_gone', 'he hung up'))
     },
-    run: (application: Application) => voice.run(call, application),
+    run: (application: Application, from?: Place) => voice.run(call, application, 'flow', from),
     /** Runs it to its end and until all is told. */
     play: async (ncco: unknown, more: Omit<Application, 'ncco'> = {}) => {
-      const outcome = await voice.run(call, { ncco, ...more })
+      const outcome = await voice.run(call, { ncco, ...more }, 'flow')
       await voice.close()
       return outcome
     },

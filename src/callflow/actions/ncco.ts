@@ -19,7 +19,9 @@ export const ncco: Action = async (data, call) => {
   const asCall = voiceCall(call)
   // The application finds the call by its name on the leg; a placed call that a phone sends on is another call.
   if (document !== undefined) await call.node.setVariables(call.leg.uuid, { callrec_application_id: document._id, callrec_voice_call: null })
-  const outcome = await call.ports.voice.run(asCall, applicationOf(data, document, call))
+  const { place } = call
+  call.place = undefined
+  const outcome = await call.ports.voice.run(asCall, applicationOf(data, document, call), call.at, place)
   return outcome === 'failed' ? next('error') : next()
 }
 
