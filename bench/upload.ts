@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { systemClock } from '../src/clock.ts'
 import { tenantClient } from '../src/net/client.ts'
 import { openSpool } from '../src/recording/spool.ts'
-import { sendTo } from '../src/recording/to-http.ts'
+import { sendTo } from '../src/recording/delivery/to-http.ts'
 import { type Row, times } from './row.ts'
 
 const MIB = 1024 * 1024

@@ -10,9 +10,9 @@ import { examineOrphans } from './examine-orphans.ts'
 import { examineSwitches } from './examine-switch.ts'
 import { fail, type Finding, ok, type Tools } from './finding.ts'
 import { silent } from './log.ts'
-import { findEncoder } from './recording/encoder.ts'
+import { findEncoder } from './recording/audio/encoder.ts'
 import { openSpool } from './recording/spool.ts'
-import { findTranscriber } from './recording/transcriber.ts'
+import { findTranscriber } from './recording/transcripts/transcriber.ts'
 
 const TOOLS: Tools = { clock: systemClock(), random: bytes => randomBytes(bytes).toString('hex') }
 

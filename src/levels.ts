@@ -3,10 +3,10 @@
 
 import type { Executor } from './callflow/executor.ts'
 import type { Meters } from './metrics.ts'
-import type { DeliveryRoom } from './recording/delivery.ts'
-import type { Orphans } from './recording/orphans.ts'
+import type { DeliveryRoom } from './recording/delivery/delivery.ts'
+import type { Orphans } from './recording/keeping/orphans.ts'
 import type { Spool } from './recording/spool.ts'
-import type { Transcribing } from './recording/transcribing.ts'
+import type { Transcribing } from './recording/transcripts/transcribing.ts'
 import type { Store } from './store/store.ts'
 import type { NodeState, Switches } from './switch/switch.ts'
 

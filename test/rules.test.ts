@@ -75,6 +75,19 @@ test('files of a room are built on each other in one direction', t => {
   t.deepEqual(circular, [])
 })
 
+/** The actions take the call that the executor hands them, and the executor knows them all. */
+const MUTUAL = ['callflow and callflow/actions']
+
+test('folders within a room are built on each other in one direction', t => {
+  const inside = imports.filter(({ room, other, file, imported }) => room !== undefined && room === other && dirname(file) !== dirname(imported))
+  const steps = new Set(inside.map(({ file, imported }) => `${dirname(file)} → ${dirname(imported)}`))
+  const both = [...steps].map(step => step.split(' → ') as [string, string]).filter(([from, to]) => from < to && steps.has(`${to} → ${from}`))
+  t.deepEqual(
+    both.map(pair => pair.join(' and ')),
+    MUTUAL,
+  )
+})
+
 test('every room is one of the layout', t => {
   t.deepEqual(
     sources.map(({ file }) => roomOf(file)).filter(room => room !== undefined && !(room in MAY_IMPORT)),

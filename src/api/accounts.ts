@@ -2,7 +2,7 @@
 // first, so that an account that can be read can be used.
 
 import { isDeepStrictEqual } from 'node:util'
-import { mustHoldNothing } from '../recording/hold.ts'
+import { mustHoldNothing } from '../recording/keeping/hold.ts'
 import type { WithCredentials } from '../siprec/credentials.ts'
 import { accountDb } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'

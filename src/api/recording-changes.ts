@@ -1,7 +1,7 @@
 // What is done with a recording that leaves something behind: notes, legal hold, its end, and the audit
 // trail that tells of all of it. An act is in the trail before it is done.
 
-import type { Actor, Fact } from '../recording/audit-chain.ts'
+import type { Actor, Fact } from '../recording/keeping/audit-chain.ts'
 import type { Recording } from '../recording/document.ts'
 import { IN_FLIGHT } from '../recording/document.ts'
 import { AppError } from '../errors.ts'

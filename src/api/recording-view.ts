@@ -2,7 +2,7 @@
 
 import { AppError } from '../errors.ts'
 import type { Recording } from '../recording/document.ts'
-import type { Tombstone } from '../recording/erasure.ts'
+import type { Tombstone } from '../recording/keeping/erasure.ts'
 import { TRANSCRIPT } from '../recording/transcript.ts'
 import { recordingDb } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'

@@ -3,7 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../errors.ts'
-import { mustHoldNothing } from '../recording/hold.ts'
+import { mustHoldNothing } from '../recording/keeping/hold.ts'
 import type { Store } from '../store/store.ts'
 import { credentialsOf } from './credentials.ts'
 import { accountResource } from './account-resource.ts'

@@ -1,7 +1,7 @@
 // The files of a voice application, sound and text, under the URL it was told: `/v1/files/{uuid}`, or v3 as newer SDKs ask.
 
 import type { Recording } from '../recording/document.ts'
-import type { Tombstone } from '../recording/erasure.ts'
+import type { Tombstone } from '../recording/keeping/erasure.ts'
 import { AppError } from '../errors.ts'
 import { monthDb, monthOf } from '../store/modb.ts'
 import type { Store, Stored } from '../store/store.ts'

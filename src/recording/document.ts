@@ -5,7 +5,7 @@
 import { recordingDb, toGregorian } from '../store/modb.ts'
 import type { Doc, Stored } from '../store/store.ts'
 import type { Consent } from './announce.ts'
-import type { Encoded } from './encoder.ts'
+import type { Encoded } from './audio/encoder.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
 import type { Gaps, Segment } from './segments.ts'

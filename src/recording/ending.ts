@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Events, RecordingEventName } from '../events.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Encoder } from './encoder.ts'
+import type { Encoder } from './audio/encoder.ts'
 import { reasonOf } from '../errors.ts'
 import { destinationOf } from './storage.ts'
 import { type Audio, missingFrom, verdict } from './finish.ts'
@@ -15,7 +15,7 @@ import type { Spool } from './spool.ts'
 import { leastOf } from './tape.ts'
 import { toldOf } from './told.ts'
 import type { Tracks } from './tracks.ts'
-import { weave } from './weave.ts'
+import { weave } from './audio/weave.ts'
 
 export interface EndingPorts {
   spool: Spool

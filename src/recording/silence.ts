@@ -1,6 +1,6 @@
 // Whether what was to be masked is silent in the file, heard from the file itself: the switch's word is no proof.
 
-import { HEAD_BYTES, wavOf } from './audio-length.ts'
+import { HEAD_BYTES, wavOf } from './audio/audio-length.ts'
 import type { Segment } from './segments.ts'
 
 export interface Verification {

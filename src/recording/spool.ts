@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { AppError, reasonOf, systemCode } from '../errors.ts'
-import { HEAD_BYTES, headerOf, mp3Counter, oggCounter, type Sound, type Wav, wavOf } from './audio-length.ts'
+import { HEAD_BYTES, headerOf, mp3Counter, oggCounter, type Sound, type Wav, wavOf } from './audio/audio-length.ts'
 
 /** A file that the switch has let go of. */
 export interface Finished {

@@ -2,7 +2,7 @@ import { createHash, createHmac, createPrivateKey, generateKeyPairSync, randomBy
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { SignJWT } from 'jose'
-import { startRetention } from '../../src/recording/retention.ts'
+import { startRetention } from '../../src/recording/keeping/retention.ts'
 import { monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import { TRANSCRIPT } from '../../src/recording/transcript.ts'
 import { uuidAt } from '../../src/voice/recording.ts'

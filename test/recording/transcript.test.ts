@@ -1,5 +1,5 @@
 import test from 'ava'
-import { heardBy } from '../../src/recording/pocketsphinx.ts'
+import { heardBy } from '../../src/recording/transcripts/pocketsphinx.ts'
 import { sentencesIn, speaks, transcriptOf } from '../../src/recording/transcript.ts'
 
 for (const [languages, language, does] of [
