@@ -146,8 +146,7 @@ export function createCarrier(ports: CarrierPorts, patience: Patience, signal: A
         return on.again(next_at)
       }
       case 'never':
-        await both(item, { ...delivery, state: 'failed', last_error: outcome.reason })
-        await announce('recording.failed', item)
+        await both(item, { ...delivery, state: 'failed', last_error: outcome.reason }, () => announce('recording.failed', item))
         count('failed')
         return log.error('delivery_failed', { ...facts, reason: outcome.reason, kept: item.file })
     }
@@ -183,8 +182,9 @@ export function createCarrier(ports: CarrierPorts, patience: Patience, signal: A
   }
 
   /** The queue decides what happens next, so it must learn of it even where the recording document cannot. */
-  async function both(item: Claimed, delivery: Delivery): Promise<void> {
+  async function both(item: Claimed, delivery: Delivery, between: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     await insist(() => tell(item, delivery)).catch(error => log.error('delivery_untold', { recording_id: item._id, reason: reasonOf(error) }))
+    await between()
     await insist(() => amend<InFlight>(store, IN_FLIGHT, item._id, current => ({ ...current, delivery })))
   }
 

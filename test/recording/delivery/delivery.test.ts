@@ -814,6 +814,26 @@ test('whoever listens hears that a file arrived, or that it never will, and no p
   t.deepEqual(r.told, ['recording.stored stored', 'recording.failed failed'])
 })
 
+test('the queue knows that a file will never arrive when that has been told, and not before', async t => {
+  const sink = await httpSink(t, [404])
+  const r = await room(t)
+  const id = await r.due({ url: `${sink.url}/rec/` })
+  const store = new Proxy(r.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (name !== 'put') return value
+      return async (...given: Parameters<Store['put']>) => {
+        const { delivery: written } = given[1] as InFlight
+        if (given[0] === IN_FLIGHT && written?.state === 'failed') throw new Error('the engine is killed')
+        return target.put(...given)
+      }
+    },
+  })
+  await r.open({ store }).idle()
+  t.is((await r.queued(id))?.delivery?.state, 'uploading')
+  t.deepEqual(r.told, ['recording.failed failed'])
+})
+
 test('a file that arrived is handed on to be made text after it was told of, and never one that did not', async t => {
   const sink = await httpSink(t, [201, 404])
   const r = await room(t)
