@@ -1,5 +1,5 @@
 // What an application is told of a call's life, from `started` to `completed`, whatever it does meanwhile and whichever
-// engine sees the end. It is written down before any of it is told.
+// engine sees the end, and what it is told of a recording. It is written down before any of it is told.
 
 import { pause } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
@@ -7,7 +7,7 @@ import type { SwitchEvent } from '../switch/switch.ts'
 import { signerFor } from './application.ts'
 import type { Address } from './ask.ts'
 import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
-import { lifeId, openLives, type OpenLife } from './open-lives.ts'
+import { lifeId, openLives, type OpenLife, type OwedLife } from './open-lives.ts'
 import type { Fields } from './options.ts'
 import type { Places } from './places.ts'
 import { type Report, reporter } from './report.ts'
@@ -15,6 +15,10 @@ import { type Report, reporter } from './report.ts'
 export interface Lives {
   /** What is told of the call from now on; the same where it began before. */
   begin(call: VoiceCall, eventUrl: Address | undefined, applicationId: string | undefined): Report
+  /** What is to be told whatever becomes of its call. `written` resolves where the next engine would tell it, too; neither rejects. */
+  owe(life: OwedLife): { written: Promise<void>; told: Promise<void> }
+  /** Resolves when it is owed no more, whoever wrote it down. */
+  told(life: Pick<OwedLife, '_id' | 'leg'>): Promise<void>
   /** Resolves when what is being told is told; calls go on, and are the next engine's to tell of. */
   close(): Promise<void>
 }
@@ -32,6 +36,8 @@ interface Life {
   /** Undefined until an application runs it here. */
   report?: Report
   over: boolean
+  /** Resolves when its end is told. */
+  settled?: Promise<void>
 }
 
 /** Milliseconds until a store that failed is asked again. */
@@ -133,8 +139,7 @@ export function startLives(ports: VoicePorts, places: Pick<Places, 'sweep'>): Li
     if (one.over || closed.aborted) return
     one.over = true
     const ended = { at: wall.now(), elapsed: clock.elapsed() }
-    const work = one.writing.then(() => settle(one, { timestamp: iso(ended.at), ...endAt(ended) })).finally(() => forget(one))
-    void keep(work)
+    one.settled = keep(one.writing.then(() => settle(one, { timestamp: iso(ended.at), ...endAt(ended) })).finally(() => forget(one)))
   }
 
   /** First written, then told, then forgotten: who finds it later tells what is written. */
@@ -170,6 +175,21 @@ export function startLives(ports: VoicePorts, places: Pick<Places, 'sweep'>): Li
   }
 
   const unwatched = ({ doc: { answered_at, came_at } }: Life): Fields => ({ status: 'completed', start_time: iso(answered_at ?? came_at), detail: UNWATCHED })
+
+  function owe(doc: OwedLife): { written: Promise<void>; told: Promise<void> } {
+    const before = known.get(doc.leg)?.get(doc._id)
+    const one = before ?? know({ doc, fresh: true, kept: false, writing: Promise.resolve(), over: false })
+    const writing = before === undefined ? inTurn(one, () => written(one)) : Promise.resolve()
+    over(one, () => doc.end)
+    return { written: writing, told: one.settled ?? Promise.resolve() }
+  }
+
+  async function told({ _id, leg }: Pick<OwedLife, '_id' | 'leg'>): Promise<void> {
+    const doc = known.get(leg)?.has(_id) === true ? undefined : await documents.read(_id)
+    const one = known.get(leg)?.get(_id) ?? (doc === undefined ? undefined : know({ doc, fresh: false, kept: true, writing: Promise.resolve(), over: false }))
+    if (one !== undefined) over(one, () => unwatched(one))
+    await one?.settled
+  }
 
   /** What runs on a switch that was another engine's, or out of sight, until now. */
   async function resume(node: string): Promise<void> {
@@ -208,6 +228,8 @@ export function startLives(ports: VoicePorts, places: Pick<Places, 'sweep'>): Li
 
   return {
     begin,
+    owe,
+    told,
     async close() {
       closing.abort()
       unsubscribe()

@@ -1,5 +1,5 @@
-// What applications are still to be told of calls that they run, as documents: what an engine must know that sees the end of
-// a call which another one has begun.
+// What applications are still to be told of calls that they run, and of recordings, as documents: what an engine must know that
+// sees the end of a call which another one has begun.
 
 import { createHash } from 'node:crypto'
 import { isCode } from '../errors.ts'
@@ -25,20 +25,24 @@ export interface OpenLife extends Doc {
   end?: Fields
 }
 
+/** Also of a recording, from when its file is stored, or never will be. */
+export type OwedLife = OpenLife & Required<Pick<OpenLife, 'end'>>
+
 export interface OpenLives {
   /** Undefined where it was not there; else what was. */
   write(life: OpenLife): Promise<OpenLife | undefined>
   /** Answers the document with the change in it; undefined where it is there no more. Rejects where another engine writes it now. */
   change(life: OpenLife, change: Pick<OpenLife, 'answered_at' | 'end'>): Promise<OpenLife | undefined>
   forget(life: OpenLife): Promise<void>
+  read(id: string): Promise<OpenLife | undefined>
   on(node: string): Promise<OpenLife[]>
 }
 
 const OPEN = 'calls_in_progress'
 
-/** One for each of those who are told of the leg, however often an application begins on it. */
-export const lifeId = (leg: string, { url, method }: Address, applicationId = ''): string =>
-  `life:${leg}:${createHash('sha256')
+/** One for each of those who are told of the leg or recording, however often an application begins on it. */
+export const lifeId = (of: string, { url, method }: Address, applicationId = ''): string =>
+  `life:${of}:${createHash('sha256')
     .update(JSON.stringify([url, method, applicationId]))
     .digest('hex')
     .slice(0, 16)}`
@@ -61,6 +65,7 @@ export function openLives(store: Store): OpenLives {
       await store.put(OPEN, changed)
       return changed
     },
+    read: id => store.get<OpenLife>(OPEN, id),
     forget: ({ _id }) => store.purge(OPEN, _id),
     async on(node) {
       const rows = await store.query(OPEN, 'voice_lives/by_node', { key: node, includeDocs: true })

@@ -5,18 +5,18 @@
 import { within } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import type { RecordingEvent, RecordingEventName } from '../events.ts'
-import type { Recording, VoiceFacts } from '../recording/document.ts'
+import { IN_FLIGHT, type InFlight, type Recording, type VoiceFacts } from '../recording/document.ts'
+import { isEnd } from '../recording/lifecycle.ts'
 import type { Effective, Format } from '../recording/settings.ts'
 import { IN_STORE } from '../recording/storage.ts'
-import { fromGregorian, recordingDb } from '../store/modb.ts'
-import { signerFor } from './application.ts'
-import { type Address, ask, type Signer } from './ask.ts'
-import { conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
+import { recordingDb } from '../store/modb.ts'
+import type { Address, Signer } from './ask.ts'
+import { aborted, conversationOf, type VoiceCall, type VoicePorts } from './call.ts'
+import type { Lives } from './lives.ts'
 import { isBlocking, type RecordAction, type TranscriptionOptions } from './ncco.ts'
-import type { Fields } from './options.ts'
+import { failure, owedOf } from './recorded.ts'
 import type { Report } from './report.ts'
 import { nowhere } from './sound.ts'
-import { transcriptEvent } from './transcript.ts'
 
 /** Seconds; Vonage ends a recording after two hours. */
 const LONGEST = 7200
@@ -64,22 +64,6 @@ export function uuidAt(unixMs: number, random: string): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
-const iso = (unixMs: number): string => new Date(unixMs).toISOString().replace(/\.\d+Z$/, 'Z')
-
-/** As an application is told of a recording it can fetch. */
-export function recordedEvent(recording: Recording, voice: VoiceFacts, publicUrl: string): Fields {
-  const start = fromGregorian(recording.start)
-  return {
-    start_time: iso(start),
-    end_time: iso(start + recording.duration_ms),
-    recording_url: `${publicUrl}/v1/files/${voice.file_uuid}`,
-    size: recording.size ?? 0,
-    recording_uuid: voice.recording_uuid,
-    conversation_uuid: voice.conversation_uuid,
-    ...(voice.split ? { channels: recording.channels } : {}),
-  }
-}
-
 export interface About {
   applicationId?: string
   sign?: Signer
@@ -107,50 +91,34 @@ export interface Recordings {
   stop(id: string): Promise<void>
   /** A leg talks with another one now. */
   meets(leg: string, other: string): void
-  /** Resolves when nobody is being told of a recording. */
-  idle(): Promise<void>
-  close(): void
 }
 
-export function startRecordings(ports: VoicePorts): Recordings {
+export function startRecordings(ports: VoicePorts, lives: Pick<Lives, 'owe' | 'told'>): Recordings {
   const { store, recorder, events, wall, log, spool } = ports
   const awaited = new Map<string, () => void>()
-  const telling = new Set<Promise<void>>()
   /** Recordings of a leg in which every party has a channel. */
   const apart = new Map<string, Set<string>>()
 
-  /** Not waited for by whoever tells: a slow application must not hold up the files of others. */
-  function heard({ event, accountId, recordingId }: RecordingEvent): void {
-    if (!ENDS.has(event)) return
-    const work = tell(accountId, recordingId)
-      .catch((error: unknown) => log.warn('voice_recording_untold', { account_id: accountId, recording_id: recordingId, why: reasonOf(error) }))
-      .finally(() => {
-        telling.delete(work)
-        awaited.get(recordingId)?.()
-      })
-    telling.add(work)
+  /** The queue forgets a file when this resolves. */
+  function heard({ event, accountId, recordingId }: RecordingEvent): Promise<void> | void {
+    if (ENDS.has(event)) return tell(accountId, recordingId)
   }
 
+  /** Resolves when it is written down: a slow application must not hold up the files of others. */
   async function tell(accountId: string, id: string): Promise<void> {
-    const recording = await store.get<Recording>(recordingDb(accountId, id), id)
-    const voice = recording?.pvt_voice
-    if (recording === undefined || voice === undefined) return
-    const { event_url: url, event_method: method, transcript } = voice
-    const sign = await signerFor(ports, accountId, voice.application_id)
-    const stored = recording.delivery?.state === 'stored'
-    const fields = stored
-      ? recordedEvent(recording, voice, ports.publicUrl)
-      : { ...failure(voice), reason: recording.delivery?.last_error ?? recording.reason ?? 'the file was lost' }
-    const timestamp = new Date(wall.now()).toISOString()
-    const signed = sign === undefined ? {} : { sign }
-    const told = url === undefined ? [] : [ask(ports, { url, method, ...signed }, { ...fields, timestamp })]
-    // Whoever waits for the text alone would wait for ever.
-    if (!stored && transcript?.event_url !== undefined && transcript.event_url !== url)
-      told.push(ask(ports, { url: transcript.event_url, method: transcript.event_method, ...signed }, { ...transcriptEvent(recording, voice, ''), timestamp }))
-    await Promise.all(told)
+    try {
+      const owed = owedOf(await recordingOf(accountId, id), ports.publicUrl, wall.now()).map(doc => lives.owe(doc))
+      void Promise.all(owed.map(({ told }) => told)).then(() => awaited.get(id)?.())
+      await Promise.all(owed.map(({ written }) => written))
+    } catch (error) {
+      log.error('voice_recording_untold', { account_id: accountId, recording_id: id, why: reasonOf(error) })
+    }
   }
 
-  const unsubscribe = events.on(heard)
+  const recordingOf = (accountId: string, id: string): Promise<Recording | undefined> => store.get<Recording>(recordingDb(accountId, id), id)
+
+  // To the end: what is stored while the engine stops is written down for the next one.
+  events.on(heard)
 
   async function begin(
     call: VoiceCall,
@@ -203,22 +171,33 @@ export function startRecordings(ports: VoicePorts): Recordings {
     const id = goesOn ?? (await begin(call, action, report, about))?.id
     if (id === undefined || !isBlocking(action)) return
     await begun(id)
-    const arrived = new Promise<void>(resolve => awaited.set(id, resolve))
+    // One that ended otherwise is nothing to hold the call up for.
+    const told = new AbortController()
+    awaited.set(id, () => told.abort())
     try {
-      await listen(call, action, signal)
-    } finally {
-      await recorder.stop(id)
-    }
-    try {
-      await over(call, id, arrived)
+      try {
+        if (goesOn === undefined || (await runs(id))) await listen(call, action, AbortSignal.any([signal, told.signal]))
+      } finally {
+        await recorder.stop(id)
+      }
+      await over(call, id, told.signal)
     } finally {
       awaited.delete(id)
     }
   }
 
+  const inFlight = (id: string): Promise<InFlight | undefined> => store.get<InFlight>(IN_FLIGHT, id)
+
+  async function runs(id: string): Promise<boolean> {
+    const state = (await inFlight(id))?.state
+    return state !== undefined && state !== 'stopping' && !isEnd(state)
+  }
+
   /** Until the first of its conditions is met; silence counts from the start. */
   async function listen(call: VoiceCall, { endOnSilence, endOnKey, timeOut }: RecordAction, signal: AbortSignal): Promise<void> {
-    const { ended, key } = await call.node.recordMessage(call.uuid, await nowhere(spool, call.node.name), {
+    const path = await nowhere(spool, call.node.name)
+    if (signal.aborted) return
+    const { ended, key } = await call.node.recordMessage(call.uuid, path, {
       limit: timeOut ?? LONGEST,
       ...(endOnSilence === undefined ? {} : { silence: { threshold: SILENCE, seconds: endOnSilence } }),
       terminators: endOnKey ?? '',
@@ -227,12 +206,14 @@ export function startRecordings(ports: VoicePorts): Recordings {
     call.log.info('voice_recording_ended', { by: ended, ...(key === undefined ? {} : { key }) })
   }
 
-  /** The application is told before the next action. One without a file is nothing to wait for. */
-  async function over(call: VoiceCall, id: string, arrived: Promise<void>): Promise<void> {
+  /** The application is told before the next action. One that could not be delivered is nothing to wait for. */
+  async function over(call: VoiceCall, id: string, told: AbortSignal): Promise<void> {
     const waiting = async (): Promise<void> => {
       await recorder.ended(id)
-      const recording = await store.get<Recording>(recordingDb(call.accountId, id), id)
-      if (recording?.state === 'stopped' && recording.delivery?.state !== 'failed') await arrived
+      const left = await inFlight(id)
+      if (left !== undefined && left.delivery?.state !== 'failed') return aborted(told)
+      const owed = owedOf(await recordingOf(call.accountId, id), ports.publicUrl, wall.now())
+      await Promise.all(owed.map(doc => lives.told(doc)))
     }
     await within(wall, PATIENCE, waiting()).catch((error: unknown) => call.log.warn('voice_recording_late', { recording_id: id, why: reasonOf(error) }))
   }
@@ -245,13 +226,5 @@ export function startRecordings(ports: VoicePorts): Recordings {
       for (const id of apart.get(leg) ?? [])
         recorder.join(id, other).catch((error: unknown) => log.error('voice_party_unrecorded', { recording_id: id, leg: other, why: reasonOf(error) }))
     },
-    async idle() {
-      await Promise.all(telling)
-    },
-    close() {
-      unsubscribe()
-    },
   }
 }
-
-const failure = ({ recording_uuid, conversation_uuid }: VoiceFacts): Fields => ({ recording_uuid, conversation_uuid, status: 'failed' })

@@ -30,7 +30,12 @@ export function reporter(ports: ReportPorts, eventUrl: Address | undefined, abou
     try {
       await ask(ports, to, { ...about, ...fields })
     } catch (error) {
-      ports.log.warn('voice_event_untold', { host: new URL(to.url).host, status: fields['status'], why: reasonOf(error) })
+      ports.log.warn('voice_event_untold', {
+        host: new URL(to.url).host,
+        status: fields['status'],
+        recording_uuid: fields['recording_uuid'],
+        why: reasonOf(error),
+      })
     }
   }
 

@@ -54,9 +54,9 @@ const abilitiesOf = (
 const aboutOf = ({ uuid, from, to }: VoiceCall) => ({ from, to, uuid, conversation_uuid: conversationOf(uuid) })
 
 export function startVoice(ports: VoicePorts): Voice {
-  const recordings = startRecordings(ports)
   const places = createPlaces(ports)
   const lives = startLives(ports, places)
+  const recordings = startRecordings(ports, lives)
   const conversations = createConversations(ports, recordings)
   const telling = new Set<Promise<void>>()
   const running = new Map<string, Run>()
@@ -129,8 +129,7 @@ export function startVoice(ports: VoicePorts): Voice {
     placeOf: leg => places.of(leg),
     transcribed: (recording, signal) => tellTranscript(ports, recording, signal),
     async close() {
-      recordings.close()
-      await Promise.all([lives.close(), ...telling, recordings.idle()])
+      await Promise.all([lives.close(), ...telling])
     },
   }
 }

@@ -134,7 +134,7 @@ test('an application that is not there is tried twice, and the call goes on', as
   t.is(did.filter(one => one === 'POST /recorded').length, 2)
   t.true(dialled(did))
   t.like(
-    lines.find(({ event: name }) => name === 'voice_recording_untold'),
+    lines.find(({ event: name }) => name === 'voice_event_untold'),
     { why: 'nobody there' },
   )
 })

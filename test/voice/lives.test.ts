@@ -7,6 +7,7 @@ import { accountDb } from '../../src/store/modb.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { VoiceCall, VoicePorts } from '../../src/voice/call.ts'
 import { type Lives, startLives } from '../../src/voice/lives.ts'
+import type { OwedLife } from '../../src/voice/open-lives.ts'
 import { aStore, spied } from '../helpers/api.ts'
 import { manualClock } from '../helpers/clock.ts'
 import { aLeg } from '../helpers/legs.ts'
@@ -218,4 +219,51 @@ test('what the next engine tells is signed with the secret of the application', 
   w.fake.legs.delete(LEG)
   await until('its end', async () => (await w.open()).length === 0)
   t.deepEqual(signed, [false, false, true])
+})
+
+const RECORDED: OwedLife = {
+  _id: 'life:one',
+  pvt_type: 'voice_life',
+  account_id: ACCOUNT,
+  node: 'fs1',
+  leg: LEG,
+  event_url: EVENTS,
+  event_method: 'POST',
+  about: {},
+  came_at: 0,
+  end: { recording_uuid: 'one' },
+}
+
+test('a recording is told of once, however often that is asked for, whatever becomes of its call, and nothing is kept of it', async t => {
+  const w = await place(t)
+  const engine = w.engine()
+  const owed = [engine.owe(RECORDED), engine.owe(RECORDED)]
+  w.fake.hangup(LEG)
+  await Promise.all([...owed.map(({ told }) => told), engine.told(RECORDED)])
+  t.deepEqual(
+    w.http.asked.map(({ fields }) => fields['recording_uuid']),
+    ['one'],
+  )
+  t.deepEqual(await w.open(), [])
+  await engine.told(RECORDED)
+  t.is(w.http.asked.length, 1)
+})
+
+test('what a recording has to tell while the engine stops is the next engine’s to tell', async t => {
+  const w = await place(t)
+  const first = w.engine()
+  await first.close()
+  await first.owe(RECORDED).written
+  t.is(w.http.asked.length, 0)
+  t.is((await w.open()).length, 1)
+  await w.engine().told(RECORDED)
+  t.like(w.http.asked, [{ fields: { recording_uuid: 'one' } }])
+  t.is(w.http.asked.length, 1)
+})
+
+test('a recording that cannot be written down is told of all the same', async t => {
+  const w = await place(t)
+  w.refuse.put = () => Promise.reject(away)
+  await w.engine().owe(RECORDED).told
+  t.like(w.http.asked, [{ fields: { recording_uuid: 'one' } }])
 })

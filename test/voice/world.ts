@@ -8,7 +8,7 @@ import type { ExecutionContext } from 'ava'
 import { AppError } from '../../src/errors.ts'
 import { createEvents } from '../../src/events.ts'
 import type { TenantClient, TenantRequest, TenantResponse } from '../../src/net/client.ts'
-import type { Recording, VoiceFacts } from '../../src/recording/document.ts'
+import { IN_FLIGHT, type Recording, type VoiceFacts } from '../../src/recording/document.ts'
 import type { Effective } from '../../src/recording/settings.ts'
 import { openSpool } from '../../src/recording/spool.ts'
 import type { Doc, Store } from '../../src/store/store.ts'
@@ -132,7 +132,7 @@ export function voiceWorld(
     async stop(id: string) {
       did.push(`stop ${id}`)
       const recording = docs.get(id)
-      if (recording === undefined) return
+      if (recording === undefined || recording.state === 'stopped') return
       const ended =
         ends === 'discarded' ? { state: 'discarded', reason: 'empty' } : { state: 'stopped', duration_ms: 3000, size: 96_044, delivery: { state: ends } }
       docs.set(id, { ...recording, ...ended } as unknown as Recording)
@@ -209,7 +209,10 @@ export function voiceWorld(
   /** What is kept of calls that run. */
   const open = new Map<string, Doc>()
   const store = {
-    get: (_db: string, id: string) => Promise.resolve(docs.get(id) ?? open.get(id)),
+    async get(db: string, id: string) {
+      const doc = docs.get(id) ?? open.get(id)
+      return db === IN_FLIGHT && (doc === undefined || !isInFlight(doc as Recording)) ? undefined : doc
+    },
     put: async (_db: string, doc: Doc) => void open.set(doc._id, doc),
     purge: async (_db: string, id: string) => void open.delete(id),
   } as unknown as Store
@@ -246,6 +249,7 @@ export function voiceWorld(
     http,
     lines,
     messages,
+    open,
     settings,
     transcriptions,
     variables,
@@ -274,3 +278,6 @@ export function voiceWorld(
     told: (url: string) => http.asked.filter(one => one.url === url).map(({ fields }) => fields),
   }
 }
+
+/** As the queue would have it: until it is stored, or never will be. */
+const isInFlight = ({ state, delivery }: Recording): boolean => state !== 'discarded' && state !== 'failed' && delivery?.state !== 'stored'
