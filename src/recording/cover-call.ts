@@ -86,7 +86,7 @@ export class CallCovers {
 
   /**
    * Resolves when the switch confirmed it of every recording, or those it did not confirm were ended. Rejects with
-   * `wrong_state` where nothing can be covered so, and with what the store or the switch rejects.
+   * `wrong_state` where nothing can be covered so, `leg_gone`, and with what the store or the switch rejects.
    */
   async cover(request: CoverRequest): Promise<Covered[]> {
     const known = this.#known(request)
@@ -167,7 +167,8 @@ export class CallCovers {
   async #parties({ leg: named }: CoverRequest): Promise<Parties> {
     const node = this.#ports.switches.node(named.node)
     const leg = 'variables' in named ? named : await node.leg(named.uuid)
-    const other = leg?.otherLeg === undefined ? undefined : await node.leg(leg.otherLeg)
+    if (leg === undefined) throw new AppError('leg_gone', `${named.node}: no leg ${named.uuid}`, { node: named.node, leg: named.uuid })
+    const other = leg.otherLeg === undefined ? undefined : await node.leg(leg.otherLeg)
     const legs = [leg, other].filter(one => one !== undefined)
     const recorded = legs.flatMap(one => this.#roster.ofLeg(one.uuid)).map(one => one.recording.interaction_id)
     return { legs: new Set(legs.map(one => one.uuid)), interactions: new Set([...legs.map(interactionOf), ...recorded]) }

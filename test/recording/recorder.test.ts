@@ -1131,6 +1131,9 @@ test('of a leg that is known only by name its recordings are masked first, and t
   t.is((await w.real.get<Doc & Wish>(CALLS, 'cover:i2'))?.mask?.by, 'api')
   w.fails.set('leg', 'switch_timeout')
   await t.throwsAsync(cover(), { message: /scripted/ }, 'who else is recorded is not known')
+  w.fails.delete('leg')
+  w.legs.delete(LEG)
+  t.like(await t.throwsAsync<AppError>(cover()), { code: 'leg_gone' }, 'the call is over')
 })
 
 test('+OK of a leg that does not show the recording is no confirmation: it is ended, and says why', async t => {
