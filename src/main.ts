@@ -86,7 +86,9 @@ export async function start(config: Config, log: Log): Promise<Running> {
     for (const warning of config.warnings) log.warn('configuration_warned', { warning })
     const callClock = config.switches.length === 0 ? systemClock(config.simulatorSpeed) : wall
 
-    const looked = Promise.all([findEncoder(config.ffmpeg, log), findDecoder(config.ffmpeg, log), findTranscriber(config.transcriber, log)])
+    const looked = Promise.all([findEncoder(config.ffmpeg, log), findDecoder(config.ffmpeg, log)])
+    // It loads its models first, and calls do not wait for that.
+    const transcriber = findTranscriber(config.transcriber, log)
     const store = own(await openStore(config, own))
     const knownKey = config.api.masterApiKey ?? (await readCredentials(config.dataDir)).MASTER_API_KEY
     const preparation = own(startPreparation({ attempt: () => master(store, knownKey, config), clock: wall, log }))
@@ -96,7 +98,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const spool = limitedSpool(openSpool(config.spool), { store, clock: wall, log, quota: config.spool.quota })
     const journal = openJournal(spool)
     await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))
-    const [encoder, decoder, transcriber] = await looked
+    const [encoder, decoder] = await looked
     const ownership = { engine: await engineId(config), epoch: hex(4), clock: wall, log }
     const addressed = await addresses(config)
     // Until all rooms listen nothing is waited for any more: a switch tells only once that it is there.

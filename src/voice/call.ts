@@ -27,7 +27,8 @@ export interface VoicePorts {
   spool: Spool
   encoder: Pick<Encoder, 'formats'>
   decoder: Pick<Decoder, 'formats'>
-  transcriber: Pick<Transcriber, 'languages' | 'sentiment'>
+  /** Known once it was asked what it understands. */
+  transcriber: Promise<Pick<Transcriber, 'languages' | 'sentiment'>>
   /** Call time. */
   clock: Clock
   /** The wall's, for servers of tenants. */

@@ -42,7 +42,8 @@ export interface Voice {
 
 const abilitiesOf = (
   { modules, formats }: Pick<NodeStatus, 'modules' | 'formats'>,
-  { encoder, decoder, transcriber: { languages, sentiment } }: Pick<VoicePorts, 'encoder' | 'decoder' | 'transcriber'>,
+  { encoder, decoder }: Pick<VoicePorts, 'encoder' | 'decoder'>,
+  { languages, sentiment }: Awaited<VoicePorts['transcriber']>,
 ): Abilities => ({
   formats: [...new Set([...formats, ...encoder.formats])],
   plays: formats,
@@ -62,12 +63,14 @@ export function startVoice(ports: VoicePorts): Voice {
   const running = new Map<string, Run>()
 
   async function run(call: VoiceCall, application: Application, flow: unknown, from?: Place): Promise<'done' | 'failed'> {
+    const transcriber = await ports.transcriber
+    call.signal.throwIfAborted()
     const { applicationId, eventUrl, sign } = application
     const about = aboutOf(call)
     const report = lives.begin(call, eventUrl, applicationId)
     const one: Run = {
       call,
-      can: abilitiesOf(call.node.status(), ports),
+      can: abilitiesOf(call.node.status(), ports, transcriber),
       report,
       about: {
         ...(applicationId === undefined ? {} : { applicationId }),

@@ -269,7 +269,7 @@ export function world(
       switches: fake.switches,
       encoder: NO_ENCODER,
       decoder: NO_DECODER,
-      transcriber: NO_TRANSCRIBER,
+      transcriber: Promise.resolve(NO_TRANSCRIBER),
       events: createEvents(log),
       spool,
       publicUrl: 'https://pbx.example.com',

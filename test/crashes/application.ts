@@ -56,6 +56,7 @@ export async function installation(t: ExecutionContext, speed: number): Promise<
         MASTER_API_KEY: KEY,
         SPOOL_MIN_FREE: '0',
         FFMPEG: 'off',
+        TRANSCRIBER: 'off',
       }
       const started = spawn(process.execPath, [packagePath('build/src/cli.js'), 'start'], {
         env,

@@ -61,7 +61,9 @@ async function installation(t: ExecutionContext, settings: Readonly<Record<strin
       return until('the engine', async () => {
         if (started.exitCode !== null) throw new Error(`the engine ended with ${started.exitCode}`)
         const { MASTER_API_KEY } = await readCredentials(dataDir)
-        return MASTER_API_KEY === undefined ? undefined : signIn(`http://127.0.0.1:${port}`, MASTER_API_KEY).catch(() => undefined)
+        const url = `http://127.0.0.1:${port}`
+        const ready = await fetch(`${url}/readyz`).catch(() => undefined)
+        return MASTER_API_KEY === undefined || ready?.status !== 200 ? undefined : signIn(url, MASTER_API_KEY).catch(() => undefined)
       })
     },
     async kill(): Promise<void> {

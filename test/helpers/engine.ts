@@ -37,6 +37,7 @@ export async function startEngine(t: Teardown, settings: Readonly<Record<string,
     if (pid !== undefined) process.kill(pid)
     await rm(dataDir, { recursive: true, force: true })
   })
+  await hasSwitch(running)
   const engine: Engine = {
     url: running.url,
     client: await signIn(running.url, (await running.master).apiKey),
@@ -45,6 +46,7 @@ export async function startEngine(t: Teardown, settings: Readonly<Record<string,
       await running.close()
       await meanwhile?.()
       running = await start(config, log)
+      await hasSwitch(running)
       engine.url = running.url
       engine.client = await signIn(running.url, (await running.master).apiKey)
     },
@@ -53,7 +55,7 @@ export async function startEngine(t: Teardown, settings: Readonly<Record<string,
 }
 
 /** Until its switch can make calls. */
-export const hasSwitch = ({ url }: Pick<Engine, 'url'>): Promise<unknown> => until('the switch', async () => (await fetch(`${url}/readyz`)).status === 200)
+const hasSwitch = ({ url }: { url: string }): Promise<unknown> => until('the switch', async () => (await fetch(`${url}/readyz`)).status === 200)
 
 /** The file of a recording; `path` as of its document. */
 export async function audioOf({ url, client }: Pick<Engine, 'url' | 'client'>, path: string): Promise<Wav> {

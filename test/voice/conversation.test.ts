@@ -3,7 +3,7 @@
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { loudness, tones, wavOfTone } from '../helpers/audio.ts'
-import { audioOf, hasSwitch, SPEED, startEngine } from '../helpers/engine.ts'
+import { audioOf, SPEED, startEngine } from '../helpers/engine.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -30,7 +30,6 @@ async function office(t: ExecutionContext) {
   const app = await httpSink(t, [204])
   const engine = await startEngine(t, { UPLOAD_ALLOW_NETWORKS: '127.0.0.0/8' })
   const { client } = engine
-  await hasSwitch(engine)
   const at = `accounts/${client.accountId}`
   let phones = 0
   const told = (): Record<string, unknown>[] => app.received.filter(one => one.whole).map(one => JSON.parse(one.body.toString()) as Record<string, unknown>)

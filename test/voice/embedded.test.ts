@@ -4,7 +4,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto'
 import test from 'ava'
 import { jwtVerify } from 'jose'
 import { loudness, tone, tones, wavFrom } from '../helpers/audio.ts'
-import { audioOf, hasSwitch, startEngine } from '../helpers/engine.ts'
+import { audioOf, startEngine } from '../helpers/engine.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { notedLog } from '../helpers/log.ts'
 import { until } from '../helpers/wait.ts'
@@ -173,7 +173,6 @@ test('an application makes a call, is told of its life, and reads how it ended',
 test('a key breaks a long message off and answers the question behind it; what is quieter is quieter for the caller alone', async t => {
   const engine = await startEngine(t)
   const { client } = engine
-  await hasSwitch(engine)
   const at = `accounts/${client.accountId}`
   const { id: phone } = await client.put<Id>(`${at}/devices`, { name: 'alice-phone', sip: { username: 'alice', password: 'alice-secret' } })
   const app = await httpSink(t, [204])

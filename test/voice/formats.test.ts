@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { hasSwitch, startEngine } from '../helpers/engine.ts'
+import { startEngine } from '../helpers/engine.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { onPath } from '../helpers/real.ts'
 import { until } from '../helpers/wait.ts'
@@ -23,7 +23,6 @@ async function recorded(t: ExecutionContext, FFMPEG: string, formats: readonly (
   const app = await httpSink(t, [204])
   const engine = await startEngine(t, { FFMPEG })
   const { client, url } = engine
-  await hasSwitch(engine)
   const at = `accounts/${client.accountId}`
   const { id } = await client.put<{ id: string }>(`${at}/devices`, { name: 'phone', sip: { username: 'phone', password: 'a-long-secret' } })
   const ncco = formats.map(format => ({ action: 'record', timeOut: 3, ...(format === undefined ? {} : { format }) }))

@@ -7,7 +7,7 @@ import type { ExecutionContext } from 'ava'
 import { oggCounter } from '../../src/recording/audio/audio-length.ts'
 import { kindOf } from '../../src/voice/sound.ts'
 import { loudness, shareOf, wavFrom } from '../helpers/audio.ts'
-import { hasSwitch, startEngine } from '../helpers/engine.ts'
+import { startEngine } from '../helpers/engine.ts'
 import { REALM, startFreeSwitch } from '../helpers/freeswitch.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { notedLog } from '../helpers/log.ts'
@@ -34,7 +34,6 @@ async function office(t: ExecutionContext) {
     },
     log,
   )
-  await hasSwitch(engine)
   const { client, url } = engine
   const at = `accounts/${client.accountId}`
   await client.patch(at, { realm: REALM })

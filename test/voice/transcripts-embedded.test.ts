@@ -4,7 +4,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { hasSwitch, startEngine } from '../helpers/engine.ts'
+import { startEngine } from '../helpers/engine.ts'
 import { httpSink } from '../helpers/http-sink.ts'
 import { notedLog } from '../helpers/log.ts'
 import { folder, transcriber } from '../helpers/programs.ts'
@@ -25,7 +25,6 @@ async function called(t: ExecutionContext, program: string, ncco: (hooks: { reco
   const { log, lines } = notedLog()
   const engine = await startEngine(t, { TRANSCRIBER: program }, log)
   const { client } = engine
-  await hasSwitch(engine)
   const at = `accounts/${client.accountId}`
   const app = await httpSink(t, [204])
   const { publicKey, privateKey } = keys()

@@ -228,7 +228,7 @@ export function voiceWorld(
     spool,
     encoder: { formats: encodes },
     decoder: { formats: decodes },
-    transcriber: transcribes,
+    transcriber: Promise.resolve(transcribes),
     clock,
     wall: clock,
     log,

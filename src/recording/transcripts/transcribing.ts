@@ -17,9 +17,12 @@ import { IN_FLIGHT, type Recording, recordingDbOf } from '../document.ts'
 import { ProgramFailed } from '../audio/program.ts'
 import { limitOf, transcribe, type TranscribePorts, whyNot } from './transcribe.ts'
 import { enqueue, type Pending, PENDING, pendingId } from './transcript-queue.ts'
+import type { Transcriber } from './transcriber.ts'
 import { TRANSCRIPT, TRANSCRIPT_TYPE, type Transcription } from '../transcript.ts'
 
-export interface TranscribingPorts extends TranscribePorts {
+export interface TranscribingPorts extends Omit<TranscribePorts, 'transcriber'> {
+  /** Known once it was asked what it understands. */
+  transcriber: Promise<Transcriber>
   /** The wall's. */
   clock: Clock
   log: Log
@@ -132,12 +135,13 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
     const recording = await store.get<Recording>(db, id).catch(unlessGone)
     if (!isWanted(recording)) return store.purge(IN_FLIGHT, pending._id)
     if (recording.transcription.state !== 'due') return tell(pending, recording, signal)
-    const unable = whyNot(ports, recording)
+    const able = { ...ports, transcriber: await ports.transcriber }
+    const unable = whyNot(able, recording)
     // An engine that can may be away; its own are told of at once.
     if (unable !== undefined && pending.transcript.engine !== engine && now - pending.transcript.until < DAY) return
     const claimed = await claim(pending, now + MINUTE * 30 + recording.channels * limitOf(recording.duration_ms))
     if (claimed === undefined) return
-    const made = await (unable === undefined ? make(claimed, recording, signal) : failed(recording, unable, ''))
+    const made = await (unable === undefined ? make(able, claimed, recording, signal) : failed(recording, unable, ''))
     if (made !== undefined) await tell(claimed, made, signal)
   }
 
@@ -154,12 +158,12 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
   }
 
   /** Undefined where it was not made, and nothing is to be told now. */
-  async function make(pending: Stored<Pending>, recording: Wanted, signal: AbortSignal): Promise<Stored<Recording> | undefined> {
+  async function make(able: TranscribePorts, pending: Stored<Pending>, recording: Wanted, signal: AbortSignal): Promise<Stored<Recording> | undefined> {
     const { attempts } = pending.transcript
     if (attempts > MOST_TRIES) return failed(recording, `it was broken off ${MOST_TRIES} times`, '')
     const began = clock.elapsed()
     try {
-      const bytes = await transcribe(ports, recording, recording.transcription, signal)
+      const bytes = await transcribe(able, recording, recording.transcription, signal)
       const made = await keep(recording, bytes)
       metrics.count('callrec_transcripts_total', { outcome: 'transcribed' })
       const { language } = recording.transcription

@@ -103,7 +103,7 @@ async function place(t: ExecutionContext) {
     }
     const room = startTranscribing({
       store,
-      transcriber,
+      transcriber: Promise.resolve(transcriber),
       decoder: NO_DECODER,
       folder: work,
       clock,
@@ -510,7 +510,7 @@ real('what two parties said in a recording is text on the channel of each, also 
   const mix = ['-i', at('left.wav'), '-i', at('right.wav'), '-filter_complex', '[0:a][1:a]join=inputs=2:channel_layout=stereo', '-b:a', '64k', at('both.mp3')]
   spawnSync('ffmpeg', ['-loglevel', 'error', ...mix])
   const recording = await recorded({ media_type: 'mp3', channels: 2 }, readFileSync(at('both.mp3')))
-  const { room } = open({}, { decoder: await findDecoder('ffmpeg', log), transcriber: await findTranscriber(POCKETSPHINX, log) })
+  const { room } = open({}, { decoder: await findDecoder('ffmpeg', log), transcriber: findTranscriber(POCKETSPHINX, log) })
   await room.due(recording)
   await isDone(room, recording._id)
   const [left, right, ...more] = (await text(recording._id)).channels.map(({ transcript }) => transcript.map(({ sentence }) => sentence).join(' '))
