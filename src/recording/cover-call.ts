@@ -99,7 +99,11 @@ export class CallCovers {
     }
     const [hidden, asked] = await Promise.allSettled([this.#inTurn(request, known), behind()])
     if (hidden.status === 'rejected' && !isCode(hidden.reason, 'wrong_state')) throw hidden.reason
-    if (asked.status === 'rejected') throw asked.reason
+    if (asked.status === 'rejected') {
+      // Its end may have been heard before there was a wish to forget.
+      if (isCode(asked.reason, 'leg_gone')) for (const id of known.interactions) this.#mayBeOver(request.leg.node, id)
+      throw asked.reason
+    }
     const before = hidden.status === 'fulfilled' ? hidden.value : []
     const { interactions, legs } = asked.value
     const all = await this.#inTurn(request, { legs, interactions: new Set([...interactions].filter(id => !known.interactions.has(id))) }, before)
@@ -181,9 +185,11 @@ export class CallCovers {
 
   /** A leg ended: with the last leg of a call its wish has no more to say. */
   ended(leg: Leg): void {
-    const interactionId = interactionOf(leg)
-    if (!this.#covers.has(interactionId) || this.#checks.has(interactionId)) return
-    this.#lookAgain(leg.node, interactionId)
+    this.#mayBeOver(leg.node, interactionOf(leg))
+  }
+
+  #mayBeOver(node: string, interactionId: string): void {
+    if (this.#covers.has(interactionId) && !this.#checks.has(interactionId)) this.#lookAgain(node, interactionId)
   }
 
   #lookAgain(node: string, interactionId: string): void {

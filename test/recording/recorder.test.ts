@@ -1136,6 +1136,20 @@ test('of a leg that is known only by name its recordings are masked first, and t
   t.like(await t.throwsAsync<AppError>(cover()), { code: 'leg_gone' }, 'the call is over')
 })
 
+test('a mask that comes with the end of the call leaves no wish behind', async t => {
+  const w = await twoLegs(t)
+  w.legs.clear()
+  for (const leg of [LEG, OTHER]) w.tell({ name: 'CHANNEL_DESTROY', leg: aLeg(leg), at: w.clock.now() })
+  const late = w.recorder().cover({ accountId: ACCOUNT, leg: { node: 'fs1', uuid: LEG }, what: 'mask', by: 'api' })
+  t.like(await t.throwsAsync<AppError>(late), { code: 'leg_gone' })
+  t.is((await w.wish())?.mask?.by, 'api')
+  for (const id of [w.first, w.second]) w.stopped(id)
+  await until('nothing to be left', async () => {
+    w.clock.advance(5000)
+    return (await w.wish()) === undefined
+  })
+})
+
 test('+OK of a leg that does not show the recording is no confirmation: it is ended, and says why', async t => {
   const w = await twoLegs(t)
   w.recorded.delete(w.path(w.first))
