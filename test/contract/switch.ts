@@ -324,6 +324,17 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     t.is((await node.execute(uuid, 'sleep', '10')).leg.uuid, uuid)
   })
 
+  promise('where nothing runs a break breaks nothing off, though the leg still says what it ran last', async (t, { node, leg }) => {
+    const [uuid, other] = [await leg(), await leg()]
+    await node.execute(uuid, 'playback', 'tone_stream://%(100,0,300)')
+    t.is((await node.leg(uuid))?.variables['current_application'], 'playback')
+    await node.interrupt(uuid)
+    const played = node.execute(uuid, 'playback', 'tone_stream://%(3000,0,300)')
+    const slept = node.execute(other, 'sleep', '1500')
+    t.is(await Promise.race([played.then(() => 'played'), slept.then(() => 'slept')]), 'slept')
+    await played
+  })
+
   promise('a message ends by the key that was named, and what was said until then is its length', async (t, { node, seen, leg, file, press }) => {
     const uuid = await leg()
     const recorded = node.recordMessage(uuid, file, { limit: 600, terminators: '#5' })
