@@ -3,7 +3,7 @@
 // by a `record` application beside it that keeps nothing.
 
 import { within } from '../clock.ts'
-import { reasonOf } from '../errors.ts'
+import { isCode, reasonOf } from '../errors.ts'
 import type { RecordingEvent, RecordingEventName } from '../events.ts'
 import { IN_FLIGHT, type InFlight, type Recording, type VoiceFacts } from '../recording/document.ts'
 import { isEnd } from '../recording/lifecycle.ts'
@@ -177,9 +177,13 @@ export function startRecordings(ports: VoicePorts, lives: Pick<Lives, 'owe' | 't
     try {
       try {
         if (goesOn === undefined || (await runs(id))) await listen(call, action, AbortSignal.any([signal, told.signal]))
-      } finally {
-        await recorder.stop(id)
+        call.signal.throwIfAborted()
+      } catch (error) {
+        // It ends with its leg, or goes on under the next engine.
+        if (!isCode(error, 'leg_gone') && !isCode(error, 'switch_down')) await recorder.stop(id)
+        throw error
       }
+      await recorder.stop(id)
       await over(call, id, told.signal)
     } finally {
       awaited.delete(id)

@@ -6,7 +6,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { oggCounter } from '../../src/recording/audio/audio-length.ts'
 import { kindOf } from '../../src/voice/sound.ts'
-import { loudness, shareOf, wavFrom } from '../helpers/audio.ts'
+import { loudness, shareOf, tone, wavFrom, wavOfTone } from '../helpers/audio.ts'
 import { startEngine } from '../helpers/engine.ts'
 import { REALM, startFreeSwitch } from '../helpers/freeswitch.ts'
 import { httpSink } from '../helpers/http-sink.ts'
@@ -34,7 +34,7 @@ async function office(t: ExecutionContext) {
     },
     log,
   )
-  const { client, url } = engine
+  const { client } = engine
   const at = `accounts/${client.accountId}`
   await client.patch(at, { realm: REALM })
   const { publicKey, privateKey } = generateKeyPairSync('rsa', {
@@ -55,7 +55,7 @@ async function office(t: ExecutionContext) {
       return event['conversation_uuid'] === `CON-${String(uuid)}` ? [event] : []
     })
   const request = (method: string, path: string, body: object): Promise<Response> =>
-    fetch(`${url}/v1/calls${path}`, { method, headers: { authorization }, body: JSON.stringify(body) })
+    fetch(`${engine.url}/v1/calls${path}`, { method, headers: { authorization }, body: JSON.stringify(body) })
   const call = async (username: string, ncco: object[], more: object = {}): Promise<unknown> => {
     const response = await request('POST', '', { to: [{ type: 'sip', uri: `sip:${username}@${REALM}` }], ncco, ...more })
     t.is(response.status, 201)
@@ -72,7 +72,7 @@ async function office(t: ExecutionContext) {
     })
     return Promise.all(
       events.map(async one => {
-        const response = await fetch(String(one['recording_url']).replace('http://127.0.0.1:0', url), { headers: { authorization } })
+        const response = await fetch(String(one['recording_url']).replace('http://127.0.0.1:0', engine.url), { headers: { authorization } })
         t.is(response.status, 200)
         return Buffer.from(await response.arrayBuffer())
       }),
@@ -198,4 +198,45 @@ calls('a call that rings on a real FreeSWITCH while its engine is started anew i
   await engine.restart()
   await until('its end', () => statuses(never).length === 3)
   t.deepEqual(statuses(never), ['started', 'ringing', ['unanswered', 'NO_ANSWER']])
+})
+
+calls('calls on a real FreeSWITCH go on where they were in their actions when their engine is started anew', async t => {
+  const { call, engine, lines, wavs } = await office(t)
+  const app = await httpSink(t, [204])
+  const notify = (stage: string): object => ({ action: 'notify', payload: {}, eventUrl: [`${app.url}/${stage}`] })
+  const came = (stage: string): number => app.received.filter(({ url }) => url === `/${stage}`).length
+  const plays = async (ms: number): Promise<object> => {
+    const file = await httpSink(t, [(_request, response) => response.writeHead(200).end(wavOfTone(1000, ms))])
+    return { action: 'stream', streamUrl: [`${file.url}/sound.wav`] }
+  }
+  const whole = { ...wav, split: 'conversation' }
+  const records = await call('tone440', [notify('record-before'), { ...wav, timeOut: 6 }, notify('record-after')])
+  const hears = await call('tone440', [whole, notify('stream-before'), await plays(8000), notify('stream-after')])
+  // The leg still says that it plays what it heard last while it waits.
+  const waits = await call('tone440', [await plays(400), notify('wait-before'), { action: 'wait', timeout: 5 }, whole, await plays(3000), notify('wait-after')])
+  const doing = (uuid: unknown, action: string): boolean =>
+    lines.some(line => line.event === 'ncco_action_started' && line.leg === uuid && line['action'] === action)
+  const stages = ['record', 'stream', 'wait']
+  for (const stage of stages) await until(stage, () => came(`${stage}-before`) === 1)
+  await until('the recording', () => lines.some(({ event, leg }) => event === 'recording_started' && leg === records))
+  await until('the stream and the wait', () => doing(hears, 'stream') && doing(waits, 'wait'))
+  await engine.restart()
+  for (const stage of stages) await until(`${stage} goes on`, () => came(`${stage}-after`) === 1)
+  const [recorded] = await wavs(records, 1)
+  t.true((recorded?.seconds ?? 0) > 6, `${recorded?.seconds} s, with what was said before`)
+  t.true(shareOf(recorded?.samples[0] ?? new Int16Array(), 16_000, 440) > 0.7)
+  const heard = async (uuid: unknown): Promise<number> => {
+    const [
+      {
+        samples: [, right = new Int16Array()],
+      } = { samples: [] },
+    ] = await wavs(uuid, 1)
+    const pieces = Array.from({ length: Math.floor(right.length / 1600) }, (_, at) => tone(right, 16_000, 1000, at / 10, (at + 1) / 10))
+    return pieces.filter(share => share > 0.5).length / 10
+  }
+  const [anew, after] = [await heard(hears), await heard(waits)]
+  t.true(anew > 7.5, `${anew} s`)
+  t.true(after > 2.5 && after < 3.3, `${after} s: nothing breaks off what comes behind a wait`)
+  for (const stage of stages) t.is(came(`${stage}-before`), 1, stage)
+  t.log(`recorded ${recorded?.seconds} s, heard ${anew} s of 8, and 3 as ${after} s`)
 })

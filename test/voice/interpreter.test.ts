@@ -194,6 +194,21 @@ test('a file that does not arrive holds the call up for a minute and no longer',
   t.true(lines.some(({ event: name }) => name === 'voice_recording_late'))
 })
 
+test('a blocking recording goes on when its engine stops or loses the switch, and one that cannot be listened to does not', async t => {
+  for (const how of ['stops', 'loses', 'refused'] as const) {
+    const { did, run, stops, ends, call, until } = voiceWorld(t)
+    ends(undefined)
+    if (how !== 'stops')
+      call.node.recordMessage = () => (did.push('listen'), Promise.reject(new AppError(how === 'loses' ? 'switch_down' : 'switch_refused', 'no')))
+    const over = run({ ncco: [TO_BE_TOLD] })
+    await until('listen')
+    if (how === 'stops') stops()
+    if (how === 'refused') t.is(await over, 'done')
+    else await t.throwsAsync(over, { code: 'switch_down' })
+    t.is(did.filter(one => one.startsWith('stop')).length, how === 'refused' ? 1 : 0, how)
+  }
+})
+
 test('two recordings at a time are two recordings', async t => {
   const { docs, play } = voiceWorld(t)
   await play([{ action: 'record' }, { action: 'record', timeOut: 3 }])

@@ -266,6 +266,8 @@ export function voiceWorld(
       fake.hangup(LEG)
       gone.abort(new AppError('leg_gone', 'he hung up'))
     },
+    /** The engine does; the call stays with its switch. */
+    stops: () => gone.abort(new AppError('switch_down', 'the engine stops')),
     run: (application: Application, from?: Place) => voice.run(call, application, 'flow', from),
     /** Runs it to its end and until all is told. */
     play: async (ncco: unknown, more: Omit<Application, 'ncco'> = {}) => {
