@@ -6,11 +6,11 @@ import { isCode, reasonOf } from '../errors.ts'
 import { conferenceArgument } from '../switch/commands.ts'
 import { aborted, type VoiceCall, type VoicePorts } from './call.ts'
 import type { ConversationAction, RecordAction } from './ncco.ts'
-import type { About, Begun, Recordings } from './recording.ts'
+import type { About, Begun, Parts, Recordings } from './recording.ts'
 import type { Report } from './report.ts'
 import { withSound } from './sound.ts'
 
-export interface Entering {
+export interface Entering extends Parts {
   call: VoiceCall
   about: About
   report: Report
@@ -66,12 +66,18 @@ export function createConversations(ports: VoicePorts, recordings: Recordings): 
     }
     room.members.push(member)
     begins(room)
+    // What is recorded goes on under the next engine, as they do.
+    let isLost = false
     try {
+      await goesOn(room, member)
       if (action.record && room.recorded === undefined) await record(room, member)
       await entering.call.set({ hangup_after_conference: 'false' })
       await entering.call.execute('conference', conferenceArgument(name, { muted: action.mute, ends: action.endOnExit }))
+    } catch (error) {
+      isLost = isCode(error, 'switch_down')
+      throw error
     } finally {
-      await left(member, room, key)
+      await left(member, room, key, isLost)
     }
   }
 
@@ -103,6 +109,15 @@ export function createConversations(ports: VoicePorts, recordings: Recordings): 
     call.signal.throwIfAborted()
   }
 
+  /** What runs on his leg since before his engine went is the room's, and what has begun since he is away is not wanted. */
+  async function goesOn(room: Room, member: Member): Promise<void> {
+    const begun = member.goesOn === undefined ? undefined : await recordings.running(member.call, member.goesOn)
+    if (begun === undefined) return
+    const { recorded } = room
+    room.recorded = { of: member, begun }
+    if (recorded?.begun !== undefined) await recordings.stop(recorded.begun.id).catch(lost(recorded.of))
+  }
+
   async function record(room: Room, member: Member, groupId?: string): Promise<void> {
     const { call, report, about } = member
     const { eventUrl, eventMethod } = member.action
@@ -110,12 +125,15 @@ export function createConversations(ports: VoicePorts, recordings: Recordings): 
     const recorded: Room['recorded'] = { of: member }
     room.recorded = recorded
     const begun = await recordings.begin(call, action, report, about, groupId)
-    if (begun !== undefined) recorded.begun = begun
+    if (begun !== undefined) {
+      recorded.begun = begun
+      return member.begun(begun.id)
+    }
     // Somebody else's may begin.
-    else if (room.recorded === recorded) delete room.recorded
+    if (room.recorded === recorded) delete room.recorded
   }
 
-  async function left(member: Member, room: Room, key: string): Promise<void> {
+  async function left(member: Member, room: Room, key: string, isLost: boolean): Promise<void> {
     room.members = room.members.filter(one => one !== member)
     const { recorded } = room
     const [next] = room.members
@@ -124,7 +142,7 @@ export function createConversations(ports: VoicePorts, recordings: Recordings): 
       room.started = false
       if (room.waiting.size === 0 && rooms.get(key) === room) rooms.delete(key)
     }
-    if (recorded?.of !== member || recorded.begun === undefined) return
+    if (isLost || recorded?.of !== member || recorded.begun === undefined) return
     // What is recorded of the conversation goes on with who is left, begun before the other part ends.
     if (next !== undefined && !member.action.endOnExit) await record(room, next, recorded.begun.groupId).catch(lost(next))
     await recordings.stop(recorded.begun.id).catch(lost(member))

@@ -12,7 +12,7 @@ import type { Abilities, ConnectAction, InputAction, NccoAction, NotifyAction, S
 import { isPlayed, staysUp } from './ncco.ts'
 import type { Fields } from './options.ts'
 import type { Place } from './places.ts'
-import type { About, Recordings } from './recording.ts'
+import type { About, Parts, Recordings } from './recording.ts'
 import type { Report } from './report.ts'
 import { actionsIn } from './script.ts'
 import { withSound } from './sound.ts'
@@ -28,7 +28,7 @@ export interface Run {
   replacement?: readonly NccoAction[]
   /** The key that broke a message off, for the `input` behind it. */
   pressed?: string
-  /** Told before an action is done, and of a blocking recording that it has begun. */
+  /** Told before an action is done, and of a recording in it that it has begun. */
   reached: (where: Pick<Place, 'turn' | 'at' | 'recording'>) => Promise<void>
   /** Resolves when it is kept that other actions are to be done. */
   replaced: (by: Pick<Place, 'actions' | 'turn'>) => Promise<void>
@@ -97,10 +97,7 @@ export async function interpret(
     if (isPlayed(action) && action.bargeIn && run.pressed !== undefined) return Promise.resolve()
     switch (action.action) {
       case 'record':
-        return recordings.record(call, action, run.report, run.about, run.turn.signal, {
-          ...(recording === undefined ? {} : { goesOn: recording }),
-          begun: id => run.reached({ turn, at, recording: id }),
-        })
+        return recordings.record(call, action, run.report, run.about, run.turn.signal, parts())
       case 'talk':
         return talk(action)
       case 'stream':
@@ -110,8 +107,15 @@ export async function interpret(
       case 'connect':
         return connect(action)
       case 'conversation':
-        return conversations.enter({ call, about: run.about, report: run.report, mp3: run.can.plays.includes('mp3'), signal: run.turn.signal }, action)
+        return conversations.enter(
+          { call, about: run.about, report: run.report, mp3: run.can.plays.includes('mp3'), signal: run.turn.signal, ...parts() },
+          action,
+        )
     }
+  }
+
+  function parts(): Parts {
+    return { ...(recording === undefined ? {} : { goesOn: recording }), begun: id => run.reached({ turn, at, recording: id }) }
   }
 
   /** As often, as loud, and as patiently as the action wants it; `loop` 0 is for ever. */

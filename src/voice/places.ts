@@ -22,7 +22,7 @@ interface PlaceDoc extends Doc {
 export interface Place extends Pick<PlaceDoc, 'flow' | 'actions' | 'turn'> {
   /** The action that was being done, or that comes next. */
   at: number
-  /** The recording that a blocking `record` there has begun. */
+  /** The recording that a blocking `record` there has begun, or that of a `conversation` on this leg. */
   recording?: string
 }
 

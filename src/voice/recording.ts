@@ -76,7 +76,7 @@ export interface Begun {
   groupId: string
 }
 
-/** Of a blocking one that an engine began and another one ends. */
+/** Of one that an engine began and another one ends. */
 export interface Parts {
   /** It runs already. */
   goesOn?: string
@@ -88,6 +88,8 @@ export interface Recordings {
   record(call: VoiceCall, action: RecordAction, report: Report, about: About, signal: AbortSignal, parts: Parts): Promise<void>
   /** Starts one, in the group of another where it goes on from that; undefined where it could not begin, which is told. */
   begin(call: VoiceCall, action: RecordAction, report: Report, about: About, groupId?: string): Promise<Begun | undefined>
+  /** What an engine began that is gone, while it runs. */
+  running(call: VoiceCall, id: string): Promise<Begun | undefined>
   stop(id: string): Promise<void>
   /** A leg talks with another one now. */
   meets(leg: string, other: string): void
@@ -225,6 +227,10 @@ export function startRecordings(ports: VoicePorts, lives: Pick<Lives, 'owe' | 't
   return {
     record,
     begin,
+    async running(call, id) {
+      const recording = (await runs(id)) ? await recordingOf(call.accountId, id) : undefined
+      return recording === undefined ? undefined : { id, groupId: recording.group_id }
+    },
     stop: id => recorder.stop(id),
     meets(leg, other) {
       for (const id of apart.get(leg) ?? [])

@@ -54,7 +54,7 @@ async function office(t: ExecutionContext) {
     },
     stored: async (count: number): Promise<Listed[]> => {
       const all = await until(`${count} files`, async () => {
-        const list = await client.get<Listed[]>(`${at}/recordings`)
+        const list = await engine.client.get<Listed[]>(`${at}/recordings`)
         return list.length >= count && list.every(({ delivery, state }) => delivery?.state === 'stored' || state === 'discarded' || state === 'failed') && list
       })
       return all
@@ -172,4 +172,24 @@ test('who is muted is heard by nobody', async t => {
   if (recording === undefined) return t.fail('no recording')
   const { samples, sampleRate } = await audio(recording)
   t.is(loudness(samples[1] ?? new Int16Array(), sampleRate), 0)
+})
+
+test('what is recorded of a conversation goes on in its file while its engine is started anew', async t => {
+  const { calls, stored, audio, status, engine } = await office(t)
+  const room = { action: 'conversation', name: 'long', record: true }
+  const first = await calls([room], { hz: 500, seconds: 200 })
+  const recordings = () => engine.client.get<Listed[]>(`accounts/${engine.client.accountId}/recordings`)
+  await until('the recording', async () => (await recordings()).some(({ state }) => state === 'recording'))
+  const second = await calls([room], { hz: 900, seconds: 300 })
+  await engine.restart()
+  const running = (await recordings()).filter(({ state }) => state === 'recording')
+  t.is(running.filter(({ call_id }) => call_id === first).length, 1)
+  await until('both are over', () => [first, second].every(uuid => status(uuid).includes('completed')))
+  const ofFirst = (await stored(1)).filter(({ call_id }) => call_id === first)
+  t.is(ofFirst.length, 1)
+  const [one] = ofFirst
+  if (one === undefined) return t.fail('it is there')
+  const { samples, sampleRate, seconds } = await audio(one)
+  t.true(seconds > 190, `${seconds} s of 200`)
+  t.true(tones(samples[0] ?? new Int16Array(), sampleRate, 900, seconds - 10, seconds - 1) > 0.3, 'with everybody after it')
 })
