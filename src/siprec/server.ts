@@ -43,6 +43,8 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
   let calling: Calling | undefined
   let stopped = false
   let losses = 0
+  /** Of the clock: when it was lost. */
+  let lostAt = Number.NEGATIVE_INFINITY
   let stopWaiting = (): void => {}
   let steady = (): void => {}
 
@@ -84,6 +86,7 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
 
   function lost(reason: string): void {
     dialog = undefined
+    lostAt = clock.elapsed()
     miss('siprec_server_lost', { reason, again: 0 })
     if (entry.state === 'failed') events.lost()
   }
@@ -142,8 +145,9 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       steady()
       const one = dialog
       dialog = undefined
-      // Who was still away has nothing of what was said meanwhile.
-      if (entry.state === 'waiting') become({ ...entry, state: 'failed' })
+      // Who was still away has nothing of what was said meanwhile. The recording legs may end a moment before the leg that they listen to.
+      const hasAll = clock.elapsed() - lostAt < AGAIN_AFTER[0]
+      if (entry.state === 'waiting' && !hasAll) become({ ...entry, state: 'failed' })
       else if (entry.state !== 'failed') become({ state: 'stopped' })
       await Promise.all([calling?.cancel(), one?.end()])
     },

@@ -183,6 +183,21 @@ test('a server that was lost, and then refuses for good, has failed at once', as
   t.deepEqual(clock.waits(), [])
 })
 
+test('a server that is lost with the end of the call has all of it, and one that was lost before has not', async t => {
+  for (const [ms, state] of [
+    [999, 'stopped'],
+    [1500, 'failed'],
+  ] as const) {
+    const { server, invitations, after } = world('takes', { status: 503 })
+    await server.start()
+    invitations[0]?.events.ended('lost', 'x')
+    t.is(server.entry.state, 'waiting')
+    await after(ms)
+    await server.stop()
+    t.is(server.entry.state, state)
+  }
+})
+
 test('who has recorded for half a minute is called after a second again, however often it was lost before', async t => {
   const { server, clock, invitations, after } = world({ status: 503 }, { status: 503 })
   await server.start()
