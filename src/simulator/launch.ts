@@ -23,7 +23,7 @@ export interface RunningSimulator {
 }
 
 /** Milliseconds. */
-const START_PATIENCE = 10_000
+const START_PATIENCE = 30_000
 const GREETING_PATIENCE = 2_000
 const LOOK_AGAIN = 25
 
