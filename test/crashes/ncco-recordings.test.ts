@@ -27,16 +27,15 @@ test('what an engine was killed before it had told of a recording is told by the
   await until('both are being told of', () => blocks.received.length === 1 && whole.received.length === 1)
   await one.kill()
   await one.start()
-  await until('the next action', () => blocks.received.length > 2)
+  await until('the next action', () => blocks.received.some(({ url }) => url === '/next'))
   await until('the other one', () => whole.received.length > 1)
-  for (const [sink, paths] of [
-    [blocks, ['/recorded', '/recorded', '/next']],
-    [whole, ['/recorded', '/recorded']],
-  ] as const) {
-    t.deepEqual(
-      sink.received.map(({ url }) => url),
-      [...paths],
-    )
+  t.is(
+    blocks.received.findIndex(({ url }) => url === '/next'),
+    blocks.received.length - 1,
+  )
+  for (const sink of [blocks, whole]) {
+    // Who says nothing may have been asked twice before his engine died.
+    t.true(sink.received.filter(({ url }) => url === '/recorded').length >= 2)
     const [first, again] = sink.received.map(({ body }) => JSON.parse(body.toString()) as Record<string, unknown>)
     t.regex(String(first?.['recording_url']), /\/v1\/files\//)
     t.deepEqual(again, first)

@@ -346,6 +346,7 @@ test('two are made at once, and the next when one of them is done', async t => {
   })
   const all = [await recorded(), await recorded(), await recorded(), await recorded()]
   for (const one of all) await room.due(one)
+  await until('two', () => go.length === 2)
   for (let done = 0; done < all.length; done++) (await until('the next', () => go.shift()))()
   for (const one of all) await isDone(room, one._id)
   t.is(most, 2)
