@@ -68,7 +68,8 @@ export async function readAll(message: IncomingMessage, most = LARGEST_BODY): Pr
   const chunks: Buffer[] = []
   let length = 0
   try {
-    for await (const chunk of message as AsyncIterable<Buffer>) {
+    // A short one is there with its headers.
+    for await (const chunk of message.complete ? whole(message) : (message as AsyncIterable<Buffer>)) {
       length += chunk.length
       if (length > most) break
       chunks.push(chunk)
@@ -82,6 +83,8 @@ export async function readAll(message: IncomingMessage, most = LARGEST_BODY): Pr
   }
   return Buffer.concat(chunks)
 }
+
+const whole = (message: IncomingMessage): Buffer[] => [(message.read() as Buffer | null) ?? Buffer.alloc(0)]
 
 const malformed = (message: string): Record<string, unknown> => problem('json', 'invalid', { message, target: 'body' })
 
