@@ -7,18 +7,20 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { frameReader } from '../src/switch/frames.ts'
 
-/** Of the engine: the port of its event socket, and the file that milliseconds are written to, a line each. */
+/** Of the engine: the port of its event socket, and the file that milliseconds are written to, a line for each mask: until the +OK, and until the list. */
 export const [PORT, FILE] = ['BENCH_WIRE_PORT', 'BENCH_WIRE_FILE']
 
 const FRAMES = { headerBytes: 64 << 10, bodyBytes: 16 << 20 }
 
 let began = Number.NaN
 let open = new Set<string>()
+let took: number[] = []
 
-/** The +OK and the list of what is recorded of the leg: after both the engine knows. */
+/** The +OK, and behind it the list of what is recorded of the leg: after both the engine takes it for true. */
 function answered(command: string): void {
-  if (!open.delete(command.split(' ').slice(0, 4).join(' ')) || open.size > 0) return
-  appendFileSync(process.env[FILE] ?? '', `${performance.now() - began}\n`)
+  if (!open.delete(command.split(' ').slice(0, 4).join(' '))) return
+  took.push(performance.now() - began)
+  if (open.size === 0) appendFileSync(process.env[FILE] ?? '', `${took.join(' ')}\n`)
 }
 
 function listen(socket: Socket): void {
@@ -49,6 +51,7 @@ if (port > 0) {
     const leg = /\/channels\/([^/]+)$/.exec(request.url ?? '')?.[1]
     if (request.method !== 'POST' || leg === undefined) return
     began = performance.now()
+    took = []
     open = new Set([`api uuid_record ${leg} mask`, `api uuid_buglist ${leg}`])
   })
   subscribe('net.client.socket', message => {
