@@ -6,6 +6,7 @@ import { setMaxListeners } from 'node:events'
 import { reasonOf } from '../../errors.ts'
 import type { Query } from '../../store/store.ts'
 import { backoff } from '../../net/backoff.ts'
+import { createAlarm } from '../alarm.ts'
 import { type CarrierPorts, createCarrier } from './carrier.ts'
 import { IN_FLIGHT } from '../document.ts'
 import { createPatience } from './patience.ts'
@@ -50,7 +51,7 @@ export function startDelivery(ports: DeliveryPorts): DeliveryRoom {
   let waiting = sorted([])
   let asked = false
   let looking: Promise<void> | undefined
-  let timer: { at: number; cancel: () => void } | undefined
+  const alarm = createAlarm(clock, wake)
 
   function wake(): void {
     if (stop.signal.aborted) return
@@ -68,7 +69,7 @@ export function startDelivery(ports: DeliveryPorts): DeliveryRoom {
         start()
       } catch (error) {
         log.warn('delivery_queue_unreadable', { reason: reasonOf(error) })
-        wakeAt(clock.now() + backoff(0, random()))
+        alarm.set(clock.now() + backoff(0, random()))
       }
       // A long queue is not read over and over for every file that joins it.
       if (asked) await patience.pause(9 * (clock.elapsed() - began))
@@ -91,18 +92,8 @@ export function startDelivery(ports: DeliveryPorts): DeliveryRoom {
       from = { startKey: last.key, startId: last.id, skip: 1 }
     }
     const [later] = await store.query(IN_FLIGHT, VIEW, { startKey: now + 1, limit: 1 })
-    wakeAt(Math.min(now + MINUTE, typeof later?.key === 'number' ? later.key : Number.POSITIVE_INFINITY))
+    alarm.set(Math.min(now + MINUTE, typeof later?.key === 'number' ? later.key : Number.POSITIVE_INFINITY))
     return turns
-  }
-
-  function wakeAt(at: number): void {
-    if (stop.signal.aborted || (timer !== undefined && timer.at <= at)) return
-    timer?.cancel()
-    const cancel = clock.after(at - clock.now(), () => {
-      timer = undefined
-      wake()
-    })
-    timer = { at, cancel }
   }
 
   function start(): void {
@@ -111,7 +102,7 @@ export function startDelivery(ports: DeliveryPorts): DeliveryRoom {
     waiting = now.waiting
     for (const turn of now.taken) {
       const answered = (took: boolean): unknown => (took ? proven.add(turn.host) : proven.delete(turn.host))
-      const again = (at: number): void => (at <= clock.now() ? wake() : wakeAt(at))
+      const again = (at: number): void => (at <= clock.now() ? wake() : alarm.set(at))
       const done = carry(turn.id, { answered, again }).finally(() => {
         running.delete(turn.id)
         start()
@@ -147,7 +138,7 @@ export function startDelivery(ports: DeliveryPorts): DeliveryRoom {
     idle,
     async close() {
       stop.abort()
-      timer?.cancel()
+      alarm.close()
       // A reading of the queue has nothing to finish, and with a store that says nothing it takes long.
       await Promise.all([...running.values()].map(({ done }) => done))
     },

@@ -12,6 +12,7 @@ import type { Metrics } from '../../metrics.ts'
 import { backoff, nextAttempt } from '../../net/backoff.ts'
 import { toGregorian } from '../../store/modb.ts'
 import type { Stored } from '../../store/store.ts'
+import { createAlarm } from '../alarm.ts'
 import { amend } from '../amend.ts'
 import { IN_FLIGHT, type Recording, recordingDbOf } from '../document.ts'
 import { ProgramFailed } from '../audio/program.ts'
@@ -64,7 +65,7 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
   let waiting: string[] = []
   let asked = false
   let looking: Promise<void> | undefined
-  let timer: { at: number; cancel: () => void } | undefined
+  const alarm = createAlarm(clock, wake)
   // Sound of a recording that may be no more.
   const swept = rm(folder, { recursive: true, force: true })
 
@@ -83,11 +84,11 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
         const rows = await store.query(IN_FLIGHT, PENDING, { endKey: now, limit: PAGE, includeDocs: true })
         waiting = rows.flatMap(({ doc }) => (doc === undefined || !isOurs(doc as Stored<Pending>, now) ? [] : [(doc as Stored<Pending>).recording_id]))
         const [later] = await store.query(IN_FLIGHT, PENDING, { startKey: now + 1, limit: 1 })
-        wakeAt(Math.min(now + MINUTE, typeof later?.key === 'number' ? later.key : Number.POSITIVE_INFINITY))
+        alarm.set(Math.min(now + MINUTE, typeof later?.key === 'number' ? later.key : Number.POSITIVE_INFINITY))
         start()
       } catch (error) {
         log.warn('transcripts_unreadable', { reason: reasonOf(error) })
-        wakeAt(clock.now() + backoff(0, random()))
+        alarm.set(clock.now() + backoff(0, random()))
       }
     }
     looking = undefined
@@ -95,16 +96,6 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
 
   /** Of one that another engine cannot be making any more. */
   const isOurs = ({ transcript }: Pending, now: number): boolean => transcript.engine === engine || transcript.until <= now
-
-  function wakeAt(at: number): void {
-    if (stop.signal.aborted || (timer !== undefined && timer.at <= at)) return
-    timer?.cancel()
-    const cancel = clock.after(at - clock.now(), () => {
-      timer = undefined
-      wake()
-    })
-    timer = { at, cancel }
-  }
 
   function start(): void {
     while (!stop.signal.aborted && running.size < AT_A_TIME) {
@@ -116,7 +107,7 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
       const done = work(id, AbortSignal.any([stop.signal, dropped.signal]))
         .catch((error: unknown) => {
           log.warn('transcript_postponed', { recording_id: id, reason: reasonOf(error) })
-          wakeAt(clock.now() + backoff(0, random()))
+          alarm.set(clock.now() + backoff(0, random()))
         })
         .finally(() => {
           running.delete(id)
@@ -177,7 +168,7 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
       await store.put(IN_FLIGHT, { ...pending, transcript: { ...pending.transcript, next_at } })
       metrics.count('callrec_transcripts_total', { outcome: 'postponed' })
       log.warn('transcript_postponed', { ...about(recording), reason: reasonOf(error), next_at: new Date(next_at).toISOString() })
-      wakeAt(next_at)
+      alarm.set(next_at)
       return undefined
     }
   }
@@ -237,7 +228,7 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
       })
       if (next_at !== undefined) {
         await store.put(IN_FLIGHT, { ...pending, transcript: { ...pending.transcript, next_at, told } })
-        return wakeAt(next_at)
+        return alarm.set(next_at)
       }
     }
     await store.purge(IN_FLIGHT, pending._id)
@@ -267,7 +258,7 @@ export function startTranscribing(ports: TranscribingPorts): Transcribing {
     idle,
     async close() {
       stop.abort()
-      timer?.cancel()
+      alarm.close()
       await Promise.all([...running.values()].map(({ done }) => done))
     },
   }
