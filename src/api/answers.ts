@@ -1,5 +1,7 @@
 // What a route answers or throws becomes a response: an envelope, a file or nothing but headers.
 
+import { randomUUID } from 'node:crypto'
+import helmet from 'helmet'
 import type Koa from 'koa'
 import { AppError } from '../errors.ts'
 import { asAppError, failure, type Frame, success } from './envelope.ts'
@@ -12,26 +14,33 @@ import type { ApiPorts } from './ports.ts'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
 
-/** Directly inside helmet, because Koa's own handler of errors wipes every header that was set. */
+/** Around everything, because Koa's own handler of errors wipes every header that was set. */
 export function answers({ log, random, clock, config, metrics, store }: ApiPorts): Koa.Middleware<State> {
   const node = random(8).toString('hex')
-  return async (ctx, next) => {
-    const began = clock.now()
-    const asked = ctx.get('x-request-id')
-    ctx.state.requestId = REQUEST_ID.test(asked) ? asked : random(16).toString('hex')
+  const protect = helmet()
+  /** Those of every answer, when there is one: what a switch is asked waits for none of them. */
+  function headers(ctx: Context): void {
+    protect(ctx.req, ctx.res, () => {})
     ctx.set('x-request-id', ctx.state.requestId)
     // An envelope holds the token it was asked with.
     ctx.set('cache-control', 'no-store')
+  }
+  return async (ctx, next) => {
+    const began = clock.now()
+    const asked = ctx.get('x-request-id')
+    ctx.state.requestId = REQUEST_ID.test(asked) ? asked : randomUUID().replaceAll('-', '')
     const frame = (): Frame => {
       const { requestId, token, tokens } = ctx.state
       return { requestId, node, version: config.version, now: clock.now(), token, tokens, store: store.kind }
     }
     try {
       await next()
+      headers(ctx)
       if (isAnswer(ctx.body)) answer(ctx, ctx.body, frame())
     } catch (thrown) {
       const error = asAppError(thrown)
       if (error.status >= 500) log.error('request_failed', { request_id: ctx.state.requestId, path: ctx.path, reason: error.message, ...causeOf(error) })
+      headers(ctx)
       refuse(ctx, error, frame())
     }
     metrics.count('callrec_http_requests_total', { method: ctx.method, route: ctx.state.route ?? 'none', status: String(ctx.status) })

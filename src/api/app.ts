@@ -1,10 +1,7 @@
 // The REST API's table of contents, and the order in which Koa goes through it: answers.ts around
 // everything, and serve.ts where a path has routes, or voice-api.ts where they are for applications.
 
-import { METHODS } from 'node:http'
-import { Router } from '@koa/router'
 import Koa from 'koa'
-import helmet from 'koa-helmet'
 import { parseNetworks } from '../addresses.ts'
 import { AppError } from '../errors.ts'
 import { aboutRoutes } from './about.ts'
@@ -41,6 +38,7 @@ import { recordingChangeRoutes } from './recording-changes.ts'
 import { recordingRoutes } from './recordings.ts'
 import { isEnveloped, isForApplications, type Route } from './route.ts'
 import { loadSchemas } from './schemas.ts'
+import { createRouting } from './routing.ts'
 import { serve } from './serve.ts'
 import { storageRoutes } from './storage.ts'
 import { tokenRoutes } from './token-auth.ts'
@@ -112,31 +110,17 @@ export function createApi(ports: ApiPorts): Api {
   const app = new Koa<State>()
   // Only what comes after an answer has begun arrives here, such as a client that hangs up while it listens.
   app.on('error', (error: unknown) => ports.log.debug('response_ended_early', { reason: asAppError(error).message }))
-  app.use(helmet())
   app.use(answers(ports))
   app.use(crossOrigin())
   app.use(watched(ports))
   app.use(directory(ports))
-  const router = new Router<State>({ sensitive: true })
-  for (const [path, methods] of byPath(routes.filter(isEnveloped))) {
-    router.register(path.replace(ACCOUNT, OR_OWN_ACCOUNT), METHODS, ctx => {
-      ctx.state.route = path
-      return serve(room, methods, ctx)
-    })
-  }
-  for (const [path, methods] of byPath(routes.filter(isForApplications))) {
-    router.register(path, METHODS, ctx => {
-      ctx.state.route = path
-      return serveApplication(room, methods, ctx)
-    })
-  }
-  app.use(router.routes())
+  const routing = createRouting()
+  for (const [path, methods] of byPath(routes.filter(isEnveloped))) routing.add(path, ctx => serve(room, methods, ctx))
+  for (const [path, methods] of byPath(routes.filter(isForApplications))) routing.add(path, ctx => serveApplication(room, methods, ctx))
+  app.use(routing.dispatch)
   app.use(unrouted)
   return { callback: app.callback(), routes }
 }
-
-/** Kazoo's alias for the account of the token. */
-const [ACCOUNT, OR_OWN_ACCOUNT] = [/^\/v2\/accounts\/:account(?=\/|$)/, '/v2/account{s/:account}']
 
 function watched(ports: ApiPorts): Koa.Middleware<State> {
   return async (ctx, next) => {

@@ -65,32 +65,47 @@ function invalidEnvelope(code: 'required' | 'type', value: unknown): AppError {
 
 /** Every byte, as long as they are not too many. */
 export async function readAll(message: IncomingMessage, most = LARGEST_BODY): Promise<Buffer> {
+  const bytes = isThere(message) ? take(message) : await collect(message, most)
+  if (bytes.length > most) {
+    const detail = { message: `body must be at most ${most} bytes`, target: most }
+    throw new AppError('body_too_large', detail.message, problem('file', 'maxSize', detail))
+  }
+  return bytes
+}
+
+/** A short one comes with its headers, and is read before Node says that it was all. */
+const isThere = ({ complete, readableLength, headers }: IncomingMessage): boolean => complete || readableLength === Number(headers['content-length'])
+
+function take(message: IncomingMessage): Buffer {
+  const bytes = message.read() as Buffer | null
+  // Its end is still to come.
+  message.resume()
+  return bytes ?? Buffer.alloc(0)
+}
+
+/** As it comes; of one that is longer than `most`, at least so much that it shows. */
+async function collect(message: IncomingMessage, most: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
   try {
-    // A short one is there with its headers.
-    for await (const chunk of message.complete ? whole(message) : (message as AsyncIterable<Buffer>)) {
+    for await (const chunk of message as AsyncIterable<Buffer>) {
       length += chunk.length
-      if (length > most) break
       chunks.push(chunk)
+      if (length > most) break
     }
   } catch (cause) {
     throw new AppError('parse_error', 'the body ended early', malformed('the body ended early'), { cause })
   }
-  if (length > most) {
-    const detail = { message: `body must be at most ${most} bytes`, target: most }
-    throw new AppError('body_too_large', detail.message, problem('file', 'maxSize', detail))
-  }
   return Buffer.concat(chunks)
 }
 
-const whole = (message: IncomingMessage): Buffer[] => [(message.read() as Buffer | null) ?? Buffer.alloc(0)]
-
 const malformed = (message: string): Record<string, unknown> => problem('json', 'invalid', { message, target: 'body' })
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
 
 function decode(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return UTF8.decode(bytes)
   } catch (cause) {
     throw new AppError('parse_error', 'the body is not UTF-8', malformed('the body is not UTF-8'), { cause })
   }

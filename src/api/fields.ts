@@ -48,7 +48,7 @@ const DEEPEST = 200
 const MOST_VALUES = 100_000
 
 /** Half of a surrogate pair: JSON can spell one, UTF-8 cannot hold it, and CouchDB takes no document that has one. */
-const HALF = /\p{Surrogate}/u
+const isHalf = (text: string): boolean => !text.isWellFormed()
 const NO_UNICODE = 'the body holds half a character'
 
 /** A copy without `__proto__` keys, which would set a prototype where they are assigned; or why the body is not one to copy. */
@@ -59,11 +59,11 @@ export function tidy(value: unknown): { value: unknown } | { refused: string } {
     values += 1
     if (depth > DEEPEST) refused = 'the body is nested too deeply'
     if (values > MOST_VALUES) refused = 'the body holds too many values'
-    if (typeof part === 'string' && HALF.test(part)) refused = NO_UNICODE
+    if (typeof part === 'string' && isHalf(part)) refused = NO_UNICODE
     if (refused !== undefined || typeof part !== 'object' || part === null) return part
     if (Array.isArray(part)) return part.map(one => copy(one, depth + 1))
     const entries = Object.entries(part).filter(([key]) => key !== '__proto__')
-    if (entries.some(([key]) => HALF.test(key))) refused = NO_UNICODE
+    if (entries.some(([key]) => isHalf(key))) refused = NO_UNICODE
     return Object.fromEntries(entries.map(([key, one]) => [key, copy(one, depth + 1)]))
   }
   const copied = copy(value, 0)

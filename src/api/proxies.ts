@@ -15,7 +15,7 @@ export function clientAddress(socket: string, forwardedFor: string | undefined, 
   return address
 }
 
-const isTrusted = (address: string, trusted: Networks): boolean => ipaddr.isValid(address) && isWithin(ipaddr.process(address), trusted)
+const isTrusted = (address: string, trusted: Networks): boolean => trusted.length > 0 && ipaddr.isValid(address) && isWithin(ipaddr.process(address), trusted)
 
 /** Some proxies write `192.0.2.1:4711` and `[2001:db8::1]:4711`. */
 const withoutPort = (text: string): string => text.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^([\d.]+):\d+$/, '$1')
