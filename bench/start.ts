@@ -16,7 +16,7 @@ import { cpuSeconds, folder, forget, quantile, startEngine, type Switch } from '
 
 const CALLS = 60
 /** Before them, not counted: a process that has just come compiles its code, and an account's first recording makes a database. */
-const WARM = 20
+const WARM = 400
 /** Milliseconds between calls, of talking, and until a call counts as lost. */
 const EVERY = 100
 const TALK = 500
