@@ -2,10 +2,10 @@
 // it believes one that another engine has ended. The clock of the last is turned by hand.
 
 import { randomBytes } from 'node:crypto'
-import { createSessions, type Sessions } from '../src/api/auth.ts'
-import { firstStart } from '../src/api/first-start.ts'
-import { createLimits } from '../src/api/limits.ts'
-import { issueToken, proofOf, tokenId, TOKENS } from '../src/api/tokens.ts'
+import { createSessions, type Sessions } from '../src/api/rights/auth.ts'
+import { firstStart } from '../src/api/resources/first-start.ts'
+import { createLimits } from '../src/api/rights/limits.ts'
+import { issueToken, proofOf, tokenId, TOKENS } from '../src/api/rights/tokens.ts'
 import { accountDb } from '../src/store/modb.ts'
 import { embeddedStore } from '../src/store/embedded.ts'
 import type { Store } from '../src/store/store.ts'
@@ -34,7 +34,7 @@ async function measured(store: Store): Promise<Row[]> {
   const [db, ownerId] = [accountDb(accountId), random(16).toString('hex')]
   await store.put(db, { _id: ownerId, pvt_type: 'user', first_name: 'Ann', last_name: 'Bench', priv_level: 'admin' })
   const who = { account_id: accountId, owner_id: ownerId, method: 'user_auth', proof: proofOf('') } as const
-  const token = await issueToken({ store, clock, random, config: { tokenTtl: 3600 } as never }, who)
+  const token = await issueToken({ store, clock, random, config: { tokenTtl: 3600 } }, who)
   const [sessions, limits] = [createSessions({ store, clock }), createLimits(everything)]
 
   const ask = async (): Promise<unknown> => limits.request((await sessions.of(token)).who.token)

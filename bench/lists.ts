@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApi } from '../src/api/app.ts'
-import { firstStart } from '../src/api/first-start.ts'
+import { firstStart } from '../src/api/resources/first-start.ts'
 import { listen } from '../src/api/listen.ts'
 import { systemClock } from '../src/clock.ts'
 import { createEvents } from '../src/events.ts'
@@ -18,7 +18,7 @@ import { embeddedStore } from '../src/store/embedded.ts'
 import { monthDb, monthOf, recordingDb, recordingId, toGregorian } from '../src/store/modb.ts'
 import type { Doc, Store } from '../src/store/store.ts'
 import type { Row } from './row.ts'
-import type { ApiPorts } from '../src/api/ports.ts'
+import type { ApiPorts } from '../src/api/http/ports.ts'
 
 const FEW = 1000
 const MANY = 100_000

@@ -4,7 +4,7 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { credentialsOf } from '../src/api/credentials.ts'
+import { credentialsOf } from '../src/api/rights/credentials.ts'
 import { type Client, signIn } from '../src/client.ts'
 import { readConfig } from '../src/config.ts'
 import { silent } from '../src/log.ts'

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import test from 'ava'
-import { RIGHTS } from '../src/api/rights.ts'
+import { RIGHTS } from '../src/api/rights/rights.ts'
 import { modules } from '../src/callflow/executor.ts'
 import { reference } from './helpers/reference.ts'
 import { NAMES } from '../src/config.ts'

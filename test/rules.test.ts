@@ -31,7 +31,7 @@ const ONLY_IN: readonly [RegExp, RegExp, string][] = [
   [/\bprocess\.env\b/, /^config\.ts$/, 'process.env'],
   [/from 'modesl'/, /^switch\/connection\.ts$/, 'modesl'],
   [/from 'nano'/, /^store\/couch(-\w+)?\.ts$/, 'nano'],
-  [/from '(koa|@koa\/\w+|koa-\w+)'/, /^api\//, 'koa'],
+  [/from '(koa|@koa\/\w+|koa-\w+)'/, /^api\/(app\.ts$|http\/)/, 'koa'],
   [/from 'lmdb'/, /^store\/embedded(-\w+)?\.ts$|^store\/\w+\.ts$/, 'lmdb'],
   [/`uuid_/, /^(switch|simulator)\//, 'command text'],
 ]

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import test from 'ava'
-import { digest } from '../../src/api/credentials.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
 import { parseNetworks } from '../../src/addresses.ts'
-import { networkOf } from '../../src/api/limits.ts'
-import { clientAddress } from '../../src/api/proxies.ts'
+import { networkOf } from '../../src/api/rights/limits.ts'
+import { clientAddress } from '../../src/api/rights/proxies.ts'
 import { type Answered, asker, tenantWorld, type TenantWorld, type World, world } from '../helpers/api.ts'
 
 const seconds = ({ headers }: Answered): number => Number(headers.get('retry-after'))

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import test from 'ava'
-import { LARGEST_BODY } from '../../src/api/body.ts'
+import { LARGEST_BODY } from '../../src/api/http/body.ts'
 import { listen } from '../../src/api/listen.ts'
 import { AppError } from '../../src/errors.ts'
 import { asker, tenantWorld, type TenantWorld, world } from '../helpers/api.ts'

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
-import { firstStart } from '../../src/api/first-start.ts'
+import { firstStart } from '../../src/api/resources/first-start.ts'
 import { accountDb } from '../../src/store/modb.ts'
 import { anAccount, aStore, type Answered, type Ask, asker, world, type World } from '../helpers/api.ts'
 

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
-import { digest } from '../../src/api/credentials.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
 import { AppError } from '../../src/errors.ts'
 import { anAccount, type Ask, asker, world } from '../helpers/api.ts'
 import { aLeg } from '../helpers/legs.ts'

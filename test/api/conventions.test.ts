@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
-import { createValidator } from '../../src/api/validate.ts'
+import { createValidator } from '../../src/api/validation/validate.ts'
 import { anAccount, type Answered, type Asking, asker, world, type World } from '../helpers/api.ts'
-import { digest } from '../../src/api/credentials.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
 
 const ALICE = { first_name: 'Alice', last_name: 'Caller' }
 

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { csvOf } from '../../src/api/csv.ts'
+import { csvOf } from '../../src/api/http/csv.ts'
 import { monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import { tenantWorld } from '../helpers/api.ts'
 

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
-import { digest } from '../../src/api/credentials.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
 import type { RecordingEventName } from '../../src/events.ts'
 import { anAccount, asker, world } from '../helpers/api.ts'
 

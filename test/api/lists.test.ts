@@ -1,10 +1,10 @@
 import test, { type ExecutionContext } from 'ava'
-import { filterOf } from '../../src/api/filter.ts'
-import { MOST_ROWS, pageOf, type Source } from '../../src/api/page.ts'
+import { filterOf } from '../../src/api/documents/filter.ts'
+import { MOST_ROWS, pageOf, type Source } from '../../src/api/documents/page.ts'
 import { accountDb, toGregorian } from '../../src/store/modb.ts'
 import type { Key, Row, Stored } from '../../src/store/store.ts'
 import { anAccount, type Answered, asker, world, type World } from '../helpers/api.ts'
-import { digest } from '../../src/api/credentials.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
 
 interface Tenant extends World {
   id: string

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
-import { NUMBERS } from '../../src/api/databases.ts'
+import { NUMBERS } from '../../src/api/rights/databases.ts'
 import { anAccount, type Answered, world, type World } from '../helpers/api.ts'
 
 interface Numbers {

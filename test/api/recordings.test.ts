@@ -4,9 +4,9 @@ import test, { type ExecutionContext } from 'ava'
 import { AppError } from '../../src/errors.ts'
 import { fromGregorian, monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import { anAccount, type Answered, asker, world, type World } from '../helpers/api.ts'
-import { digest } from '../../src/api/credentials.ts'
-import { publicFields } from '../../src/api/fields.ts'
-import { loadSchemas } from '../../src/api/schemas.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
+import { publicFields } from '../../src/api/validation/fields.ts'
+import { loadSchemas } from '../../src/api/validation/schemas.ts'
 import { audioFields, recordingOf } from '../../src/recording/document.ts'
 
 interface Tenant extends World {

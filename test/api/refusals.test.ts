@@ -1,8 +1,8 @@
 // Crossbar's table of errors (api_util.erl, cb_context.erl), row by row: status, name, and what `data` says.
 
 import test from 'ava'
-import { LARGEST_BODY } from '../../src/api/body.ts'
-import { digest } from '../../src/api/credentials.ts'
+import { LARGEST_BODY } from '../../src/api/http/body.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
 import { type Answered, type Ask, tenantWorld, type TenantWorld } from '../helpers/api.ts'
 

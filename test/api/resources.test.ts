@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
-import { digest } from '../../src/api/credentials.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
 import { AppError } from '../../src/errors.ts'
 import { accountDb, monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import type { Leg } from '../../src/switch/switch.ts'

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
-import { createSessions } from '../../src/api/auth.ts'
-import { digest } from '../../src/api/credentials.ts'
-import { issueToken, proofOf } from '../../src/api/tokens.ts'
+import { createSessions } from '../../src/api/rights/auth.ts'
+import { digest } from '../../src/api/rights/credentials.ts'
+import { issueToken, proofOf } from '../../src/api/rights/tokens.ts'
 import { accountDb } from '../../src/store/modb.ts'
 import { type Answered, type Asking, aStore, asker, world } from '../helpers/api.ts'
 import { aUser, type Column, COLUMNS, type Place, placeIn } from '../helpers/place.ts'
@@ -283,7 +283,7 @@ test('listening, downloading and deleting are rights of their own, and nobody ha
   const { ask, at, account, ids, as, store, clock } = world
   const clerk = await aUser(world, account, { priv_level: 'admin', recording_rights: ['listen'] })
   const issued = await issueToken(
-    { store, clock, random: randomBytes, config: { tokenTtl: 60 } as never },
+    { store, clock, random: randomBytes, config: { tokenTtl: 60 } },
     { account_id: account, owner_id: clerk, method: 'user_auth', proof: proofOf('') },
   )
   const token = { token: issued }
@@ -439,7 +439,7 @@ test('what a token means is kept for five seconds, in which it costs no read, an
   const time = { at: 1000 }
   const clock = { now: () => time.at, elapsed: () => time.at, after: () => () => {} }
   const token = await issueToken(
-    { store, clock, random: randomBytes, config: { tokenTtl: 60 } as never },
+    { store, clock, random: randomBytes, config: { tokenTtl: 60 } },
     { account_id: account, owner_id: user, method: 'user_auth', proof: proofOf('') },
   )
   const [here, elsewhere] = [createSessions({ store: counted, clock }), createSessions({ store: counted, clock })]

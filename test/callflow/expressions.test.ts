@@ -1,7 +1,7 @@
 import test from 'ava'
-import { checkFlow } from '../../src/api/flow.ts'
-import { loadSchemas } from '../../src/api/schemas.ts'
-import { createValidator } from '../../src/api/validate.ts'
+import { checkFlow } from '../../src/api/validation/flow.ts'
+import { loadSchemas } from '../../src/api/validation/schemas.ts'
+import { createValidator } from '../../src/api/validation/validate.ts'
 import { modules } from '../../src/callflow/executor.ts'
 import { expressionsIn, fill, type Scope } from '../../src/callflow/expressions.ts'
 

@@ -2,9 +2,9 @@
 // test turns, and the scripted switch.
 
 import type { ExecutionContext } from 'ava'
-import { flowChecker } from '../../src/api/flow.ts'
-import { loadSchemas } from '../../src/api/schemas.ts'
-import { createValidator } from '../../src/api/validate.ts'
+import { flowChecker } from '../../src/api/validation/flow.ts'
+import { loadSchemas } from '../../src/api/validation/schemas.ts'
+import { createValidator } from '../../src/api/validation/validate.ts'
 import { createEvents } from '../../src/events.ts'
 import { NO_DECODER } from '../../src/recording/audio/decoder.ts'
 import { NO_ENCODER } from '../../src/recording/audio/encoder.ts'

@@ -2,10 +2,10 @@
 // stranger could send.
 
 import fc, { type Arbitrary } from 'fast-check'
-import { describedAs } from '../../src/api/described.ts'
-import { type Fields, isObject } from '../../src/api/fields.ts'
-import { isForApplications, type Route } from '../../src/api/route.ts'
-import type { Schemas } from '../../src/api/schemas.ts'
+import { describedAs } from '../../src/api/http/described.ts'
+import { type Fields, isObject } from '../../src/api/validation/fields.ts'
+import { isForApplications, type Route } from '../../src/api/http/route.ts'
+import type { Schemas } from '../../src/api/validation/schemas.ts'
 import { MODULES } from './api.ts'
 import { type Column, COLUMNS } from './place.ts'
 

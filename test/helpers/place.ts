@@ -2,7 +2,7 @@
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { issueToken, proofOf } from '../../src/api/tokens.ts'
+import { issueToken, proofOf } from '../../src/api/rights/tokens.ts'
 import { monthDb, monthOf, toGregorian } from '../../src/store/modb.ts'
 import type { Leg } from '../../src/switch/switch.ts'
 import { uuidAt } from '../../src/voice/recording.ts'
@@ -126,7 +126,7 @@ export async function placeIn(made: World, tag = ''): Promise<Place> {
   made.legs.push({ ...up, uuid: call, variables: { callrec_account_id: account, callrec_application_id: applications.ours.id } } as unknown as Leg)
   const { store, clock } = made
   const issue = ([account_id, owner_id]: readonly [string, string], tokenTtl: number): Promise<string> =>
-    issueToken({ store, clock, random: randomBytes, config: { tokenTtl } as never }, { account_id, owner_id, method: 'user_auth', proof: proofOf('') })
+    issueToken({ store, clock, random: randomBytes, config: { tokenTtl } }, { account_id, owner_id, method: 'user_auth', proof: proofOf('') })
   const as = async (column: Column): Promise<Asking> => {
     if (column === 'none') return { token: undefined }
     return { token: column === 'expired' ? await issue(people.admin, -1) : await issue(people[column], 3600) }

@@ -3,14 +3,14 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { createApi } from '../../src/api/app.ts'
-import { isObject, type Fields } from '../../src/api/fields.ts'
-import { CREATED, FILTERS } from '../../src/api/filter.ts'
-import { describedAs, templateOf } from '../../src/api/described.ts'
-import { PAGING, RANGE } from '../../src/api/openapi.ts'
-import type { Route } from '../../src/api/route.ts'
-import { loadSchemas } from '../../src/api/schemas.ts'
+import { isObject, type Fields } from '../../src/api/validation/fields.ts'
+import { CREATED, FILTERS } from '../../src/api/documents/filter.ts'
+import { describedAs, templateOf } from '../../src/api/http/described.ts'
+import { PAGING, RANGE } from '../../src/api/about/openapi.ts'
+import type { Route } from '../../src/api/http/route.ts'
+import { loadSchemas } from '../../src/api/validation/schemas.ts'
 import { type Input, isEnd, STATES, TABLE } from '../../src/recording/lifecycle.ts'
-import type { ApiPorts } from '../../src/api/ports.ts'
+import type { ApiPorts } from '../../src/api/http/ports.ts'
 
 const CONFIG = { version: '', publicUrl: '', maxTimeLimit: 10_800, xmlCurl: { secret: '', networks: [] } }
 

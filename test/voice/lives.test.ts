@@ -1,7 +1,7 @@
 // Who tells the end of a call that an application runs: the engine that sees it, whichever began it.
 
 import test, { type ExecutionContext } from 'ava'
-import { DATABASES } from '../../src/api/databases.ts'
+import { DATABASES } from '../../src/api/rights/databases.ts'
 import { AppError } from '../../src/errors.ts'
 import { accountDb } from '../../src/store/modb.ts'
 import type { Store } from '../../src/store/store.ts'

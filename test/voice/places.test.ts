@@ -1,7 +1,7 @@
 // How far a call is in its actions, as the engine reads it that has the call next.
 
 import test, { type ExecutionContext } from 'ava'
-import { DATABASES } from '../../src/api/databases.ts'
+import { DATABASES } from '../../src/api/rights/databases.ts'
 import { AppError } from '../../src/errors.ts'
 import type { Recording } from '../../src/recording/document.ts'
 import type { NccoAction } from '../../src/voice/ncco.ts'

@@ -1,7 +1,7 @@
 // Who tells how a call ended that an application has made: the engine that rang, or the one that has the switch then.
 
 import test, { type ExecutionContext } from 'ava'
-import { DATABASES } from '../../src/api/databases.ts'
+import { DATABASES } from '../../src/api/rights/databases.ts'
 import { AppError } from '../../src/errors.ts'
 import { accountDb, monthDb, toGregorian } from '../../src/store/modb.ts'
 import type { Store } from '../../src/store/store.ts'

@@ -1,7 +1,0 @@
-// Temporal rules: days and times that a callflow asks for.
-
-import { accountResource } from './account-resource.ts'
-import type { Route } from './route.ts'
-import type { Room } from './room.ts'
-
-export const temporalRuleRoutes = (room: Room): Route[] => accountResource(room, { name: 'temporal_rules', type: 'temporal_rule', param: 'temporal_rule' })
