@@ -77,9 +77,9 @@ program
   .description('what `make run` does: the engine, a receiver, a demo account and one recorded call')
   .option('--data-dir <dir>', 'instead of DATA_DIR')
   .option('--port <port>', 'instead of API_PORT', port)
-  .option('--receiver-port <port>', 'where the demo receives recordings', port, 8001)
+  .option('--receiver-port <port>', 'where the demo receives recordings; otherwise 8001, or a free one', port)
   .option('--once', 'leave after the call')
-  .action(async (options: EngineOptions & { receiverPort: number; once?: true }) => {
+  .action(async (options: EngineOptions & { receiverPort?: number; once?: true }) => {
     const config = configOf(options, { LOG_LEVEL: process.stdout.isTTY ? 'error' : 'warn' })
     await demo(config, options.receiverPort, options.once === true)
   })
@@ -232,11 +232,12 @@ program
 
 const MARKS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' }
 
-async function demo(config: Config, receiverPort: number, once: boolean): Promise<void> {
+async function demo(config: Config, receiverPort: number | undefined, once: boolean): Promise<void> {
   const received = join(config.dataDir, 'received')
   const receiver = await startReceiver({
     host: '127.0.0.1',
-    port: receiverPort,
+    port: receiverPort ?? 8001,
+    spare: receiverPort === undefined,
     dir: received,
     onFile: file => say(`received  ${file.path} – PUT by callrec, ${file.size} bytes`),
     onRefused: reason => say(`refused   ${reason}`),

@@ -5,7 +5,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { link, mkdir, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join, parse } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -30,13 +30,16 @@ export interface ReceiverOptions {
   host: string
   /** 0 takes a free one. */
   port: number
+  /** Takes a free one where that one is taken. */
+  spare?: boolean
   dir: string
   onFile?: (file: ReceivedFile) => void
   /** Why an upload was refused or broke off. */
   onRefused?: (reason: string) => void
 }
 
-export async function startReceiver({ host, port, dir, onFile, onRefused }: ReceiverOptions): Promise<Receiver> {
+/** Rejects with `bad_configuration` where it cannot listen. */
+export async function startReceiver({ host, port, spare = false, dir, onFile, onRefused }: ReceiverOptions): Promise<Receiver> {
   await mkdir(dir, { recursive: true })
   const server = createServer((request, response) => {
     receive(request, dir).then(
@@ -53,8 +56,10 @@ export async function startReceiver({ host, port, dir, onFile, onRefused }: Rece
       },
     )
   })
-  server.listen(port, host)
-  await once(server, 'listening')
+  await listen(server, host, port).catch(async (cause: unknown) => {
+    if (spare && systemCode(cause) === 'EADDRINUSE') return listen(server, host, 0)
+    throw new AppError('bad_configuration', `cannot receive on ${host}:${port}: ${reasonOf(cause)}; choose another port`, {}, { cause })
+  })
   const bound = (server.address() as AddressInfo).port
   return {
     port: bound,
@@ -66,6 +71,11 @@ export async function startReceiver({ host, port, dir, onFile, onRefused }: Rece
       await closed
     },
   }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  server.listen(port, host)
+  await once(server, 'listening')
 }
 
 async function receive(request: IncomingMessage, dir: string): Promise<ReceivedFile> {

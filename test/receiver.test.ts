@@ -105,5 +105,10 @@ test('an upload that breaks off leaves nothing', async t => {
 
 test('a port that is taken is an error, not a server', async t => {
   const { port, dir } = await receiver(t)
-  await t.throwsAsync(startReceiver({ host: '127.0.0.1', port, dir }), { code: 'EADDRINUSE' })
+  const message = /^cannot receive on 127\.0\.0\.1:\d+: .*EADDRINUSE.*; choose another port$/
+  await t.throwsAsync(startReceiver({ host: '127.0.0.1', port, dir }), { code: 'bad_configuration', message })
+  const spare = await startReceiver({ host: '127.0.0.1', port, spare: true, dir })
+  t.teardown(() => spare.close())
+  t.not(spare.port, port)
+  await t.throwsAsync(startReceiver({ host: '203.0.113.1', port: 0, spare: true, dir }), { code: 'bad_configuration', message: /EADDRNOTAVAIL/ })
 })

@@ -34,7 +34,9 @@ export async function listen(api: Pick<Api, 'callback'>, { host, port, patience 
   const deadlines = { requestTimeout: patience.request, headersTimeout: patience.headers, connectionsCheckingInterval: patience.look }
   const server = createServer(deadlines, (request, response) => void api.callback(request, response))
   await new Promise<void>((resolve, reject) => {
-    server.once('error', cause => reject(new AppError('bad_configuration', `cannot listen on ${host}:${port}: ${reasonOf(cause)}`, {}, { cause })))
+    server.once('error', cause =>
+      reject(new AppError('bad_configuration', `cannot listen on ${host}:${port}: ${reasonOf(cause)}; API_PORT chooses another`, {}, { cause })),
+    )
     server.listen(port, host, resolve)
   })
   return {

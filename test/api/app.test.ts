@@ -257,7 +257,7 @@ test('a port that is taken is said so', async t => {
   const port = Number(new URL(url).port)
   await t.throwsAsync(listen({ callback: () => Promise.resolve() }, { host: '127.0.0.1', port }), {
     code: 'bad_configuration',
-    message: /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+    message: /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE.*; API_PORT chooses another/,
   })
 })
 
