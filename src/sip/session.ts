@@ -15,6 +15,8 @@ export interface Answer {
   status: number
   headers?: readonly Header[]
   body?: Buffer
+  /** Where it was an offer, because the request had none: the ACK has the answer. */
+  acknowledged?: (ack: Request) => void
 }
 
 export interface Offer {
@@ -26,7 +28,7 @@ export interface SessionEvents {
   /** A re-INVITE, UPDATE, INFO or other request; undefined refuses what is not known (405). */
   asked(request: Request): Answer | undefined
   /** What a re-INVITE says that changes nothing, for a server that wants to be told that we are there. */
-  refresh(): Offer
+  refresh(): Offer & { answered?: (answer: Response) => void }
   /** Once. `bye`: the other side ended it; `lost`: it does not answer or forgot the dialog; `ours`: bye(). */
   ended(by: 'bye' | 'lost' | 'ours', reason: string): void
 }
@@ -80,12 +82,12 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
   let asks = 0
   /** By the number of its INVITE: a copy of the answer gets a copy of the ACK. */
   const acks = new Map<number, () => void>()
-  let unacknowledged: { number: number; exchange: Exchange } | undefined
+  let unacknowledged: { number: number; exchange: Exchange; heard: (ack: Request) => void } | undefined
   let acknowledged = (): void => {}
   let confirmed: Promise<void> = Promise.resolve()
 
-  function awaitAck(exchange: Exchange): void {
-    unacknowledged = { number: cseqOf(exchange.request)?.number ?? 0, exchange }
+  function awaitAck(exchange: Exchange, heard: (ack: Request) => void = () => {}): void {
+    unacknowledged = { number: cseqOf(exchange.request)?.number ?? 0, exchange, heard }
     confirmed = new Promise(resolve => {
       acknowledged = resolve
     })
@@ -197,9 +199,11 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
     const headers: Header[] = [['Session-Expires', `${seconds};refresher=uac`]]
     const short = allowsUpdate ? await session.ask('UPDATE', { headers }) : undefined
     if (over || (short !== undefined && short.status < 300)) return
-    const offer = events.refresh()
+    const { answered, ...offer } = events.refresh()
     const long = await session.ask('INVITE', { ...offer, headers: [...(offer.headers ?? []), ...headers] })
-    if (!over && long.status >= 300) await byeNow(`the refresh was refused with ${long.status}`)
+    if (over) return
+    if (long.status >= 300) await byeNow(`the refresh was refused with ${long.status}`)
+    else answered?.(long)
   }
 
   function invited(exchange: Exchange): void {
@@ -223,7 +227,7 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
       ],
       answer.body,
     )
-    if (request.method === 'INVITE') awaitAck(exchange)
+    if (request.method === 'INVITE') awaitAck(exchange, answer.acknowledged)
     // A refresh that says nothing of timers ends them; an UPDATE without one leaves them (section 8.2 of RFC 4028).
     if (terms.timer !== undefined || request.method === 'INVITE') watch(terms.timer)
   }
@@ -251,10 +255,12 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
     receive(exchange) {
       const { request } = exchange
       if (request.method === 'ACK') {
-        if (unacknowledged?.number !== cseqOf(request)?.number) return
-        unacknowledged?.exchange.acknowledged()
+        if (unacknowledged === undefined || unacknowledged.number !== cseqOf(request)?.number) return
+        const { exchange: answered, heard } = unacknowledged
         unacknowledged = undefined
-        return acknowledged()
+        answered.acknowledged()
+        acknowledged()
+        return heard(request)
       }
       const next = heard(dialog, request)
       if (next === undefined) return exchange.respond(500, [], undefined, 'CSeq is not the next')

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Answer, Outgoing, Session } from '../sip/agent.ts'
+import type { Answer, Offer, Outgoing, Session } from '../sip/agent.ts'
 import type { Credentials } from '../sip/digest.ts'
 import { type Header, header, type Request, type Response } from '../sip/message.ts'
 import type { SwitchNode } from '../switch/switch.ts'
@@ -13,7 +13,7 @@ import type { Door } from './door.ts'
 import { asksForSnapshot, CONTENT_TYPE } from './metadata.ts'
 import { find, join, METADATA, SDP } from './multipart.ts'
 import { type Refusal, refusalOf } from './refusal.ts'
-import { type Answered, answers, type Direction, offer } from './sdp.ts'
+import { type Answered, answers, type Direction, sdpOf } from './sdp.ts'
 import { openTap, type Tap } from './tap.ts'
 
 export interface ServerPorts {
@@ -113,23 +113,27 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
     return { refused }
   }
 
-  const sdp = (): string => {
+  function sdp(direction: (at: number) => Direction): string {
     version++
     told = way()
-    return offer(
-      taps.map(tap => tap.place),
-      labels,
-      told,
+    return sdpOf(
+      taps.map(({ place, over }, at) => ({ place: over ? { ...place, port: 0 } : place, label: labels[at] ?? '', direction: direction(at) })),
       { id: origin, version },
     )
   }
 
-  const plain = (): { headers: Header[]; body: Buffer } => ({ headers: [['Content-Type', 'application/sdp']], body: Buffer.from(sdp()) })
+  const plain = (direction: (at: number) => Direction): Offer => ({
+    headers: [['Content-Type', 'application/sdp']],
+    body: Buffer.from(sdp(direction)),
+  })
+
+  /** What the server offers is not answered with more (RFC 3264 section 6.1). */
+  const toOffer = (): Offer => plain(at => (places[at]?.listens === true ? way() : 'inactive'))
 
   function whole(): { headers: Header[]; body: Buffer } {
     const { contentType, body } = join(
       [
-        { contentType: 'application/sdp', text: sdp() },
+        { contentType: 'application/sdp', text: sdp(way) },
         { contentType: CONTENT_TYPE, disposition: 'recording-session', text: events.metadata() },
       ],
       ports.random(8),
@@ -163,7 +167,7 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
       patience: ANSWERS_WITHIN,
       events: {
         asked,
-        refresh: whole,
+        refresh: () => ({ ...whole(), answered: heard }),
         ended: (by, reason) => (by === 'ours' ? undefined : lose(by === 'bye' ? `the server ended it: ${reason}` : reason)),
       },
     })
@@ -207,37 +211,45 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
     if (metadata !== undefined && asksForSnapshot(metadata)) void dialog.update()
     if (request.method !== 'INVITE' && request.method !== 'UPDATE')
       return request.method === 'INFO' ? { status: metadata === undefined ? 415 : 200 } : undefined
-    if (find(type, request.body, SDP) === undefined) return request.method === 'UPDATE' ? { status: 200 } : { status: 200, ...plain() }
-    try {
-      places = read(request)
-    } catch (error) {
-      log.warn('siprec_offer_refused', { uri: wish.uri, reason: reasonOf(error) })
-      return { status: 488 }
-    }
+    if (find(type, request.body, SDP) === undefined) return request.method === 'UPDATE' ? { status: 200 } : { status: 200, ...plain(way), acknowledged: heard }
+    if (!heeds(request)) return { status: 488 }
     void redirect()
-    return { status: 200, ...plain() }
+    return { status: 200, ...toOffer() }
   }
 
-  /** What the switch confirmed, leg by leg. */
+  /** What the switch confirmed, leg by leg. A stream that the server takes no more is over. */
   const redirect = (): Promise<boolean[]> =>
     Promise.all(
       taps.map(async (tap, at) => {
         const there = places[at]
-        return there === undefined || there.port === 0 || tap.redirect(there, legWay(there))
+        if (tap.over || there === undefined) return true
+        if (there.port !== 0) return tap.redirect(there, legWay(there))
+        await tap.end()
+        return true
       }),
     )
+
+  /** False where what it says of its streams cannot be done. */
+  function heeds(message: Response | Request): boolean {
+    try {
+      places = read(message)
+      return true
+    } catch (error) {
+      log.warn('siprec_sdp_refused', { uri: wish.uri, reason: reasonOf(error) })
+      return false
+    }
+  }
+
+  /** It answers what we offered because it asked us to: with an ACK, or as the session timer had it told again. */
+  function heard(message: Response | Request): void {
+    const before = places
+    if (heeds(message) && !isDeepStrictEqual(before, places)) void redirect()
+  }
 
   async function tell(): Promise<boolean> {
     if (session === undefined) return false
     const answer = await session.ask('INVITE', whole())
-    if (answer.status >= 300) return false
-    try {
-      places = read(answer)
-      return true
-    } catch (error) {
-      log.warn('siprec_answer_refused', { uri: wish.uri, reason: reasonOf(error) })
-      return false
-    }
+    return answer.status < 300 && heeds(answer)
   }
 
   const dialog: Dialog = {
@@ -275,7 +287,7 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
       // Who does not listen is sent nothing, and that is no fault.
       if (!places.some(({ listens }) => listens)) return undefined
       try {
-        const counts = await Promise.all(taps.map(tap => ports.node.packetsSent(tap.uuid)))
+        const counts = await Promise.all(taps.filter(({ over }) => !over).map(({ uuid }) => ports.node.packetsSent(uuid)))
         return counts.reduce((sum, count) => sum + count, 0)
       } catch (error) {
         log.debug('siprec_packets_unknown', { uri: wish.uri, reason: reasonOf(error) })

@@ -60,14 +60,20 @@ export const isSilent = (sdp: string): boolean => {
   return media.every(one => one.port === 0 || ['inactive', 'recvonly'].includes(one.direction ?? direction ?? 'sendrecv'))
 }
 
-/** Labels in the order of the places. */
-export function offer(places: readonly Place[], labels: readonly string[], direction: Direction, { id, version }: Origin): string {
+/** One stream of ours, as a server is told of it; `port` 0: it is there no more. */
+export interface Stream {
+  place: Place
+  label: string
+  direction: Direction
+}
+
+export function sdpOf(streams: readonly Stream[], { id, version }: Origin): string {
   return write({
     version: 0,
-    origin: origin(places[0]?.address ?? '127.0.0.1', { id, version }),
+    origin: origin(streams[0]?.place.address ?? '127.0.0.1', { id, version }),
     name: 'callrec',
     timing: { start: 0, stop: 0 },
-    media: places.map((place, at) => ({ ...medium(place, direction), label: labels[at] ?? '' }) as ReturnType<typeof medium>),
+    media: streams.map(({ place, label, direction }) => ({ ...medium(place, direction), label }) as ReturnType<typeof medium>),
   })
 }
 

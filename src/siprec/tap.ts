@@ -25,6 +25,7 @@ export interface Tap {
   readonly uuid: string
   /** Where the leg sends from. */
   readonly place: Place
+  readonly over: boolean
   /** The leg may send to `there`, or must be silent. False when the switch did not take it. */
   answer(there: Answered, direction: Direction): boolean
   /** Resolves true once the switch confirmed it. */
@@ -90,6 +91,9 @@ export async function openTap({ door, node, clock, log }: TapPorts, what: Pick<L
   return {
     uuid,
     place,
+    get over() {
+      return over
+    },
     answer(there, direction) {
       spell(there, direction)
       const { headers, body } = sdp()

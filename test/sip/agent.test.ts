@@ -1,5 +1,5 @@
 import test from 'ava'
-import { type IncomingCall, type Outcome, type Session } from '../../src/sip/agent.ts'
+import type { Answer, IncomingCall, Outcome, Session, SessionEvents } from '../../src/sip/agent.ts'
 import { format, header, headersOf, isRequest, type Message, type Request, type Response } from '../../src/sip/message.ts'
 import { events, invitation, type Network, network } from './network.ts'
 
@@ -384,6 +384,35 @@ test('who agreed to a session timer refreshes it, by UPDATE where that is taken 
     if (method === 'INVITE') t.is(lastOf(net, 'INVITE')?.body.toString(), 'same')
     t.false(said(net, A).includes('BYE'))
   }
+})
+
+test('who asks without an offer answers ours in his ACK, and what a refresh by re-INVITE is answered is heard as well', async t => {
+  const net = network()
+  const heard: string[] = []
+  const refresh = (): ReturnType<SessionEvents['refresh']> => ({ answered: ({ body }) => void heard.push(`answer: ${body.toString()}`) })
+  const asked = (): Answer => ({ status: 200, body: Buffer.from('offer'), acknowledged: ({ body }) => void heard.push(`ACK: ${body.toString()}`) })
+  scripted(net, B, () => [{ status: 200, headers: [CONTACT, ['Session-Expires', '90;refresher=uac']], body: 'same' }])
+  const outcome = await called(net, TO_B, { events: events({ refresh, asked }) })
+  if (!outcome.taken) return t.fail()
+  const [callId, ours] = outcome.session.id.split(' ')
+  const say = (method: string): Promise<void> => {
+    const headers: [string, string][] = [
+      ['Via', `SIP/2.0/UDP ${B}:5060;branch=z9hG4bK${method}`],
+      ['From', '<sip:b@h>;tag=them'],
+      ['To', `<sip:a@h>;tag=${ours}`],
+      ['Call-ID', callId ?? ''],
+      ['CSeq', `7 ${method}`],
+    ]
+    const body = Buffer.from(method === 'ACK' ? 'elsewhere' : '')
+    return net.transport(B).send(format({ method, uri: `sip:a@${A}`, headers, body }), { protocol: 'udp', address: A, port: 5060, name: A })
+  }
+  await net.run(60_000)
+  t.deepEqual(heard, ['answer: same'])
+  await say('INVITE')
+  await net.run(200)
+  await say('ACK')
+  await net.run(200)
+  t.deepEqual(heard, ['answer: same', 'ACK: elsewhere'])
 })
 
 test('a session whose refresh never comes is ended', async t => {

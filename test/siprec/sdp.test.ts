@@ -1,5 +1,5 @@
 import test from 'ava'
-import { answers, isSilent, legAnswer, offer, placeOf } from '../../src/siprec/sdp.ts'
+import { answers, isSilent, legAnswer, placeOf, sdpOf } from '../../src/siprec/sdp.ts'
 
 // As FreeSWITCH 1.11.2 offered it (test/fixtures/esl/51-siprec-sip-at-srs.txt).
 const FREESWITCH =
@@ -9,7 +9,12 @@ const CRYPTO = 'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNW
 const SAVP = FREESWITCH.replace('RTP/AVP', 'RTP/SAVP').replace('a=ptime', `${CRYPTO}\r\na=ptime`)
 
 test('two legs become one offer with labels in their order, without keys and comfort noise', t => {
-  const text = offer([placeOf(FREESWITCH), placeOf(FREESWITCH.replace('24004', '24006'))], ['1', '2'], 'sendonly', { id: '7', version: 3 })
+  const streams = [FREESWITCH, FREESWITCH.replace('24004', '24006')].map((sdp, at) => ({
+    place: placeOf(sdp),
+    label: String(at + 1),
+    direction: 'sendonly' as const,
+  }))
+  const text = sdpOf(streams, { id: '7', version: 3 })
   const lines = text.split('\r\n')
   t.deepEqual(
     lines.filter(line => line.startsWith('m=')),
@@ -25,7 +30,7 @@ test('two legs become one offer with labels in their order, without keys and com
 })
 
 test('keys for encrypted audio go through both ways', t => {
-  const text = offer([placeOf(SAVP)], ['1'], 'sendonly', { id: '7', version: 1 })
+  const text = sdpOf([{ place: placeOf(SAVP), label: '1', direction: 'sendonly' }], { id: '7', version: 1 })
   t.true(text.includes('m=audio 24004 RTP/SAVP 0'))
   t.true(text.includes(CRYPTO))
   const [one] = answers(SAVP.replace('sendonly', 'recvonly'), [OFFERED])

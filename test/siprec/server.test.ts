@@ -264,3 +264,24 @@ test('a pause that comes while a server is called is told to it as soon as it ha
   t.is(other.server.entry.state, 'recording')
   await other.server.stop()
 })
+
+const moved = (port: number): Response => answer(200, SDP.replace('5004', String(port)))
+
+test('a server that asks what is offered, and answers that in its ACK, has its audio where the ACK says', async t => {
+  const { server, invitations, offers, after } = world()
+  t.true(await server.start())
+  const asked = invitations[0]?.events.asked({ method: 'INVITE', uri: 'sip:callrec', headers: [], body: Buffer.alloc(0) })
+  t.is(asked?.status, 200)
+  t.regex(String(asked?.body), /a=sendonly/)
+  asked?.acknowledged?.({ method: 'ACK', uri: 'sip:callrec', headers: [TYPE], body: moved(6000).body })
+  await after(0)
+  t.regex(offers.at(-1) ?? '', /m=audio 6000/)
+})
+
+test('a server that has its audio elsewhere, as it answers the refresh of its session, gets it there', async t => {
+  const { server, invitations, offers, after } = world()
+  t.true(await server.start())
+  invitations[0]?.events.refresh().answered?.(moved(6002))
+  await after(0)
+  t.regex(offers.at(-1) ?? '', /m=audio 6002/)
+})
