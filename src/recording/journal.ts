@@ -4,7 +4,7 @@
 import { type FileHandle, open, readdir, readFile, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError, ERRORS, systemCode } from '../errors.ts'
-import type { NewRecording } from './document.ts'
+import type { NewRecording } from './new-recording.ts'
 import type { Spool } from './spool.ts'
 
 export interface Journal {

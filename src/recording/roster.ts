@@ -2,7 +2,8 @@
 
 import type { Notice } from './announce.ts'
 import type { CoveredCall, Wish } from './covers.ts'
-import { type InFlight, inFlightOf, type NewRecording, type Recording, recordingOf } from './document.ts'
+import type { InFlight, Recording } from './document.ts'
+import { inFlightOf, type NewRecording, recordingOf } from './new-recording.ts'
 import { isStoreAway } from './journal.ts'
 import { isEnd } from './lifecycle.ts'
 import type { CoursePorts } from './course.ts'

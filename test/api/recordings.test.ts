@@ -7,7 +7,8 @@ import { anAccount, type Answered, asker, world, type World } from '../helpers/a
 import { digest } from '../../src/api/rights/credentials.ts'
 import { publicFields } from '../../src/api/validation/fields.ts'
 import { loadSchemas } from '../../src/api/validation/schemas.ts'
-import { audioFields, recordingOf } from '../../src/recording/document.ts'
+import { audioFields } from '../../src/recording/document.ts'
+import { recordingOf } from '../../src/recording/new-recording.ts'
 
 interface Tenant extends World {
   account: string

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { AppError } from '../../src/errors.ts'
-import type { NewRecording } from '../../src/recording/document.ts'
+import type { NewRecording } from '../../src/recording/new-recording.ts'
 import { isStoreAway, openJournal, type Journal } from '../../src/recording/journal.ts'
 import { openSpool } from '../../src/recording/spool.ts'
 

@@ -2,7 +2,8 @@
 // come before files and go after them, so neither is there in the ordinary life of a recording.
 
 import type { Finished } from '../spool.ts'
-import { fileOf, type InFlight, type Recording } from '../document.ts'
+import type { InFlight, Recording } from '../document.ts'
+import { fileOf } from '../new-recording.ts'
 import type { Tombstone } from './erasure.ts'
 import { destinationOf } from '../storage.ts'
 import { isEnd } from '../lifecycle.ts'

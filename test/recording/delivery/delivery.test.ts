@@ -10,16 +10,8 @@ import { tenantClient } from '../../../src/net/client.ts'
 import { createAudit } from '../../../src/recording/keeping/audit.ts'
 import { type DeliveryRoom, startDelivery } from '../../../src/recording/delivery/delivery.ts'
 import { destinationOf } from '../../../src/recording/storage.ts'
-import {
-  IN_FLIGHT,
-  inFlightOf,
-  type CallFacts,
-  type InFlight,
-  type NewRecording,
-  type Recording,
-  recordingDbOf,
-  recordingOf,
-} from '../../../src/recording/document.ts'
+import { IN_FLIGHT, type CallFacts, type InFlight, type Recording, recordingDbOf } from '../../../src/recording/document.ts'
+import { inFlightOf, type NewRecording, recordingOf } from '../../../src/recording/new-recording.ts'
 import { everywhere, type Settings } from '../../../src/recording/settings.ts'
 import { openSpool, type Spool } from '../../../src/recording/spool.ts'
 import { accountDb, recordingId } from '../../../src/store/modb.ts'

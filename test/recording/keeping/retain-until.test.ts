@@ -1,5 +1,5 @@
 import test from 'ava'
-import { recordingOf } from '../../../src/recording/document.ts'
+import { recordingOf } from '../../../src/recording/new-recording.ts'
 import { type Effective, layer, merge } from '../../../src/recording/settings.ts'
 
 const made = (settings: Effective) =>
