@@ -136,6 +136,9 @@ export async function authorised(
   return answer && { ...request, headers: [...without(request.headers, answer[0].toLowerCase()), answer] }
 }
 
+/** What a request says of who sends it. */
+export const authorizationOf = ({ headers }: Request): Header[] => headers.filter(([name]) => /^(proxy-)?authorization$/i.test(name))
+
 /** The same request under its next number. */
 export function renumbered(request: Request, number = (cseqOf(request)?.number ?? 0) + 1): Request {
   return { ...request, headers: request.headers.map(([name, value]): Header => (name === 'CSeq' ? [name, `${number} ${request.method}`] : [name, value])) }

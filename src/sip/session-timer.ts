@@ -28,6 +28,10 @@ export function agreed(response: Message): SessionTimer | undefined {
   return said && { seconds: Math.max(said.seconds, SHORTEST), refresher: said.refresher === 'uas' ? 'them' : 'us' }
 }
 
+/** In whatever else of ours would end it otherwise (section 7.4). */
+export const kept = (timer: SessionTimer | undefined): readonly Header[] =>
+  timer === undefined ? [] : [['Session-Expires', `${timer.seconds};refresher=${timer.refresher === 'us' ? 'uac' : 'uas'}`]]
+
 /** For a request of the other side: what our 2xx says, or that its time is too short (422). */
 export function granted(request: Message): { timer?: SessionTimer; headers: readonly Header[] } | 'too_short' {
   const said = told(request)

@@ -1,11 +1,11 @@
 // A dialog that stands: what either side may ask in it, one thing at a time, until one of them ends it or falls silent.
 
 import { pause } from '../clock.ts'
-import { ALLOW, authorised, type Core, deliver, renumbered, retryAfterMs, sizeOf, SUPPORTED } from './core.ts'
+import { ALLOW, authorizationOf, authorised, type Core, deliver, renumbered, retryAfterMs, sizeOf, SUPPORTED } from './core.ts'
 import { type Dialog, dialogId, heard, nextHop, nextRequest, refreshed } from './dialog.ts'
 import type { Credentials } from './digest.ts'
 import { cseqOf, type Header, header, headersOf, isRequest, type Request, type Response, REASONS } from './message.ts'
-import { agreed, granted, SHORTEST, type SessionTimer, waitOf } from './session-timer.ts'
+import { agreed, granted, kept, SHORTEST, type SessionTimer, waitOf } from './session-timer.ts'
 import { createTimers } from './timers.ts'
 import type { Exchange } from './transactions.ts'
 import type { Target } from './transport.ts'
@@ -59,6 +59,8 @@ export interface Beginning {
   timer: SessionTimer | undefined
   contactParams: string
   credentials: (() => Promise<Credentials | undefined>) | undefined
+  /** What a server was told of who calls, in the INVITE that it took. */
+  authorization?: readonly Header[]
   events: SessionEvents
 }
 
@@ -69,13 +71,17 @@ const WINDOW = 10_000
 /** Milliseconds: longer than this nobody waits who was told to come again. */
 const LONGEST_WAIT = 10_000
 
-export function createSession(core: Core, { dialog: first, target, first: said, answered, contactParams, credentials, events, timer }: Beginning): Session {
+export function createSession(
+  core: Core,
+  { dialog: first, target, first: said, answered, contactParams, credentials, authorization = [], events, timer: agreedFirst }: Beginning,
+): Session {
   const timers = createTimers(core.clock)
   const gone = new AbortController()
   /** Who made the dialog waits longer after a 491, so that the two do not meet again (section 14.1). */
   const caller = answered === undefined
   const allowsUpdate = headersOf(said, 'allow').some(one => one.toUpperCase() === 'UPDATE')
   let dialog = first
+  let timer: SessionTimer | undefined
   let turn: Promise<unknown> = Promise.resolve()
   let asking = false
   let over = false
@@ -125,7 +131,7 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
   /** One request, one answer; undefined when nobody answered. */
   async function say(method: string, { headers = [], body }: Offer, signal: AbortSignal | undefined): Promise<Response | undefined> {
     const refreshes = method === 'INVITE' || method === 'UPDATE'
-    const built = nextRequest(dialog, method, [...headers, ['User-Agent', core.name], ...(refreshes ? [ALLOW, SUPPORTED] : [])], body)
+    const built = nextRequest(dialog, method, [...headers, ['User-Agent', core.name], ...(refreshes ? [ALLOW, SUPPORTED, ...kept(timer)] : [])], body)
     dialog = built.dialog
     let request = built.request
     for (let tries = 0; ; tries++) {
@@ -140,7 +146,7 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
       const number = cseqOf(request)?.number ?? 0
       if (answer.status < 300) {
         if (refreshes) dialog = refreshed(dialog, answer)
-        if (method === 'INVITE') acknowledge(number, where)
+        if (method === 'INVITE') acknowledge(number, where, authorizationOf(request))
         if (refreshes) watch(agreed(answer))
         return answer
       }
@@ -151,8 +157,9 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
     }
   }
 
-  function acknowledge(number: number, where: readonly Target[]): void {
-    const { request } = nextRequest(dialog, 'ACK', [['User-Agent', core.name]], undefined, number)
+  /** With what its INVITE said of who calls (section 13.2.2.4). */
+  function acknowledge(number: number, where: readonly Target[], credentials: readonly Header[]): void {
+    const { request } = nextRequest(dialog, 'ACK', [['User-Agent', core.name], ...credentials], undefined, number)
     const send = (): void => {
       targets(0).then(
         ([one = where[0]]) => one && core.transactions.send(request, one),
@@ -188,19 +195,19 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
   /** The refresh of a session timer, or its end. */
   function watch(next: SessionTimer | undefined): void {
     timers.cancel('session')
+    timer = next
     if (next === undefined || over) return
     timers.set('session', waitOf(next), () => {
       if (next.refresher === 'them') return void byeNow('the session timer ran out')
-      void refresh(next)
+      void refresh()
     })
   }
 
-  async function refresh({ seconds }: SessionTimer): Promise<void> {
-    const headers: Header[] = [['Session-Expires', `${seconds};refresher=uac`]]
-    const short = allowsUpdate ? await session.ask('UPDATE', { headers }) : undefined
+  async function refresh(): Promise<void> {
+    const short = allowsUpdate ? await session.ask('UPDATE') : undefined
     if (over || (short !== undefined && short.status < 300)) return
     const { answered, ...offer } = events.refresh()
-    const long = await session.ask('INVITE', { ...offer, headers: [...(offer.headers ?? []), ...headers] })
+    const long = await session.ask('INVITE', offer)
     if (over) return
     if (long.status >= 300) await byeNow(`the refresh was refused with ${long.status}`)
     else answered?.(long)
@@ -282,8 +289,8 @@ export function createSession(core: Core, { dialog: first, target, first: said, 
     },
   }
   if (answered !== undefined) awaitAck(answered)
-  else if (!isRequest(said)) acknowledge(first.localSeq, [target])
-  watch(timer)
+  else if (!isRequest(said)) acknowledge(first.localSeq, [target], authorization)
+  watch(agreedFirst)
   core.sessions.set(session.id, session)
   return session
 }

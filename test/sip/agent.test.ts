@@ -233,6 +233,25 @@ test('a challenge is answered once; a second one is a refusal', async t => {
   t.is(header(lastOf(net, 'INVITE') as Request, 'cseq'), '2 INVITE')
 })
 
+test('the ACK says again who calls, as its INVITE did, in the dialog too', async t => {
+  const net = network()
+  scripted(net, B, (request, count) =>
+    request.method === 'INVITE' && count % 2 === 0
+      ? [{ status: 407, headers: [['Proxy-Authenticate', `Digest realm="r", nonce="n${count}"`]] }]
+      : [{ status: 200, headers: [CONTACT] }],
+  )
+  const outcome = await called(net, TO_B, { credentials: async () => ({ username: 'u', password: 'p' }) })
+  if (!outcome.taken) return t.fail()
+  const again = outcome.session.ask('INVITE')
+  await net.run(500)
+  t.is((await again).status, 200)
+  const nonces = net.sent
+    .map(({ message }) => message)
+    .filter((one): one is Request => isRequest(one) && one.method === 'ACK')
+    .map(one => /nonce="(\w+)"/.exec(header(one, 'proxy-authorization') ?? '')?.[1])
+  t.deepEqual(nonces, [undefined, 'n0', undefined, 'n2'])
+})
+
 test('a proxy and the server behind it are both told a password; who is forwarded to is asked for his own', async t => {
   const net = network()
   const asks = (name: string): { status: number; headers: [string, string][] }[] => [
@@ -413,6 +432,31 @@ test('who asks without an offer answers ours in his ACK, and what a refresh by r
   await say('ACK')
   await net.run(200)
   t.deepEqual(heard, ['answer: same', 'ACK: elsewhere'])
+})
+
+test('a session timer lives on through what else is asked, whoever refreshes', async t => {
+  for (const [refresher, ends] of [
+    ['uac', []],
+    ['uas', ['lost']],
+  ] as const) {
+    const net = network()
+    scripted(net, B, request => {
+      const asked = header(request, 'session-expires')
+      const first = !header(request, 'to')?.includes('tag=')
+      const agreed = first ? `90;refresher=${refresher}` : asked
+      return [{ status: 200, headers: [CONTACT, ['Allow', 'UPDATE'], ...(agreed === undefined ? [] : [['Session-Expires', agreed] as [string, string]])] }]
+    })
+    const seen: string[] = []
+    const outcome = await called(net, TO_B, { events: events({ ended: by => seen.push(by) }) })
+    if (!outcome.taken) return t.fail()
+    const paused = outcome.session.ask('INVITE')
+    await net.run(500)
+    t.is((await paused).status, 200)
+    t.is(header(lastOf(net, 'INVITE') as Request, 'session-expires'), `90;refresher=${refresher}`)
+    await net.run(200_000)
+    t.is(said(net, A).filter(one => one === 'UPDATE').length >= 4, refresher === 'uac')
+    t.deepEqual(seen, [...ends])
+  }
 })
 
 test('a session whose refresh never comes is ended', async t => {
