@@ -9,7 +9,7 @@ import { createSession, type Session, type SessionEvents } from './session.ts'
 import { agreed, ASKED } from './session-timer.ts'
 import type { ClientTransaction } from './client-transaction.ts'
 import type { Target } from './transport.ts'
-import { parseUri } from './uri.ts'
+import { isSecure, parseUri, requestUri } from './uri.ts'
 
 export interface Invitation {
   uri: string
@@ -119,6 +119,7 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
       if (over) return
       const { uri } = request
       const find = credentials && (() => credentials(uri))
+      const onward = answer.status < 400 && !forwarded ? forwardOf(answer) : undefined
       const next = challenges.has(answer.status) ? undefined : await authorised(core, request, answer, find)
       if (over) return
       if (next !== undefined) {
@@ -131,13 +132,15 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
           ...request,
           headers: [...without(request.headers, 'session-expires', 'min-se'), ['Session-Expires', seconds], ['Min-SE', seconds]],
         })
-      } else if (answer.status < 400 && !forwarded && forwardOf(answer) !== undefined) {
+      } else if (onward !== undefined && isSecure(uri) && !isSecure(onward)) {
+        return done({ taken: false, status: answer.status, reason: `it sends a call by TLS to where it is none: ${onward}` })
+      } else if (onward !== undefined) {
         forwarded = true
         // What was said to the one who forwards is no business of the other.
         challenges.clear()
         request = renumbered({
           ...request,
-          uri: forwardOf(answer) ?? request.uri,
+          uri: onward,
           headers: without(request.headers, 'authorization', 'proxy-authorization'),
         })
       } else {
@@ -178,5 +181,5 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
 /** Where a 3xx sends us: to a SIP URI, or nowhere. */
 function forwardOf(response: Response): string | undefined {
   const uri = address(headersOf(response, 'contact')[0] ?? '')?.uri
-  return uri !== undefined && parseUri(uri) !== undefined ? uri : undefined
+  return uri !== undefined && parseUri(uri) !== undefined ? requestUri(uri) : undefined
 }

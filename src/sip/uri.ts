@@ -34,4 +34,10 @@ export function parseUri(text: string): SipUri | undefined {
   }
 }
 
+/** As a request line may have it: what a URI wants in the headers of a request, or as its method, is not taken from others (section 19.1.5). */
+export const requestUri = (text: string): string => text.replace(/\?[^@]*$/, '').replace(/;method=[^;]*/gi, '')
+
+/** By TLS all the way (section 26.2.2). */
+export const isSecure = (text: string): boolean => /^sips:/i.test(text)
+
 export const hostText = (host: string): string => (host.includes(':') ? `[${host}]` : host)

@@ -285,6 +285,21 @@ test('a forwarding is followed once', async t => {
   t.is(lastOf(net, 'INVITE')?.uri, 'sip:other@10.0.0.3')
 })
 
+test('who is called by TLS may not send the call to where it is not', async t => {
+  const net = network()
+  scripted(net, B, () => [{ status: 302, headers: [['Contact', '<sip:other@10.0.0.3>']] }])
+  t.like(await called(net, `sips:srs@${B}`), { taken: false, status: 302, reason: 'it sends a call by TLS to where it is none: sip:other@10.0.0.3' })
+  t.is(net.sent.filter(({ to }) => to === '10.0.0.3').length, 0)
+})
+
+test('a forwarding leads where its URI leads, and what else that says is left out of the request', async t => {
+  const net = network()
+  scripted(net, B, () => [{ status: 302, headers: [['Contact', '<sip:other@10.0.0.3;method=BYE?Subject=x>']] }])
+  scripted(net, '10.0.0.3', () => [{ status: 486 }])
+  t.like(await called(net), { taken: false, status: 486 })
+  t.is(lastOf(net, 'INVITE')?.uri, 'sip:other@10.0.0.3')
+})
+
 test('a session timer that is too short is lengthened as the server asks', async t => {
   const net = network()
   scripted(net, B, ({ method }, count) =>
