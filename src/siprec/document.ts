@@ -27,6 +27,9 @@ export type Told = Pick<Effective, 'announce' | 'beep'>
 
 const toldBy = ({ announce, beep }: Effective): Told => ({ ...(announce === undefined ? {} : { announce }), ...(beep === undefined ? {} : { beep }) })
 
+/** The header that tells servers what they are to know a recording by. */
+export const RECORDING_ID = 'X-Srs-Recording-ID'
+
 export type Mode = 'separate' | 'mixed'
 
 export interface SiprecRecording extends Doc, CallFacts {

@@ -4,7 +4,7 @@ import { type By, type CallFacts, factsOf, type Side } from '../recording/docume
 import type { State } from '../recording/lifecycle.ts'
 import type { Effective } from '../recording/settings.ts'
 import type { Leg } from '../switch/switch.ts'
-import type { Mode, NewSession } from './document.ts'
+import { type Mode, type NewSession, RECORDING_ID } from './document.ts'
 import type { Live } from './live.ts'
 
 export interface SiprecRequest {
@@ -80,12 +80,24 @@ export const requestOf = (one: Live): SiprecRequest => ({
   facts: factsOf(one.document),
 })
 
+/** Values may come of expressions: a line end in one would begin another header. */
+const oneLine = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').trim()
+
+/** What the recording is known by has a field of its own. */
+const headersOf = (headers: Readonly<Record<string, string>> = {}): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers)
+      .filter(([name]) => name.toLowerCase() !== RECORDING_ID.toLowerCase())
+      .map(([name, value]) => [name, oneLine(value)]),
+  )
+
 /** `id` and `now`, in unix milliseconds, are its own; `servers` are what those asked for were read as. */
 export function sessionOf(
   request: SiprecRequest,
   { id, now, servers, groupId }: { id: string; now: number; servers: readonly string[]; groupId: string | undefined },
 ): NewSession {
-  const { accountId, leg, side, facts, origin, by, headers = {}, mode = 'separate', required = false, follows = true, settings = {}, recordingId } = request
+  const { accountId, leg, side, facts, origin, by, mode = 'separate', required = false, follows = true, settings = {} } = request
+  const recordingId = oneLine(request.recordingId ?? '')
   return {
     ...(groupId === undefined ? {} : { groupId }),
     id,
@@ -97,12 +109,12 @@ export function sessionOf(
     origin,
     by,
     servers,
-    headers,
+    headers: headersOf(request.headers),
     mode,
     required,
     follows,
     settings,
-    recordingId: recordingId === undefined || recordingId === '' ? id : recordingId,
+    recordingId: recordingId === '' ? id : recordingId,
     now,
   }
 }

@@ -5,10 +5,11 @@ import type { Leg } from '../switch/switch.ts'
 import type { Store } from '../store/store.ts'
 import { credentialsOf } from './credentials.ts'
 import type { ServerPorts } from './dialog.ts'
-import type { ServerEntry, SiprecInFlight, SiprecRecording } from './document.ts'
+import { RECORDING_ID, type ServerEntry, type SiprecInFlight, type SiprecRecording } from './document.ts'
 import { metadata } from './metadata.ts'
 import { joined, left, type NewId, peopleOf, snapshotOf, streamIds } from './people.ts'
 import { createServer, type Server, type ServerEvents } from './server.ts'
+import { serverKey } from './uri.ts'
 
 export interface ServersPorts extends ServerPorts {
   store: Store
@@ -57,7 +58,8 @@ export class Servers {
 
   /** Those of them that it has not yet. */
   add(uris: readonly string[]): Server[] {
-    const more = uris.filter(uri => !this.#all.some(({ entry }) => entry.uri === uri)).map(uri => this.#serverAt(uri))
+    const there = new Set(this.#all.map(({ entry }) => serverKey(entry.uri)))
+    const more = uris.filter(uri => !there.has(serverKey(uri))).map(uri => this.#serverAt(uri))
     this.#all.push(...more)
     return more
   }
@@ -125,7 +127,7 @@ export class Servers {
         target: inFlight.leg,
         streams,
         from: 'sip:callrec@callrec.invalid',
-        headers: [['X-Srs-Recording-ID', recording.siprec_recording_id], ...Object.entries(inFlight.headers)],
+        headers: [[RECORDING_ID, recording.siprec_recording_id], ...Object.entries(inFlight.headers)],
         credentials: at => credentialsOf(this.#ports.store, inFlight.account_id, at).catch((error: unknown) => this.#unread(at, error)),
       },
       { ...this.#events, metadata: () => this.#metadata() },

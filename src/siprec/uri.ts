@@ -21,13 +21,13 @@ export function parseServers(text: unknown): Servers {
     const fault = faultOf(part)
     if (fault !== undefined) return { fault: `${JSON.stringify(part.slice(0, LONGEST))} is not a SIP URI: ${fault}` }
   }
-  const keys = parts.map(keyOf)
+  const keys = parts.map(serverKey)
   const uris = parts.filter((_, at) => keys.indexOf(keys[at] ?? '') === at).map(one => one.replace(/^sips?/i, scheme => scheme.toLowerCase()))
   return uris.length > MOST_SERVERS ? { fault: `more than ${MOST_SERVERS} recording servers` } : { uris }
 }
 
-/** Scheme and host do not care for case (RFC 3261 section 19.1.4). */
-const keyOf = (uri: string): string =>
+/** The same for the same server: scheme and host do not care for case (RFC 3261 section 19.1.4). */
+export const serverKey = (uri: string): string =>
   uri.replace(/^(sips?:)([^@]*@)?([^;]*)/i, (_, scheme: string, user = '', host: string) => scheme.toLowerCase() + user + host.toLowerCase())
 
 const SCHEMES: Readonly<Record<string, string>> = {
@@ -60,8 +60,10 @@ function faultOf(text: string): string | undefined {
   if (user === '' && rest.startsWith('@')) return 'the part before the @ is empty'
   const [, port] = /^(?:[^@]*@)?(?:\[[^\]]*\]|[^:;?[]*):([^;?]*)/.exec(rest) ?? []
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) return 'its port is not from 1 to 65535'
+  if (rest.replace(/^[^@]*@/, '').includes('?')) return 'it has a question mark and headers, which belong into `headers`'
   const parsed = parseUri(text)
   if (parsed === undefined) return 'it cannot be read'
+  if (parsed.params.has('method')) return 'it has a method'
   const transport = parsed.params.get('transport')
   if (transport !== undefined && !['udp', 'tcp', 'tls'].includes(transport)) return 'its transport is not udp, tcp or tls'
   if (parsed.secure && transport === 'udp') return 'sips: cannot go over udp'

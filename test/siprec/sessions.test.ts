@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import test from 'ava'
 import { isCode } from '../../src/errors.ts'
 import { everywhere } from '../../src/recording/settings.ts'
-import { header } from '../../src/sip/message.ts'
+import { header, headersOf } from '../../src/sip/message.ts'
 import { ALREADY, DUPLICATE, STAYS } from '../../src/siprec/sessions.ts'
 import { tones } from '../helpers/audio.ts'
 import { recordingServer } from '../helpers/recording-server.ts'
@@ -179,6 +179,17 @@ test('policy that comes to a session that runs has its servers called beside tho
   t.like(await siprec.start(request(leg, 'wss://srs', { by: 'policy' })), { id: started.id, state: 'failed' })
   await node.hangup(leg.uuid, 'NORMAL_CLEARING')
   await until('it is over', async () => (await document(started.id))?.state === 'stopped')
+})
+
+test('policy that names a server that an action has called, in other letters, has it called no second time', async t => {
+  const { siprec, call, request, document } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const leg = await call({ talks: false })
+  const started = await siprec.start(request(leg, `sip:SRS.test:${server.port}`))
+  t.is(await started.begun, 'recording')
+  await siprec.start(request(leg, `SIP:srs.Test:${server.port}`, { by: 'policy', origin: 'policy' }))
+  t.is((await document(started.id))?.servers.length, 1)
+  t.is(server.calls.length, 1)
 })
 
 test('policy that comes before the answer, or after an action has stopped, is a session all the same', async t => {
@@ -442,6 +453,19 @@ test('who is bridged in is told to the server as a new participant', async t => 
   await until('it was told', () => (server.calls[0]?.metadata.length ?? 0) > 1)
   t.regex(server.calls[0]?.metadata.at(-1) ?? '', /<disassociate-time>/)
   t.deepEqual(await server.check(), [])
+})
+
+test('what the servers are to know a recording by is one header of one line, and no other header has its name', async t => {
+  const { siprec, call, request } = await siprecWorld(t)
+  const server = await recordingServer(t)
+  const headers = { 'X-SRS-Recording-Id': 'another', 'X-Agent': '7' }
+  const started = await siprec.start(request(await call({ talks: false }), server.uri, { recordingId: ' case\r\nX-Evil: 1\t', headers }))
+  t.is(await started.begun, 'recording')
+  const [one] = server.calls
+  const named = (name: string): string[] => (one === undefined ? [] : headersOf(one.request, name))
+  t.deepEqual(named('x-srs-recording-id'), ['case X-Evil: 1'])
+  t.deepEqual(named('x-agent'), ['7'])
+  t.regex(one?.metadata[0] ?? '', /<recordingid [^>]*>case X-Evil: 1</)
 })
 
 test('hold is told to the server, stands in the gap map, and its end is told as well', async t => {

@@ -59,6 +59,8 @@ for (const [bad, why] of [
   ['<sip:host>', 'the sip: or sips: scheme is missing'],
   ['sip:host;transport=sctp', 'its transport is not udp, tcp or tls'],
   ['sips:host;transport=udp', 'sips: cannot go over udp'],
+  ['sip:host?X-Tenant=acme', 'it has a question mark and headers, which belong into `headers`'],
+  ['sip:host;method=BYE', 'it has a method'],
   ['sip:-host', 'it cannot be read'],
   [`sip:${'a'.repeat(600)}`, 'it is longer than 512 characters'],
 ] as const) {
