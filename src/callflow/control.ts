@@ -59,7 +59,7 @@ export interface CallControl {
   record(request: RecordRequest): Promise<Controlled>
   /**
    * Sends a call to recording servers, or ends that; `data` as of a `siprec_recording` node. The caller's leg is recorded, whichever is
-   * named. Rejects as `record` does; that no server takes it is told by its document.
+   * named. Rejects as `record` does, and with `validation error` where the servers are none; that no server takes it is told by its document.
    */
   siprec(request: Asked & { leg: ToldLeg; data: Fields }): Promise<Controlled>
   /** See Recorder.recorded. */
@@ -174,7 +174,8 @@ export function createControl(ports: ControlPorts): CallControl {
     const call = await talk(leg)
     if (call === undefined) throw new AppError('leg_gone', `leg ${leg.uuid} is no account's any more`, { leg: leg.uuid })
     const started = await recordByServers(call, data, by)
-    if (started.state === 'failed') throw new AppError('validation error', started.reason ?? 'it could not begin', { recording_id: started.id })
+    const { id, state, reason = 'it could not begin', code = 'datastore_fault' } = started
+    if (state === 'failed') throw new AppError(code, reason, { recording_id: id, state })
     return { action: 'start', recordings: [byServers(started, leg.uuid)] }
   }
 

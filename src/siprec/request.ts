@@ -1,5 +1,6 @@
 // What is asked for when a leg is to be recorded by servers, and what of it a next part goes on with. Pure.
 
+import type { ErrorCode } from '../errors.ts'
 import { type By, type CallFacts, factsOf, type Side } from '../recording/document.ts'
 import type { State } from '../recording/lifecycle.ts'
 import type { Effective } from '../recording/settings.ts'
@@ -34,6 +35,8 @@ export interface SiprecStarted {
   id: string
   state: State
   reason?: string
+  /** Of what has failed at once. */
+  code?: ErrorCode
   /** How it stands once a server took it, or each was called once: `starting` where some are called again, `failed` where none is. */
   begun: Promise<State>
 }

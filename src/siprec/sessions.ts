@@ -1,7 +1,7 @@
 // The SIPREC recordings of all calls: starts and stops them, covers them with their calls, and has them go on where a party leaves.
 
 import { isDeepStrictEqual } from 'node:util'
-import { AppError, reasonOf } from '../errors.ts'
+import { AppError, type ErrorCode, reasonOf } from '../errors.ts'
 import type { Covered } from '../recording/cover-call.ts'
 import { Departed } from '../recording/departed.ts'
 import type { Survivor } from '../recording/following.ts'
@@ -40,7 +40,7 @@ const wrongState = (why: string, state: string): AppError => new AppError('wrong
 
 const standing = ({ id, state }: Live): SiprecStarted => ({ id, state, begun: Promise.resolve(state) })
 
-const refused = (id: string, reason: string): SiprecStarted => ({ id, state: 'failed', reason, begun: Promise.resolve('failed') })
+const refused = (id: string, reason: string, code: ErrorCode): SiprecStarted => ({ id, state: 'failed', reason, code, begun: Promise.resolve('failed') })
 
 /** Whoever asks for it. */
 const finish = (one: Live): Promise<void> => (one.state === 'waiting' ? one.end('discarded', one.tells ? whyNot(one) : undefined) : one.end('stopped'))
@@ -56,7 +56,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     (one, other) => isDeepStrictEqual([one.servers, one.settings?.announce?.value], [other.servers, other.settings?.announce?.value]),
     request => start(request),
   )
-  const roster = new Roster(ports, one => untold.add(refused(one.id, UNTOLD), [requestOf(one)]))
+  const roster = new Roster(ports, one => untold.add(refused(one.id, UNTOLD, 'wrong_state'), [requestOf(one)]))
 
   async function startNow(request: SiprecRequest): Promise<SiprecStarted> {
     const { leg, facts } = request
@@ -71,13 +71,13 @@ export function startSiprec(ports: SiprecPorts): Siprec {
     } catch (error) {
       roster.forget(leg.uuid)
       log.error('recording_not_started', { account_id: request.accountId, recording_id: id, leg: leg.uuid, reason: reasonOf(error) })
-      return refused(id, reasonOf(error))
+      return refused(id, reasonOf(error), error instanceof AppError ? error.code : 'datastore_fault')
     }
     if ('fault' in parsed) {
       const code = parsed.fault === MISSING ? 400 : 503
       await one.end('failed', code === 503 ? `503 ${parsed.fault}` : parsed.fault)
       if (one.required) await roster.hangup(one)
-      return refused(id, parsed.fault)
+      return refused(id, parsed.fault, 'validation error')
     }
     // Nobody hears an unanswered leg, so it is remembered until then.
     const begun = (await isAnswered(leg)) ? roster.begin(one) : Promise.resolve(one.state)
@@ -164,7 +164,7 @@ export function startSiprec(ports: SiprecPorts): Siprec {
 
   async function join(there: Live, { servers, origin }: SiprecRequest): Promise<SiprecStarted | undefined> {
     const parsed = parseServers(servers)
-    if ('fault' in parsed) return refused(there.id, parsed.fault)
+    if ('fault' in parsed) return refused(there.id, parsed.fault, 'validation error')
     return (await there.join(origin, parsed.uris)) ? { id: there.id, state: there.state, begun: Promise.resolve(there.state) } : undefined
   }
 

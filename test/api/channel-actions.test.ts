@@ -148,6 +148,23 @@ test('a user ends his own calls, and hides them from the recording only where hi
   t.like(controlled.at(-1), { action: 'mask', by: `api ${alice}` })
 })
 
+test('servers that cannot be had are told in the words of the troubleshooting table; an expression is none, for nobody fills it in', async t => {
+  const { act, ask, at, uncontrollable } = await talking(t)
+  uncontrollable.with = new AppError('validation error', 'startCallRecording request is missing X-Srs-Url header', { recording_id: 'r9' })
+  const told = { 'data.server': { error: { message: 'startCallRecording request is missing X-Srs-Url header', cause: 'r9' } } }
+  const start = { activity: 'start' }
+  t.like(await act({ action: 'siprec_recording', data: start }), { status: 400, body: { data: told } })
+  t.like(await ask('PUT', `${at}/channels/${LEG}`, { module: 'siprec_recording', data: start }), { status: 400, body: { data: told } })
+
+  const server = 'sip:{{call.destination}}.example'
+  const message = `"${server}" is not a SIP URI: it has an expression that was not filled in`
+  t.deepEqual((await act({ action: 'siprec_recording', data: { ...start, server } })).body.data, { 'data.server': { error: { message, value: server } } })
+  const step = { module: 'siprec_recording', data: { ...start, server } }
+  t.like((await ask('PUT', `${at}/channels/${LEG}`, step)).body.data, { 'data.server': { error: { message } } })
+  t.like((await ask('PATCH', at, { metaflows: { numbers: { '5': step } } })).body.data, { 'metaflows.numbers.5.data.server': { error: { message } } })
+  t.like((await ask('PATCH', at, { record_call: { siprec_server: server } })).body.data, { 'record_call.siprec_server': { error: { message } } })
+})
+
 test('recording servers are controlled by POST, and a list that is none is refused in its words', async t => {
   const { act, controlled, id } = await talking(t)
   const data = { activity: 'start', server: 'sip:srs.example.com', recording_id: 'r7' }

@@ -139,6 +139,12 @@ test('a module with a schema that the executor does not have is refused all the 
   t.deepEqual(Object.keys(checkFlow(validator, ['answer'], { module: 'hangup', data: {} }).problems), ['flow.module'])
 })
 
+test('an expression is no fault where a call fills it in, and one where nobody does', t => {
+  const step = { module: 'siprec_recording', data: { activity: 'start', server: 'sip:{{vars.tenant}}.example', mode: '{{vars.mode}}' } }
+  t.deepEqual(checkFlow(validator, ['siprec_recording'], step).problems, {})
+  t.deepEqual(Object.keys(checkFlow(validator, ['siprec_recording'], step, [], 'metaflow').problems), ['data.mode', 'data.server'])
+})
+
 test('merging removes what is null at any depth and replaces arrays whole', t => {
   const old = { call_recording: { inbound: { onnet: { enabled: true } }, any: { any: {} } }, list: [1, 2], name: 'a' }
   t.deepEqual(merge(old, { call_recording: { inbound: null }, list: [3], fresh: { x: null, y: { z: null } } }), {

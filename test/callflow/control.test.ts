@@ -130,4 +130,6 @@ test("servers record the caller's leg, whichever is named; what is missing is re
   t.like(await ask({ activity: 'pause' }), { action: 'pause' })
   servers.refuses.state = 'failed'
   t.like(await t.throwsAsync<AppError>(ask({ activity: 'start' })), { code: 'validation error', message: 'scripted' })
+  servers.refuses.code = 'datastore_unreachable'
+  t.like(await t.throwsAsync<AppError>(ask({ activity: 'start' })), { code: 'datastore_unreachable', message: 'scripted', data: { state: 'failed' } })
 })

@@ -18,7 +18,7 @@ import type { Siprec } from '../../src/siprec/sessions.ts'
 import { accountDb } from '../../src/store/modb.ts'
 import type { Doc, Row, Store, Stored } from '../../src/store/store.ts'
 import type { Leg } from '../../src/switch/switch.ts'
-import { AppError } from '../../src/errors.ts'
+import { AppError, type ErrorCode } from '../../src/errors.ts'
 import type { TenantClient, TenantRequest } from '../../src/net/client.ts'
 import { openSpool } from '../../src/recording/spool.ts'
 import { startVoice, type Voice } from '../../src/voice/voice.ts'
@@ -196,10 +196,10 @@ export function answering(said: unknown, status = 200): TenantClient & { asked: 
 }
 
 /** Recordings by servers that only note what was asked; `refuses` is thrown at the next start. */
-export function notingSiprec(): { siprec: Siprec; started: SiprecRequest[]; stopped: string[]; refuses: { with?: Error; state?: State } } {
+export function notingSiprec(): { siprec: Siprec; started: SiprecRequest[]; stopped: string[]; refuses: { with?: Error; state?: State; code?: ErrorCode } } {
   const started: SiprecRequest[] = []
   const stopped: string[] = []
-  const refuses: { with?: Error; state?: State } = {}
+  const refuses: { with?: Error; state?: State; code?: ErrorCode } = {}
   const state = (): State => refuses.state ?? 'starting'
   return {
     started,
@@ -212,7 +212,7 @@ export function notingSiprec(): { siprec: Siprec; started: SiprecRequest[]; stop
         return {
           id: `siprec${started.length}`,
           state: state(),
-          ...(refuses.state === undefined ? {} : { reason: 'scripted' }),
+          ...(refuses.state === undefined ? {} : { reason: 'scripted', code: refuses.code ?? 'validation error' }),
           begun: Promise.resolve(state()),
         }
       },

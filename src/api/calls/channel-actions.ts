@@ -2,7 +2,7 @@
 // switch has confirmed it.
 
 import { PLAY_TO, RECORD_ACTIONS, type RecordAction } from '../../callflow/control.ts'
-import { AppError, reasonOf } from '../../errors.ts'
+import { AppError, isCode, reasonOf } from '../../errors.ts'
 import { accountDb } from '../../store/modb.ts'
 import { playable } from '../../switch/media.ts'
 import type { Leg } from '../../switch/switch.ts'
@@ -45,7 +45,12 @@ export function channelActions(
 
   async function siprec(request: Request, { leg }: Channel, data: Fields): Promise<Answer> {
     mayRecord(request)
-    return { data: await control.siprec({ accountId: request.account._id, leg, data, by: byWhom(request) }) }
+    try {
+      return { data: await control.siprec({ accountId: request.account._id, leg, data, by: byWhom(request) }) }
+    } catch (error) {
+      if (isCode(error, 'validation error')) refuse(problem('data.server', 'error', { message: error.message, cause: error.data['recording_id'] }))
+      throw error
+    }
   }
 
   async function transfer({ leg }: Channel, target: unknown): Promise<Answer> {

@@ -46,7 +46,9 @@ function checkData(
     const message = `unable to find ${kind} schema for module ${module}`
     return { fields: data, problems: problem(pathOf([...at, 'module']), 'error', { message, value: module }) }
   }
-  return isObject(data) ? withExpressions(validator.check(schema, data, [...at, 'data']), data, [...at, 'data']) : { fields: data, problems: {} }
+  if (!isObject(data)) return { fields: data, problems: {} }
+  const checked = validator.check(schema, data, [...at, 'data'])
+  return kind === 'callflow' ? withExpressions(checked, data, [...at, 'data']) : checked
 }
 
 /** What an expression will be is known when the call is there: the schema has no say in it, but it must be one that can be filled in. */

@@ -60,8 +60,7 @@ function isClientUrl(text: string, exempt: Networks): boolean {
   return /^https?:\/\/[^/]/i.test(text) && URL.canParse(text) && mayLeadTo(new URL(text), exempt)
 }
 
-/** A text with an expression in it says nothing before a call fills it in. */
-const isServerList = (_: boolean, text: string): boolean => text.includes('{{') || 'uris' in parseServers(text)
+const isServerList = (_: boolean, text: string): boolean => 'uris' in parseServers(text)
 
 /** Turns strings that spell what the schema wants into it; false when there was none. */
 function mend(fields: Fields, errors: readonly ErrorObject[]): boolean {
