@@ -15,7 +15,7 @@ export interface OverCall {
   dialled: Doc | undefined
   number: string
   interactionId: string
-  leg: Leg
+  leg: Pick<Leg, 'uuid' | 'direction' | 'sipCallId' | 'sipFrom' | 'sipTo' | 'sipRequest' | 'callerIdName' | 'callerIdNumber' | 'calleeIdName' | 'variables'>
   way: { from: Network; to: Network }
   /** Unix milliseconds. */
   cameAt: number
@@ -24,6 +24,8 @@ export interface OverCall {
   /** … and to the end. */
   endedAfterMs: number
   hangupCause: string
+  /** Nobody heard its end: its times are those of its recordings, its cause is not known. */
+  unheard?: true
   /** Ids, oldest first. */
   recordings: readonly string[]
 }
@@ -41,6 +43,8 @@ export interface Cdr extends Doc {
   billing_seconds: number
   hangup_cause: string
   disposition: 'ANSWERED' | 'BUSY' | 'NO ANSWER' | 'FAILED'
+  /** See OverCall.unheard. */
+  end_unheard?: true
   media_recordings: string[]
 }
 
@@ -55,7 +59,7 @@ function disposition(answered: boolean, cause: string): Cdr['disposition'] {
 const seconds = (ms: number): number => Math.round(Math.max(0, ms) / 1000)
 
 export function cdrOf(call: OverCall): Cdr {
-  const { accountId, account, device, dialled, number, interactionId, leg, way, cameAt, answeredAfterMs, endedAfterMs, hangupCause, recordings } = call
+  const { accountId, account, device, dialled, number, interactionId, leg, way, cameAt, answeredAfterMs, endedAfterMs, hangupCause, unheard, recordings } = call
   const realm = text(account['realm'])
   // A leg that callrec made was itself called, so what its SIP says is the wrong way round.
   const made = leg.direction === 'outbound'
@@ -93,6 +97,7 @@ export function cdrOf(call: OverCall): Cdr {
     billing_seconds: answeredAfterMs === undefined ? 0 : seconds(endedAfterMs - answeredAfterMs),
     hangup_cause: hangupCause,
     disposition: disposition(answeredAfterMs !== undefined, hangupCause),
+    ...(unheard === undefined ? {} : { end_unheard: unheard }),
     media_recordings: [...recordings],
   }
 }

@@ -14,6 +14,7 @@ import { watchOrphans } from './orphans.ts'
 import { watchPairs } from './pairs.ts'
 import { startRecords } from './records.ts'
 import { exportedBy, variablesOn } from './scope.ts'
+import { watchUnheard } from './unheard.ts'
 import { walk } from './walk.ts'
 
 export { modules }
@@ -21,9 +22,9 @@ export { modules }
 export interface Executor {
   /** Calls whose flow runs here now. */
   calls(): number
-  /** Leaves every call to the switch; resolves when nothing runs here any more. */
   /** Calls that come from here on are another engine's; those there are go on. */
   takeNoMore(): void
+  /** Leaves every call to the switch; resolves when nothing runs here any more. */
   close(): Promise<void>
 }
 
@@ -51,6 +52,7 @@ export function startExecutor(ports: Ports): Executor {
   const watched = new Map<string, { caller: string; listener: (event: LegEvent) => void }>()
   const records = startRecords(ports)
   const lives = watchLives({ ...ports, records })
+  const listenNoMore = watchUnheard({ ...ports, lives, records })
   const pairs = watchPairs({
     ...ports,
     lives,
@@ -263,6 +265,7 @@ export function startExecutor(ports: Ports): Executor {
     async close() {
       closing = true
       unsubscribe()
+      listenNoMore()
       orphans.close()
       for (const { gone } of running.values()) gone.abort(new AppError('switch_down', 'the engine stops and leaves its calls to the switch'))
       await Promise.all([...sweeps, ...[...running.values()].map(one => one.done)])

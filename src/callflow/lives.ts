@@ -20,6 +20,8 @@ export interface Lives {
   came(leg: Leg): number
   /** As `came`, but of a leg whose record is not ours to write. */
   cameAt(leg: Leg): number
+  /** Its end will be heard. */
+  knows(uuid: string): boolean
   /** It is this call; a transfer changes nothing of that. Kept as it is, so what its flow changes is told as it was in the end. */
   known(uuid: string, about: About, log: Log): void
   heard(event: LegEvent): void
@@ -91,6 +93,7 @@ export function watchLives({ store, clock, log, records }: { store: Store; clock
       lives.set(leg.uuid, { node: leg.node, cameAt, began, answered: leg.answered ? began : undefined, about: undefined })
       return cameAt
     },
+    knows: uuid => lives.has(uuid),
     leave(name) {
       for (const [uuid, { node }] of lives) if (node === name) lives.delete(uuid)
     },

@@ -67,6 +67,8 @@ function route(call: Talk): Pick<CallFacts, 'from' | 'to' | 'request' | 'caller_
   }
 }
 
+const callAs = ({ cameAt, way: { from, to } }: Talk): NonNullable<CallFacts['pvt_call']> => ({ came_at: cameAt, from, to })
+
 export function callerFacts(call: Talk, label?: string): CallFacts {
   return {
     interaction_id: call.interactionId,
@@ -79,6 +81,7 @@ export function callerFacts(call: Talk, label?: string): CallFacts {
     ...owned(call.device),
     ...(label === undefined ? {} : { label }),
     custom_channel_vars: channelVars(call, call.device),
+    pvt_call: callAs(call),
   }
 }
 
@@ -97,6 +100,7 @@ export function calleeFacts(call: Talk, { device, user, outside }: Callee): Call
     sip_call_id: '',
     ...(device === undefined && user !== undefined ? { owner_id: user._id } : owned(device)),
     custom_channel_vars: channelVars(call, device),
+    pvt_call: callAs(call),
   }
 }
 

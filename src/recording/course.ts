@@ -47,6 +47,8 @@ export interface Told {
 }
 
 export interface CourseEvents {
+  /** Its leg went, and nobody heard that. */
+  unheard: () => void
   /** It is over. */
   end: () => void
   /** The longest file there may be is full, and nobody asked for the recording to end there. */
@@ -222,6 +224,7 @@ export class Course {
     // Who was to take it was an engine that is gone.
     const isNobodys = this.state === 'waiting' && this.papers.inFlight.message === true && !this.#certain
     this.#certain = true
+    if (leg === undefined) this.#on.unheard()
     if (leg === undefined) return this.#hear('switch_lost', this.state === 'waiting' ? { reason: 'leg_lost' } : { cause: UNHEARD })
     if (written) {
       if (this.state === 'stopping') return this.#stopAgain()

@@ -9,7 +9,7 @@ import type { Encoded } from './audio/encoder.ts'
 import type { Audio } from './finish.ts'
 import type { State } from './lifecycle.ts'
 import type { Gaps, Segment } from './segments.ts'
-import type { Effective, Format } from './settings.ts'
+import type { Effective, Format, Network } from './settings.ts'
 import type { Transcription } from './transcript.ts'
 
 /** Who asked for a recording; what policy asked for, no callflow and no key may end. */
@@ -61,6 +61,8 @@ export interface CallFacts {
   endpoint_id?: string
   label?: string
   custom_channel_vars: Readonly<Record<string, string>>
+  /** What the call's detail record says of it beside all that, for where nobody sees the call end. */
+  pvt_call?: { came_at: number; from: Network; to: Network }
   pvt_voice?: VoiceFacts
 }
 
@@ -225,6 +227,7 @@ const CALL_FACTS = Object.keys({
   endpoint_id: 0,
   label: 0,
   custom_channel_vars: 0,
+  pvt_call: 0,
   pvt_voice: 0,
 } satisfies Record<keyof CallFacts, 0>) as (keyof CallFacts)[]
 

@@ -9,6 +9,7 @@ import { Beeps } from './beeping.ts'
 import type { ConsentingPorts } from './consenting.ts'
 import { type AlsoRecords, CallCovers, type Covered, type CoverRequest, interactionOf, type NamedLeg } from './cover-call.ts'
 import { createCovers, type Wish } from './covers.ts'
+import type { Recording } from './document.ts'
 import { isEnd, type State } from './lifecycle.ts'
 import type { CoursePorts } from './course.ts'
 import type { Live } from './live.ts'
@@ -70,10 +71,17 @@ export interface Recorder {
   begun(id: string): Promise<Started | undefined>
   /** Documents that nobody looked after are there: what they say is compared with the switch, as after a connection. */
   adopt(node: string): void
+  /** Calls of which something was recorded to an end that nobody heard; told again for each recording, before it has ended. The answer takes it back. */
+  onUnheard(listener: (one: Unheard) => void): () => void
   /** A leg that was to be rung was never made. */
   legNeverCame(leg: string): void
   /** The switch goes on recording; whoever connects to it next finds the recordings by their documents. */
   close(): Promise<void>
+}
+
+export interface Unheard {
+  node: string
+  recording: Pick<Recording, '_id' | 'cdr_id' | 'pvt_account_id'>
 }
 
 export interface RecorderPorts extends Omit<CoursePorts, 'node' | 'announcer' | 'beeps'> {
@@ -100,6 +108,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
       full: one => roster.inTurn(one.leg, async () => (closed ? undefined : goOn(ports, roster, one))),
       wishOf: interactionId => covers.of(interactionId),
       found: (call, leg) => callCovers.found(call, leg),
+      unheard: ({ node: name, recording }) => unheard.forEach(listener => listener({ node: name, recording })),
       newcomer: one =>
         quietly(
           roster.inTurn(one.leg, async () => (closed ? undefined : tellNewcomer(ports, roster, one))),
@@ -110,6 +119,7 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     },
   )
   const also = new Set<AlsoRecords>()
+  const unheard = new Set<(one: Unheard) => void>()
   const refusals = new Refusals(ports, roster, covers, also)
   const untold = new Untold<StartRequest, Started>({ node, announcer, log }, sameWish, request => roster.inTurn(request.leg.uuid, () => begin(request)))
   const following = new Following(ports.clock)
@@ -276,6 +286,10 @@ export function startRecorder(ports: RecorderPorts): Recorder {
     },
 
     adopt: node => adoption.takeOver(node),
+    onUnheard(listener) {
+      unheard.add(listener)
+      return () => void unheard.delete(listener)
+    },
     legNeverCame: leg => told(leg, one => one.tell('leg_gone')),
 
     async close() {

@@ -17,6 +17,8 @@ export interface RosterEvents {
   wishOf(interactionId: string): Wish
   /** The leg of a recording, after a gap in what the switch told. */
   found(call: CoveredCall, leg: Leg): Promise<void>
+  /** Its leg went, and nobody heard that. It has yet to end. */
+  unheard(one: Live): void
   /** Somebody joined who was not told of it. */
   newcomer(one: Live): void
   /** A party said no while it was being told. */
@@ -72,6 +74,7 @@ export class Roster {
       full: () => this.#on.full(one),
       wish: () => this.#on.wishOf(recording.interaction_id),
       found: leg => this.#on.found({ accountId: inFlight.account_id, node: inFlight.node, interactionId: recording.interaction_id }, leg),
+      unheard: () => this.#on.unheard(one),
       newcomer: () => this.#on.newcomer(one),
       refused: notice => this.#on.refused(one, notice),
       untold: () => this.#on.untold(one),

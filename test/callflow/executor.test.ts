@@ -518,6 +518,7 @@ test('a caller whose user is recorded is asked of the recorder before the first 
     sip_call_id: 'call-1',
     owner_id: ALICE,
     endpoint_id: ALICE_PHONE,
+    pvt_call: { came_at: 1_800_000_000_000, from: 'onnet', to: 'onnet' },
     custom_channel_vars: {
       account_id: ACCOUNT,
       call_interaction_id: '1'.padStart(32, '0'),

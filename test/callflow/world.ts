@@ -172,6 +172,7 @@ export function notingRecorder() {
     stop: id => Promise.resolve(void stopped.push(id)),
     ended: () => Promise.resolve(),
     join: () => Promise.resolve(),
+    onUnheard: () => () => {},
     legNeverCame: leg => void neverCame.push(leg),
     close: () => Promise.resolve(),
   }

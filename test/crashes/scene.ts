@@ -88,6 +88,12 @@ export interface Scene {
   life(diesAt?: (boundary: string) => boolean, reach?: () => void): Promise<Mortal>
   /** Somebody calls Bob, who is recorded; resolves when the switch has the call. */
   call(seconds?: number): Promise<void>
+  /** Detail records of its calls. */
+  cdrs(): Promise<Doc[]>
+  /** How many recordings have begun. */
+  records(): number
+  /** A call is over. */
+  over(): boolean
   /** Somebody is connected. */
   talks(): boolean
   /** All calls are over, and the queue has nothing left that could still change. */
@@ -211,6 +217,10 @@ export async function scene({ store, url, uploads }: Ground): Promise<Scene> {
 
   return {
     life,
+    cdrs: async () =>
+      (await store.query(monthDb(account, monthOf(Date.now())), 'cdrs/crossbar_listing', { includeDocs: true }).catch(() => [])).map(({ doc }) => doc as Doc),
+    records: () => seen.filter(event => event.name === 'RECORD_START').length,
+    over: () => ends().length > 0,
     talks: () => bridges().size > 0,
     late: () => ends().filter(({ leg }) => isLate(leg.uuid)).length,
     async call(seconds = 2) {
