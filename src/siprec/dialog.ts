@@ -2,7 +2,7 @@
 // BYE. What becomes of a server over several of them is said elsewhere.
 
 import { isDeepStrictEqual } from 'node:util'
-import type { Clock } from '../clock.ts'
+import { type Clock, within } from '../clock.ts'
 import { reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Answer, Offer, Outgoing, Session } from '../sip/agent.ts'
@@ -71,8 +71,10 @@ export interface Calling {
   cancel(): Promise<void>
 }
 
-/** Milliseconds. */
+// Milliseconds.
 const ANSWERS_WITHIN = 32_000
+/** For so long whoever pauses a call waits for a server that says nothing. */
+const CONFIRMS_WITHIN = 2000
 
 /** No fault of the server. */
 const ours = (error: unknown): Refusal => ({ code: 500, reason: reasonOf(error), again: 0 })
@@ -252,6 +254,17 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
     return answer.status < 300 && heeds(answer)
   }
 
+  /** As tell(); what a later answer says of its streams is done then. */
+  async function tellSoon(): Promise<boolean> {
+    const telling = tell()
+    try {
+      return await within(ports.clock, CONFIRMS_WITHIN, telling)
+    } catch {
+      void telling.then(redirect, () => {})
+      return false
+    }
+  }
+
   const dialog: Dialog = {
     get isTold() {
       return told === way()
@@ -268,10 +281,10 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
         void end()
         return 'failed'
       }
-      return (await tell()) ? 'confirmed' : 'unconfirmed'
+      return (await tellSoon()) ? 'confirmed' : 'unconfirmed'
     },
     async show() {
-      const told = await tell()
+      const told = await tellSoon()
       const heard = await redirect()
       return told && !heard.includes(false) ? 'confirmed' : 'unconfirmed'
     },

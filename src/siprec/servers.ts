@@ -82,18 +82,18 @@ export class Servers {
   }
 
   /** The recorded leg talks to that one now, or to nobody. */
-  async talksTo(leg: Leg | undefined): Promise<void> {
+  talksTo(leg: Leg | undefined): void {
     const at = new Date(this.#ports.clock.now()).toISOString()
     const next = leg === undefined ? left(this.#people, at) : joined(this.#people, leg, this.#newId, at)
     if (next === undefined) return
     this.#people = next
-    await this.#update()
+    this.#update()
   }
 
   /** Nobody speaks on any stream until that ends. */
-  async hold(on: boolean): Promise<void> {
+  hold(on: boolean): void {
     this.#isHeld = on
-    await this.#update()
+    this.#update()
   }
 
   /** Of those that record, who has been sent nothing so far. */
@@ -110,8 +110,11 @@ export class Servers {
     await Promise.race([Promise.all(this.#all.map(async server => server.stop())), waited])
   }
 
-  async #update(): Promise<void> {
-    await Promise.all(this.#all.map(async server => server.update()))
+  /** Nobody waits for that: what comes next may be a pause. */
+  #update(): void {
+    for (const server of this.#all) {
+      server.update().catch((error: unknown) => this.#ports.log.warn('siprec_metadata_not_sent', { uri: server.entry.uri, reason: reasonOf(error) }))
+    }
   }
 
   #serverAt(uri: string): Server {

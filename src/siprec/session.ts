@@ -212,7 +212,7 @@ export function createSession(ports: SessionPorts, first: { inFlight: SiprecInFl
   async function hold(on: boolean): Promise<void> {
     if (on === hiding.isHeld || !hiding.hasStarted || papers.isOver) return
     hiding.hold(on)
-    await servers.hold(on)
+    servers.hold(on)
     await papers.save()
   }
 

@@ -63,6 +63,8 @@ export interface Behaviour {
   taken?: (call: Recorded) => void
   /** What it answers re-INVITEs with. */
   reinvite?: (request: Request) => number
+  /** From then on it says nothing to anybody, whatever comes. */
+  deaf?: () => boolean
   host?: string
   /** Whom it lets in: every INVITE is asked for them, with this status. */
   demands?: Credentials & { status: 401 | 407 }
@@ -76,7 +78,7 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
   const calls: Recorded[] = []
   const sockets = await openSockets({ host: '127.0.0.1', port: 0, clock, log: silent })
   const agent = createAgent({
-    transport: siprecAware(sockets, breaches, behaviour.demands),
+    transport: siprecAware(sockets, breaches, behaviour),
     clock,
     log: silent,
     random: bytes => randomBytes(bytes).toString('hex'),
@@ -224,12 +226,13 @@ export async function recordingServer(t: Test, behaviour: Behaviour = {}): Promi
 }
 
 /** The agent knows no SIPREC, so it would refuse `Require: siprec` with 420: here it is taken off before the agent sees it. */
-function siprecAware(sockets: Sockets, breaches: string[], demands: Behaviour['demands']): Transport {
+function siprecAware(sockets: Sockets, breaches: string[], { demands, deaf = () => false }: Behaviour): Transport {
   return {
     send: (bytes, target) => sockets.send(bytes, target),
     close: () => sockets.close(),
     onMessage(listener) {
       sockets.onMessage((bytes, from) => {
+        if (deaf()) return
         const message = parseSip(bytes)
         if (demands !== undefined && 'method' in message && message.method === 'INVITE' && !isLetIn(message, demands)) {
           const [status, name]: [number, string] = demands.status === 401 ? [401, 'WWW-Authenticate'] : [407, 'Proxy-Authenticate']

@@ -81,6 +81,40 @@ test('a server that refuses new metadata has that in its entry, and hears the ca
   t.is(server.calls.length, 1)
 })
 
+test('a server that falls silent holds up neither the pause of a call nor its end, and no other server', async t => {
+  const { siprec, call, request, document, cover } = await siprecWorld(t)
+  let isDeaf = false
+  const [silent, good] = [await recordingServer(t, { deaf: () => isDeaf }), await recordingServer(t)]
+  const started = await siprec.start(request(await call(), `${silent.uri},${good.uri}`))
+  const states = async (): Promise<unknown> => (await document(started.id))?.servers.map(({ state }) => state)
+  await until('both have it', async () => String(await states()) === 'recording,recording')
+  isDeaf = true
+  await cover('pause')
+  t.is(good.calls[0]?.directions.at(-1)?.[0], 'inactive')
+  const reason = 'the server did not confirm the pause; nothing is sent to it'
+  t.like((await document(started.id))?.servers, [
+    { state: 'paused', reason },
+    { state: 'paused', reason: undefined },
+  ])
+  await cover('resume')
+  t.deepEqual(await states(), ['recording', 'recording'])
+  t.is(good.calls[0]?.directions.at(-1)?.[0], 'sendonly')
+})
+
+test('while a server says nothing to new metadata, a pause silences it all the same', async t => {
+  const { siprec, node, call, request, document, cover } = await siprecWorld(t)
+  let isDeaf = false
+  const server = await recordingServer(t, { deaf: () => isDeaf })
+  const leg = await call({ talks: false })
+  const started = await siprec.start(request(leg, server.uri))
+  await started.begun
+  isDeaf = true
+  node.execute(leg.uuid, 'bridge', '[origination_callee_id_number=1777]user/carol@acme.example').catch(() => {})
+  await until('they talk', async () => (await node.leg(leg.uuid))?.otherLeg !== undefined)
+  await cover('pause')
+  t.like((await document(started.id))?.servers[0], { state: 'paused', reason: 'the server did not confirm the pause; nothing is sent to it' })
+})
+
 test('every message says the whole: Accept, +sip.src outside the brackets, a boundary of its own, metadata with each offer, the caller on stream 1', async t => {
   const { siprec, call, request, cover } = await siprecWorld(t)
   const server = await recordingServer(t)
