@@ -130,7 +130,12 @@ test('every context that parks forgets callrec_node and limits how long nobody s
     const park = steps.indexOf('park')
     t.true(park > 0, context.attributes['name'] ?? '')
     const before = steps.slice(0, park)
-    for (const step of ['unset callrec_node', 'set bypass_media=false', `sched_hangup +${variables['callrec_unserved']} NORMAL_TEMPORARY_FAILURE`])
+    for (const step of [
+      'unset callrec_node',
+      'set bypass_media=false',
+      'set send_silence_when_idle=-1',
+      `sched_hangup +${variables['callrec_unserved']} NORMAL_TEMPORARY_FAILURE`,
+    ])
       t.true(before.includes(step), `${context.attributes['name']}: ${step}`)
   }
 })

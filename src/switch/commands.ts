@@ -113,13 +113,17 @@ export function setVariables(leg: string, variables: Readonly<Record<string, str
 /** Seconds a leg that we made may stay parked when nobody takes it; the dialplan gives inbound legs the same. */
 const UNSERVED = 30
 
-/** Rings, and parks what answers; early media is no answer. */
+/**
+ * Rings, and parks what answers; early media is no answer. It is sent silence while it is parked, as by the dialplan: FreeSWITCH's recordings
+ * wait for the rest of a frame that was sent, such as the last one of `speak`, and lose what is said meanwhile (switch_core_media_bug_read).
+ */
 export function originate({ uuid: leg, endpoint: address, variables, timeoutSeconds }: Originate): Api {
   const own = {
     ...variables,
     origination_uuid: uuid('uuid', leg),
     originate_timeout: whole('timeoutSeconds', timeoutSeconds, 1, 3600),
     ignore_early_media: 'true',
+    send_silence_when_idle: '-1',
   }
   return api(`originate ${settings('{}', own)}${endpoint(address)} 'sched_hangup:+${UNSERVED} NORMAL_TEMPORARY_FAILURE,park' inline`)
 }

@@ -47,6 +47,7 @@ const LEG: Readonly<Record<string, RegExp>> = {
   rtp_hold_timeout_sec: NUMBER,
   rtp_secure_media: /^mandatory$/,
   rtp_timeout_sec: NUMBER,
+  send_silence_when_idle: /^-1$/,
   sip_invite_domain: ANY,
 }
 

@@ -57,8 +57,15 @@ const PHONES = [
   extension('^busy$', ['respond', '486 Busy Here']),
   extension('^never$', ['ring_ready'], ['sleep', '600000']),
   // Where phones send others to (REFER): as in freeswitch/conf.
-  extension('^to\\d+$', ['unset', 'callrec_node'], ['sched_hangup', '+30 NORMAL_TEMPORARY_FAILURE'], ['park']),
-  extension('^incoming$', ['set', 'callrec_account_id=acc1'], ['set', 'callrec_inception=offnet'], ['sched_hangup', '+30 NORMAL_TEMPORARY_FAILURE'], ['park']),
+  extension('^to\\d+$', ['unset', 'callrec_node'], ['set', 'send_silence_when_idle=-1'], ['sched_hangup', '+30 NORMAL_TEMPORARY_FAILURE'], ['park']),
+  extension(
+    '^incoming$',
+    ['set', 'callrec_account_id=acc1'],
+    ['set', 'callrec_inception=offnet'],
+    ['set', 'send_silence_when_idle=-1'],
+    ['sched_hangup', '+30 NORMAL_TEMPORARY_FAILURE'],
+    ['park'],
+  ),
 ]
 
 function xml(sip: number, esl: number, rtp: number, password: string): string {

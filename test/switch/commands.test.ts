@@ -158,7 +158,7 @@ test('a bridge rings all its targets at once, each with its own id, delay and ti
 test('a leg is originated into park, with a hangup scheduled in case nobody takes it', t => {
   t.is<string, string>(
     commands.originate({ uuid: LEG, endpoint: 'user/a@demo.example', variables: { callrec_destination: '2001' }, timeoutSeconds: 30 }),
-    `originate {callrec_destination=2001,origination_uuid=${LEG},originate_timeout=30,ignore_early_media=true}user/a@demo.example 'sched_hangup:+30 NORMAL_TEMPORARY_FAILURE,park' inline`,
+    `originate {callrec_destination=2001,origination_uuid=${LEG},originate_timeout=30,ignore_early_media=true,send_silence_when_idle=-1}user/a@demo.example 'sched_hangup:+30 NORMAL_TEMPORARY_FAILURE,park' inline`,
   )
 })
 

@@ -147,6 +147,16 @@ calls('a real FreeSWITCH ends a blocking recording at silence, at a key and in t
   t.log(`silence ${silent?.seconds} s, key ${keyed?.seconds} s, after the transfer ${after?.seconds} s`)
 })
 
+calls('what the caller says after a sentence, while nothing is played to him, is recorded on a real FreeSWITCH to the end', async t => {
+  const { call, told, wavs } = await office(t)
+  const uuid = await call('tone440', [wav, { action: 'talk', text: 'Good morning.' }, { action: 'wait', timeout: 4 }])
+  const refused = (): boolean => told(uuid).some(({ detail }) => JSON.stringify(detail ?? '').includes('mod_flite'))
+  if (await until('the end', () => told(uuid).some(one => one['status'] === 'completed') || refused()).then(refused)) return t.pass('it cannot speak')
+  const [whole] = await wavs(uuid, 1)
+  t.true((whole?.seconds ?? 0) > 4.4, `${whole?.seconds} s`)
+  t.true(shareOf(whole?.samples[0]?.subarray(-32_000) ?? new Int16Array(), 16_000, 440) > 0.9, 'he is heard to the end')
+})
+
 calls('a real FreeSWITCH writes Ogg, lets callers talk in a room with a channel for each, and breaks a message off', async t => {
   const { call, files, lines, request, told, wavs } = await office(t)
   const [ogg = Buffer.alloc(0)] = await files(await call('tone440', [{ action: 'record', format: 'ogg', timeOut: 4 }]), 1)
