@@ -79,6 +79,12 @@ export const absent =
   () =>
     new Wrong(why)
 
+/** Of an option that means something only where it has something in it. */
+export const empty =
+  (why: string): Reader<Fields> =>
+  value =>
+    isObject(value) && Object.keys(value).length === 0 ? value : new Wrong(why)
+
 export interface Fault {
   /** As in `[0].endOnKey`; `ncco` for the whole. */
   path: string
@@ -94,7 +100,7 @@ export function read<T>(fields: Fields, readers: Readers<T>, at: string, needs: 
   for (const [name, value] of Object.entries(fields)) {
     if (name === 'action' || isNothing(value)) continue
     const one = Object.hasOwn(readers, name) ? (readers as Readonly<Record<string, Reader<unknown>>>)[name] : undefined
-    const found = one === undefined ? new Wrong('is no option of this action') : one(value)
+    const found = one === undefined ? new Wrong('is no option here') : one(value)
     if (found instanceof Wrong) faults.push({ path: `${at}.${name}`, message: found.why })
     else said[name] = found
   }

@@ -22,6 +22,7 @@ import {
 import {
   absent,
   clamped,
+  empty,
   type Fault,
   type Fields,
   flag,
@@ -209,17 +210,22 @@ const PHONE: Readers<{ type: string; number: string }> = {
   type: text(20),
   number: value => (typeof value === 'string' && /^\+?\d{1,20}$/.test(value) ? value : new Wrong('must be a telephone number')),
 }
-const SIP: Readers<{ type: string; uri: string }> = {
+const NO_HEADERS = empty('is not available: no headers are sent along')
+/** The Node SDK writes the headers that nobody gave as an empty object. */
+const SIP: Readers<{ type: string; uri: string; headers: Fields; standard_headers: Fields; standardHeaders: Fields }> = {
   type: text(20),
   uri: value =>
     typeof value === 'string' && /^sip:[A-Za-z0-9._+*~-]{1,64}@[A-Za-z0-9.-]{1,255}$/.test(value) ? value : new Wrong('must be of the form sip:user@realm'),
+  headers: NO_HEADERS,
+  standard_headers: NO_HEADERS,
+  standardHeaders: NO_HEADERS,
 }
 const DOCUMENT: Readers<{ type: string; id: string }> = { type: text(20), id: ID }
 
 export function endpointOf(fields: Fields, at: string): { made: Endpoint; faults: Fault[] } | { faults: Fault[] } {
   const one = <T extends Endpoint>(readers: Readers<Omit<T, 'type'> & { type: string }>, needs: Exclude<keyof T, 'type'> & string) => {
     const { said, faults } = read(fields, readers, at, [needs])
-    return { made: said as unknown as T, faults }
+    return { made: { type: said.type, [needs]: said[needs] } as unknown as T, faults }
   }
   switch (fields['type']) {
     case 'phone':

@@ -120,6 +120,12 @@ for (const [what, body, path] of [
   })
 }
 
+test('an endpoint as the SDK writes it, with nothing in its headers, is one', async t => {
+  const { send } = await place(t)
+  const to = [{ ...ALICE, standard_headers: {} }]
+  t.is((await send('POST', '', { to, ncco: [{ action: 'connect', endpoint: [{ ...ALICE, headers: {}, standardHeaders: {} }] }] })).status, 201)
+})
+
 test('a null is as good as absent, and a text that spells a number is one', async t => {
   const { send, voice } = await place(t)
   const body = {
