@@ -145,7 +145,8 @@ function directory(ports: ApiPorts): Koa.Middleware<State> {
   }
 }
 
+/** Kazoo's first version is gone; of the Voice API's first version there are other paths. */
 function unrouted({ path }: Context): void {
-  if (path === '/v1' || path.startsWith('/v1/')) throw new AppError('gone', 'version 1 of the API is gone; use /v2')
+  if (/^\/v1(\/|$)/.test(path) && !/^\/v1\/(calls|files)\//.test(path)) throw new AppError('gone', 'version 1 of the API is gone; use /v2')
   throw new AppError('not_found', 'not found')
 }

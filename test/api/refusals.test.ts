@@ -131,6 +131,13 @@ const TABLE: readonly Refusal[] = [
     data: { message: 'conflicting documents' },
   },
   {
+    when: 'what the Voice API has and callrec has not',
+    ask: ({ ask }) => ask('PUT', '/v1/calls/some-uuid/talk', {}),
+    status: 404,
+    name: 'not_found',
+    data: { message: 'not found' },
+  },
+  {
     when: 'the first version',
     ask: ({ ask }) => ask('GET', '/v1/accounts'),
     status: 410,
