@@ -375,6 +375,28 @@ test('a call that came to the application is read from its detail record, by nob
   t.is((await send('GET', '/another')).status, 404)
 })
 
+test('a call that is ended while it rings is cancelled by who made it', async t => {
+  const { account, application, legs, send, switches } = await place(t)
+  legs.push(leg('made', account, application.id, { answered: false, direction: 'outbound' }), leg('came', account, application.id, { answered: false }))
+  const ended: unknown[] = []
+  Object.assign(switches.nodes[0] ?? {}, { hangup: async (...given: unknown[]) => void ended.push(given) })
+  for (const uuid of ['made', 'came']) t.is((await send('PUT', `/${uuid}`, { action: 'hangup' })).status, 204)
+  t.deepEqual(ended, [
+    ['made', 'ORIGINATOR_CANCEL'],
+    ['came', 'NORMAL_CLEARING'],
+  ])
+})
+
+test('a call shows the same number while it is up as before and after', async t => {
+  const { account, application, legs, send } = await place(t)
+  const { body } = await send('POST', '', { to: [ALICE], ncco: NCCO })
+  const before = await send('GET', `/${body.uuid}`)
+  // A switch names the one who is called, or none, where it was told of no number.
+  legs.push(leg(body.uuid ?? '', account, application.id, { direction: 'outbound', callerIdNumber: 'alice' }))
+  const up = await send('GET', `/${body.uuid}`)
+  t.like(up.body, { status: 'answered', from: before.body['from'] })
+})
+
 test('a call is ended, or given other actions', async t => {
   const { account, application, legs, send, switches, voice } = await place(t)
   legs.push(leg('call-1', account, application.id))

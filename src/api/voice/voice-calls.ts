@@ -138,22 +138,26 @@ export async function readCall(room: Room, who: Applicant, uuid: string): Promis
   const about = { uuid, conversation_uuid: conversationOf(uuid) }
   if (found === undefined) return { ...about, ...(await placedOf(room, who, uuid)) }
   const { leg } = found
+  const placed = await placedBy(room, who, uuid)
   return {
     ...about,
     status: stateOf(leg),
     direction: leg.direction,
-    from: leg.callerIdNumber,
+    from: placed?.from ?? leg.callerIdNumber,
     to: leg.variables['callrec_destination'] ?? leg.destination,
     ...(leg.createdAt === undefined ? {} : { start_time: new Date(leg.createdAt).toISOString() }),
   }
 }
 
+async function placedBy({ store }: Room, { account, application }: Applicant, uuid: string): Promise<PlacedCall | undefined> {
+  const id = placedId(uuid)
+  const doc = id === undefined ? undefined : await orNothing(store.get<PlacedCall>(monthDb(account._id, id.slice(0, 6)), id), undefined)
+  return doc?.application_id === application._id ? doc : undefined
+}
+
 /** `bad_identifier` where there is none; `switch_down` where the call may be on a switch that does not tell. */
 async function placedOf(room: Room, { account, application }: Applicant, uuid: string): Promise<Fields & { status: string }> {
-  const id = placedId(uuid)
-  const db = monthDb(account._id, id?.slice(0, 6) ?? '')
-  const doc = id === undefined ? undefined : await orNothing(room.store.get<PlacedCall>(db, id), undefined)
-  const placed = doc?.application_id === application._id ? doc : undefined
+  const placed = await placedBy(room, { account, application }, uuid)
   const cdr =
     placed === undefined ? await takenOf(room, { account, application }, uuid) : await recordOf(room, account._id, uuid, fromGregorian(placed.pvt_created))
   if (placed?.status === undefined && cdr === undefined) {
@@ -218,7 +222,8 @@ export async function changeCall(room: Room, who: Applicant, uuid: string, body:
   const { state, reason = 'not ours' } = node.status()
   if (state !== 'up') throw new AppError('switch_down', `call ${uuid} is on ${node.name}, which is ${reason}: ask there`, { node: node.name, reason })
   if (change.action === 'hangup') {
-    await node.hangup(uuid, 'NORMAL_CLEARING').catch((error: unknown) => {
+    const cause = leg.direction === 'outbound' && !leg.answered ? 'ORIGINATOR_CANCEL' : 'NORMAL_CLEARING'
+    await node.hangup(uuid, cause).catch((error: unknown) => {
       if (!isCode(error, 'leg_gone')) throw error
     })
     return
