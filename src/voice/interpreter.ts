@@ -201,17 +201,25 @@ export async function interpret(
       void run.report.tell({ direction: 'outbound', from: how.from ?? call.from, to: name, ...(leg === undefined ? {} : { uuid: leg }), status, ...more }, to)
     tell('started')
     tell('ringing')
-    const { answered: talked, cause } = await call.dial(endpoint, {
-      ...how,
-      talking(other) {
-        leg = other
-        recordings.meets(call.uuid, other)
-        since = ports.clock.elapsed()
-        tell('answered')
-      },
-    })
-    if (!talked) return tell(STATUSES[cause] ?? 'failed', { detail: cause })
-    tell('completed', { duration: String(Math.round((ports.clock.elapsed() - (since ?? ports.clock.elapsed())) / 1000)) })
+    const over = (talked: boolean, cause: string): void => {
+      if (!talked) return tell(STATUSES[cause] ?? 'failed', { detail: cause })
+      tell('completed', { duration: String(Math.round((ports.clock.elapsed() - (since ?? ports.clock.elapsed())) / 1000)) })
+    }
+    try {
+      const { answered: talked, cause } = await call.dial(endpoint, {
+        ...how,
+        talking(other) {
+          leg = other
+          recordings.meets(call.uuid, other)
+          since = ports.clock.elapsed()
+          tell('answered')
+        },
+      })
+      over(talked, cause)
+    } catch (error) {
+      if (isCode(call.signal.reason ?? error, 'leg_gone')) over(leg !== undefined, 'ORIGINATOR_CANCEL')
+      throw error
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import test from 'ava'
 import { existsSync, readdirSync } from 'node:fs'
 import { AppError } from '../../src/errors.ts'
 import { speakable } from '../../src/switch/media.ts'
+import { until } from '../helpers/wait.ts'
 import { ACCOUNT, EVENTS, LEG, voiceWorld } from './world.ts'
 
 const HOOK = 'https://app.example.com/recorded'
@@ -513,6 +514,27 @@ for (const [cause, status] of [
       { status, detail: cause },
     )
     t.true(did.includes('record'))
+  })
+}
+
+for (const [dialled, end] of [
+  ['talks', { status: 'completed', uuid: 'the-other-leg', duration: '5' }],
+  ['rings', { status: 'cancelled', detail: 'ORIGINATOR_CANCEL' }],
+] as const) {
+  test(`a connect that ${dialled} when the caller hangs up is told as ${end.status}, and goes on when the engine stops`, async t => {
+    for (const how of ['hangup', 'stops'] as const) {
+      const w = voiceWorld(t, { dialled })
+      const over = w.run({ ncco: [NEXT], ...event })
+      await until('it is dialled', () => w.did.some(one => one.startsWith('dial')))
+      w.clock.advance(5000)
+      w[how]()
+      await t.throwsAsync(over)
+      await w.voice.close()
+      const out = w.told(EVENTS).filter(one => one['direction'] === 'outbound')
+      const before = dialled === 'talks' ? ['started', 'ringing', 'answered'] : ['started', 'ringing']
+      t.deepEqual(statuses(out), how === 'hangup' ? [...before, end.status] : before)
+      if (how === 'hangup') t.like(out.at(-1), end)
+    }
   })
 }
 

@@ -81,7 +81,7 @@ interface Options {
   refuse?: string
   /** What becomes of recordings. */
   ends?: 'stored' | 'failed' | 'discarded'
-  dialled?: Dialled
+  dialled?: Dialled | 'rings' | 'talks'
   answered?: boolean
 }
 
@@ -196,6 +196,9 @@ export function voiceWorld(
     },
     async dial(to: Endpoint, { from, timeout, limit, talking }) {
       did.push(`dial ${JSON.stringify({ ...to, from, timeout, limit })}`)
+      if (dialled === 'talks') talking('the-other-leg')
+      if (dialled === 'talks' || dialled === 'rings')
+        return new Promise((_resolve, reject) => gone.signal.addEventListener('abort', () => reject(gone.signal.reason as Error), { once: true }))
       const outcome = dialled ?? { answered: true, cause: '' }
       if (outcome.answered) {
         talking('the-other-leg')
