@@ -180,7 +180,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
         publicUrl: config.api.publicUrl,
       }),
     )
-    const placing = own(startPlacing({ store, switches: driven, http, wall, log, random: hex }))
+    const placing = own(startPlacing({ store, switches: driven, http, wall, clock: callClock, log, random: hex, begun: leg => voice.begun(leg) }))
     const transcribing = own(
       startTranscribing({
         store,

@@ -15,6 +15,8 @@ import { type Report, reporter } from './report.ts'
 export interface Lives {
   /** What is told of the call from now on; the same where it began before. */
   begin(call: VoiceCall, eventUrl: Address | undefined, applicationId: string | undefined): Report
+  /** Whether its end will be told, or is being told. */
+  knows(leg: string): boolean
   /** What is to be told whatever becomes of its call. `written` resolves where the next engine would tell it, too; neither rejects. */
   owe(life: OwedLife): { written: Promise<void>; told: Promise<void> }
   /** Resolves when it is owed no more, whoever wrote it down. */
@@ -228,6 +230,7 @@ export function startLives(ports: VoicePorts, places: Pick<Places, 'sweep'>): Li
 
   return {
     begin,
+    knows: leg => known.has(leg),
     owe,
     told,
     async close() {

@@ -20,7 +20,9 @@ export interface OpenCall extends Doc {
 export type Outcome = Required<Pick<PlacedCall, 'answered_at'>> | Required<Pick<PlacedCall, 'status' | 'detail'>>
 
 export interface OpenCalls {
-  write(open: OpenCall, call: PlacedCall): Promise<void>
+  /** Undefined where there is no such call. */
+  call(account: string, id: string): Promise<Stored<PlacedCall> | undefined>
+  write(open: OpenCall, placed: PlacedCall): Promise<void>
   /** The document with the outcome in it, or with the one that it had; undefined where there is no such call. Rejects where another engine writes it now. */
   end(open: OpenCall, outcome: Outcome): Promise<PlacedCall | undefined>
   forget(open: OpenCall): Promise<void>
@@ -38,12 +40,12 @@ export const openCall = (call: PlacedCall, node: string, leg: string): OpenCall 
   call_id: call._id,
 })
 
-const dbOf = ({ account_id, call_id }: OpenCall): string => monthDb(account_id, call_id.slice(0, 6))
+const dbOf = (account: string, id: string): string => monthDb(account, id.slice(0, 6))
 
 export function openCalls(store: Store): OpenCalls {
-  async function documentOf(open: OpenCall): Promise<Stored<PlacedCall> | undefined> {
+  async function call(account: string, id: string): Promise<Stored<PlacedCall> | undefined> {
     try {
-      return await store.get<PlacedCall>(dbOf(open), open.call_id)
+      return await store.get<PlacedCall>(dbOf(account, id), id)
     } catch (error) {
       if (isCode(error, 'datastore_missing')) return undefined
       throw error
@@ -51,18 +53,20 @@ export function openCalls(store: Store): OpenCalls {
   }
 
   return {
+    call,
     async end(open, outcome) {
-      const call = await documentOf(open)
-      if (call === undefined || call.status !== undefined || call.answered_at !== undefined) return call
-      const ended = { ...call, ...outcome }
-      await store.put(dbOf(open), ended)
+      const before = await call(open.account_id, open.call_id)
+      if (before === undefined || before.status !== undefined || before.answered_at !== undefined) return before
+      const ended = { ...before, ...outcome }
+      await store.put(dbOf(open.account_id, open.call_id), ended)
       return ended
     },
-    async write(open, call) {
+    async write(open, placed) {
       // One that is open and has no document is nothing; the other way round it would never end.
       await store.put(OPEN, open)
-      await store.createDatabase(dbOf(open), 'modb')
-      await store.put(dbOf(open), call)
+      const db = dbOf(open.account_id, open.call_id)
+      await store.createDatabase(db, 'modb')
+      await store.put(db, placed)
     },
     forget: ({ _id }) => store.purge(OPEN, _id),
     async on(node) {

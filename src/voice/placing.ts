@@ -10,7 +10,8 @@ import { eventUrlOf } from './application.ts'
 import { conversationOf } from './call.ts'
 import { STATUSES } from './interpreter.ts'
 import { type OpenCall, openCall, openCalls, type Outcome } from './open-calls.ts'
-import type { PlacedCall } from './outgoing.ts'
+import { placedId, type PlacedCall } from './outgoing.ts'
+import { PLACE } from './places.ts'
 import { type Report, type ReportPorts, reporter } from './report.ts'
 
 /** A call that is to be made. */
@@ -24,7 +25,11 @@ export interface PlacingPorts extends Omit<ReportPorts, 'now'> {
   store: Store
   switches: Switches
   wall: Clock
+  /** Call time. */
+  clock: Pick<Clock, 'speed'>
   random: (bytes: number) => string
+  /** Whether the end of a call is told where its actions run. */
+  begun: (leg: string) => boolean
 }
 
 export interface Placing {
@@ -36,6 +41,8 @@ export interface Placing {
 
 interface Known {
   open: OpenCall
+  /** Of the engine that rings. */
+  report?: Report
   /** `here`: the switch answers us; `watched`: it tells of the leg; `over`: it is being written and told. */
   stage: 'here' | 'watched' | 'over'
 }
@@ -46,7 +53,9 @@ const LOST: Outcome = { status: 'failed', detail: 'it ended while no engine watc
 
 const endedBy = (cause: string): Outcome => ({ status: STATUSES[cause] ?? 'failed', detail: cause })
 
-export function startPlacing({ http, log, random, store, switches, wall }: PlacingPorts): Placing {
+type Hangup = Extract<SwitchEvent, { name: 'CHANNEL_HANGUP_COMPLETE' }>
+
+export function startPlacing({ begun, clock, http, log, random, store, switches, wall }: PlacingPorts): Placing {
   const documents = openCalls(store)
   const known = new Map<string, Known>()
   const working = new Set<Promise<void>>()
@@ -55,9 +64,11 @@ export function startPlacing({ http, log, random, store, switches, wall }: Placi
 
   async function place({ node, leg, call }: Placed): Promise<void> {
     const open = openCall(call, node.name, leg.uuid)
-    known.set(leg.uuid, { open, stage: 'here' })
+    const one: Known = { open, stage: 'here' }
+    known.set(leg.uuid, one)
     try {
       const report = await reportOf(call, leg.uuid)
+      one.report = report
       await documents.write(open, call)
       for (const status of ['started', 'ringing']) void report.tell({ status })
       keep(report.idle())
@@ -102,15 +113,15 @@ export function startPlacing({ http, log, random, store, switches, wall }: Placi
     const one = known.get(uuid)
     if (one === undefined || one.stage === 'over' || closed.aborted) return
     one.stage = 'over'
-    keep(settle(one.open, outcome).finally(() => known.delete(uuid)))
+    keep(settle(one, outcome).finally(() => known.delete(uuid)))
   }
 
   /** First written, then told, then forgotten: who finds it later tells what is written. */
-  async function settle(open: OpenCall, outcome: Outcome): Promise<void> {
+  async function settle({ open, report }: Known, outcome: Outcome): Promise<void> {
     while (!closed.aborted) {
       try {
         const call = await documents.end(open, outcome)
-        if (call?.status !== undefined) await (await reportOf(call, open.leg)).tell({ status: call.status, detail: call.detail })
+        if (call?.status !== undefined) await (report ?? (await reportOf(call, open.leg))).tell({ status: call.status, detail: call.detail })
         return await documents.forget(open)
       } catch (error) {
         // Another engine has written it this moment, and tells.
@@ -118,6 +129,23 @@ export function startPlacing({ http, log, random, store, switches, wall }: Placi
         log.warn('voice_call_outcome_not_saved', { account_id: open.account_id, leg: open.leg, reason: reasonOf(error), again_in_ms: AGAIN })
         await pause(wall, AGAIN, closed)
       }
+    }
+  }
+
+  /** It was answered, and gone before its actions began. */
+  async function goneEarly({ leg: { answeredAt, uuid, variables }, at }: Hangup, report: Report | undefined): Promise<void> {
+    const { callrec_account_id: account = '', callrec_voice_call: id = '' } = variables
+    if (answeredAt === undefined || id !== placedId(uuid) || variables[PLACE] !== undefined || begun(uuid)) return
+    try {
+      const call = await documents.call(account, id)
+      if (call === undefined) return
+      const told = report ?? (await reportOf(call, uuid))
+      const start_time = new Date(answeredAt).toISOString()
+      const duration = String(Math.round(((at - answeredAt) * (clock.speed ?? 1)) / 1000))
+      void told.tell({ status: 'answered', start_time })
+      await told.tell({ status: 'completed', duration, start_time, end_time: new Date(at).toISOString() })
+    } catch (error) {
+      log.warn('voice_call_end_untold', { account_id: account, leg: uuid, reason: reasonOf(error) })
     }
   }
 
@@ -152,7 +180,9 @@ export function startPlacing({ http, log, random, store, switches, wall }: Placi
   function heard(event: SwitchEvent): void {
     if (event.name === 'node_up') return void resume(event.node)
     if (event.name === 'node_down' || event.name === 'node_lost') return leave(event.node)
-    if (known.get(event.leg.uuid)?.stage !== 'watched') return
+    const one = known.get(event.leg.uuid)
+    if (event.name === 'CHANNEL_HANGUP_COMPLETE') keep(goneEarly(event, one?.report))
+    if (one?.stage !== 'watched') return
     if (event.name === 'CHANNEL_ANSWER') over(event.leg.uuid, { answered_at: toGregorian(wall.now()) })
     else if (event.name === 'CHANNEL_HANGUP_COMPLETE') over(event.leg.uuid, endedBy(event.cause))
   }

@@ -30,6 +30,8 @@ export interface Voice {
    * the call next; `from` is where it is in its actions already.
    */
   run(call: VoiceCall, application: Application, flow: unknown, from?: Place): Promise<'done' | 'failed'>
+  /** Whether who is told of a call is told of its end from here. */
+  begun(uuid: string): boolean
   /** Where a call is that an engine ran which is gone; undefined where that is not known. */
   placeOf(leg: Leg): Promise<Place | undefined>
   /** Other actions take the place of those of a call; false when no application runs it here. Rejects where there are none to do. */
@@ -129,6 +131,7 @@ export function startVoice(ports: VoicePorts): Voice {
   return {
     run,
     transfer,
+    begun: uuid => running.has(uuid) || lives.knows(uuid),
     placeOf: leg => places.of(leg),
     transcribed: (recording, signal) => tellTranscript(ports, recording, signal),
     async close() {

@@ -220,7 +220,16 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
     },
     close: () => Promise.resolve(),
   }
-  const rings = startPlacing({ store, switches: fake.switches, http, wall: clock, log, random: bytes => randomBytes(bytes).toString('hex') })
+  const rings = startPlacing({
+    store,
+    switches: fake.switches,
+    http,
+    wall: clock,
+    clock,
+    log,
+    random: bytes => randomBytes(bytes).toString('hex'),
+    begun: () => true,
+  })
   t.teardown(() => rings.close())
   const placing: ApiPorts['placing'] = {
     async place(placed) {

@@ -5,7 +5,7 @@ import { DATABASES } from '../../src/api/rights/databases.ts'
 import { AppError } from '../../src/errors.ts'
 import { accountDb, monthDb, toGregorian } from '../../src/store/modb.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { PlacedCall } from '../../src/voice/outgoing.ts'
+import { placedId, type PlacedCall } from '../../src/voice/outgoing.ts'
 import { type Placing, startPlacing } from '../../src/voice/placing.ts'
 import { aStore, spied } from '../helpers/api.ts'
 import { manualClock } from '../helpers/clock.ts'
@@ -16,8 +16,8 @@ import { until } from '../helpers/wait.ts'
 import { ACCOUNT, EVENTS, servers } from './world.ts'
 
 const LEG = '01890000-0000-7000-8000-000000000001'
-const CALL = `202605-voice-${LEG}`
-const DB = monthDb(ACCOUNT, '202605')
+const CALL = placedId(LEG) ?? ''
+const DB = monthDb(ACCOUNT, CALL.slice(0, 6))
 
 async function place(t: ExecutionContext) {
   const { store, refuse } = spied(await aStore(t))
@@ -37,8 +37,18 @@ async function place(t: ExecutionContext) {
     return leg
   }
   const engines: Placing[] = []
+  const begun = new Set<string>()
   const engine = (own: Store = store): Placing => {
-    const made = startPlacing({ store: own, switches: fake.switches, http, wall: clock, log, random: bytes => '0'.repeat(2 * bytes) })
+    const made = startPlacing({
+      store: own,
+      switches: fake.switches,
+      http,
+      wall: clock,
+      log,
+      clock: {},
+      random: bytes => '0'.repeat(2 * bytes),
+      begun: leg => begun.has(leg),
+    })
     engines.push(made)
     return made
   }
@@ -61,6 +71,8 @@ async function place(t: ExecutionContext) {
     clock,
     lines,
     looks,
+    begun,
+    engines,
     engine,
     /** Rings, and answers how it may end. */
     async ring(by: Placing) {
@@ -98,6 +110,36 @@ for (const [code, error] of [
     t.deepEqual(w.told(), ['started', 'ringing', 'busy'])
   })
 }
+
+test('a call that is answered and gone before its actions begin is told of to its end', async t => {
+  const w = await place(t)
+  const { answer } = await w.ring(w.engine())
+  const variables = { callrec_voice_call: CALL, callrec_account_id: ACCOUNT }
+  const at = w.clock.now()
+  const leg = aLeg(LEG, { answered: true, answeredAt: at, direction: 'outbound', variables })
+  w.fake.emit({ name: 'CHANNEL_HANGUP_COMPLETE', leg, at: at + 1000, cause: 'NORMAL_CLEARING' })
+  answer()
+  await until('its end', () => w.told().length === 4)
+  t.deepEqual(w.told(), ['started', 'ringing', 'answered', 'completed'])
+  t.like(w.http.asked.at(-1)?.fields, { uuid: LEG, direction: 'outbound', to: 'alice', start_time: new Date(at).toISOString(), duration: '1' })
+})
+
+test('a call whose actions have begun here, or under another engine, is not told of twice', async t => {
+  const w = await place(t)
+  const { answer } = await w.ring(w.engine())
+  answer()
+  await until('its answer', async () => (await w.open()) === 0)
+  const leg = aLeg(LEG, { answered: true, answeredAt: w.clock.now(), direction: 'outbound' })
+  const variables = { callrec_voice_call: CALL, callrec_account_id: ACCOUNT }
+  w.begun.add(LEG)
+  w.fake.legs.set(LEG, { ...leg, variables })
+  w.fake.hangup(LEG)
+  w.begun.clear()
+  w.fake.legs.set(LEG, { ...leg, variables: { ...variables, callrec_ncco: '0.1' } })
+  w.fake.hangup(LEG)
+  await Promise.all(w.engines.map(one => one.close()))
+  t.deepEqual(w.told(), ['started', 'ringing'])
+})
 
 test('a switch that is away when it is asked of a call is asked again when it is back', async t => {
   const w = await place(t)
