@@ -1,7 +1,7 @@
 // What the parts of the user agent share, and how a request of ours gets to the first place that takes it.
 
 import type { Clock } from '../clock.ts'
-import { reasonOf } from '../errors.ts'
+import { AppError, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { answerChallenge, type Credentials } from './digest.ts'
 import { cseqOf, format, type Header, header, type Request, type Response, without } from './message.ts'
@@ -24,7 +24,7 @@ export interface Core {
   sessions: Map<string, Session>
   /** Calls of ours that nobody has taken or refused yet. */
   calls: Set<{ cancel(): void }>
-  /** Where a URI leads for a message of so many bytes, without what may not be reached. */
+  /** Where a URI leads for a message of so many bytes, as targetsOf. */
   targets(uri: string, bytes: number): Promise<Target[]>
   /** `params` stand outside the angle brackets. */
   contact(target: Pick<Target, 'protocol' | 'secure'>, params?: string): Header
@@ -44,11 +44,14 @@ export interface Where {
   chance: () => number
 }
 
+/** Throws `destination_forbidden` where it leads only to what may not be reached. */
 export async function targetsOf(text: string, bytes: number, { dns, permits, chance }: Where): Promise<Target[]> {
   const uri = parseUri(text)
   if (uri === undefined) return []
   const found = await resolve(uri, { large: bytes > LARGEST_DATAGRAM, dns, random: chance })
-  return found.filter(({ address }) => permits(address))
+  const permitted = found.filter(({ address }) => permits(address))
+  if (found.length > 0 && permitted.length === 0) throw new AppError('destination_forbidden', 'its address is in a network that is not allowed')
+  return permitted
 }
 
 export function contactOf({ host, port, tlsPort = port }: Advertised, { protocol, secure }: Pick<Target, 'protocol' | 'secure'>, params = ''): Header {

@@ -123,7 +123,7 @@ export function createSession(
     const parsed = parseUri(uri)
     const plain = parsed !== undefined && !parsed.params.has('transport') && !parsed.secure
     // Who answers over a stream and forgets to say so in his Contact means the stream.
-    const found = await core.targets(plain && target.protocol !== 'udp' ? `${uri};transport=${target.protocol}` : uri, bytes)
+    const found = await core.targets(plain && target.protocol !== 'udp' ? `${uri};transport=${target.protocol}` : uri, bytes).catch(() => [])
     const same = found.map(one => (one.address === target.address ? { ...one, name: target.name } : one))
     return same.length > 0 ? same : [target]
   }

@@ -359,7 +359,7 @@ test('an address that is not permitted is not called', async t => {
     .invite(invitation(TO_B))
     .outcome.then(one => (outcome = one))
   await net.until('an outcome', () => outcome)
-  t.deepEqual(outcome, { taken: false, status: 503, reason: 'its address leads nowhere' })
+  t.deepEqual(outcome, { taken: false, status: 503, reason: 'its address is in a network that is not allowed' })
   t.is(net.sent.length, 0)
 })
 

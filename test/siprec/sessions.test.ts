@@ -673,15 +673,18 @@ test('a switch that cannot make the recording leg fails this server with its cau
   t.not((await document(started.id))?.servers[0]?.state, 'recording')
 })
 
-test('a name that the resolver knows reaches the server; one that leads nowhere is told with 503', async t => {
+test('a name that the resolver knows reaches the server; one that leads nowhere, or where nobody may call, is told with 503', async t => {
   const { siprec, call, request, document } = await siprecWorld(t)
   const server = await recordingServer(t)
   const good = await siprec.start(request(await call({ talks: false }), `sip:srs.test:${server.port}`))
   t.is(await good.begun, 'recording')
-  for (const uri of ['sip:nowhere.test', 'sip:10.0.0.1']) {
+  for (const [uri, reason] of [
+    ['sip:nowhere.test', 'its address leads nowhere'],
+    ['sip:10.0.0.1', 'its address is in a network that is not allowed'],
+  ]) {
     const bad = await siprec.start(request(await call({ talks: false }), uri))
     t.is(await bad.begun, 'starting')
-    t.like((await document(bad.id))?.servers[0], { state: 'waiting', code: 503, reason: 'its address leads nowhere' })
+    t.like((await document(bad.id))?.servers[0], { state: 'waiting', code: 503, reason })
   }
 })
 
