@@ -1,5 +1,6 @@
 // Who drives a switch. The fence lies on the switch itself, in mod_hash: `owner` names one process, which
-// rewrites `beat` while it lives. Only this process's monotonic clock is believed, never another's.
+// rewrites `beat` while it lives, and says in it where others ask it. Only this process's monotonic clock is
+// believed, never another's.
 
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
@@ -23,6 +24,8 @@ export interface LeasePorts {
   /** This installation, of which only one process lives at a time; and this process of it. Both `[A-Za-z0-9._-]+`. */
   engine: string
   epoch: string
+  /** Where other engines reach this one's API; undefined: they do not. */
+  api?: string | undefined
 }
 
 const OWNER = 'owner'
@@ -31,8 +34,11 @@ const HEARTBEAT = 'beat'
 export class Lease {
   readonly #ports: LeasePorts
   readonly #me: string
+  /** Behind the count of a beat. */
+  readonly #address: string
   #standing: Standing = 'unknown'
   #owner = ''
+  #askAt: string | undefined
   /** When the question was sent whose answer named us. */
   #confirmed = Number.NEGATIVE_INFINITY
   #seen: { beat: string; at: number } | undefined
@@ -42,6 +48,7 @@ export class Lease {
   constructor(ports: LeasePorts) {
     this.#ports = ports
     this.#me = `${ports.engine}:${ports.epoch}`
+    this.#address = ports.api === undefined ? '' : `:${Buffer.from(ports.api).toString('base64url')}`
   }
 
   get standing(): Standing {
@@ -51,6 +58,11 @@ export class Lease {
   /** Whose it is, as `{engine}:{epoch}`. */
   get owner(): string {
     return this.#owner
+  }
+
+  /** Where another one is asked that has it, as far as it says so. */
+  get askAt(): string | undefined {
+    return this.#askAt
   }
 
   /** May a command leave without asking? */
@@ -64,6 +76,13 @@ export class Lease {
       this.#looking = undefined
     })
     return this.#looking
+  }
+
+  /** Asks whose it is and takes it from nobody: for who cannot drive it. Rejects when the switch cannot be asked. */
+  async peek(): Promise<void> {
+    const { table } = this.#ports
+    const owner = (await table.read(OWNER)) ?? ''
+    this.#isOf(owner, owner === '' ? '' : await this.#beat())
   }
 
   /** Throws `switch_down` when it is another's. */
@@ -84,36 +103,57 @@ export class Lease {
     const owner = await table.read(OWNER)
     if (owner === this.#me) return this.#ours(asked)
     if (owner !== undefined) {
-      if (!(await this.#isDead(owner, asked))) return this.#theirs(owner)
+      const beat = await this.#beat()
+      if (!this.#isDead(owner, beat, asked)) return this.#theirs(owner, beat)
       // Somebody else may be as quick, or it beat after all: what `add` says counts.
       await table.remove(OWNER, owner)
     }
-    return (await table.add(OWNER, this.#me)) ? this.#ours(asked) : this.#theirs((await table.read(OWNER)) ?? '')
+    if (await table.add(OWNER, this.#me)) return this.#ours(asked)
+    return this.#theirs((await table.read(OWNER)) ?? '', await this.#beat())
   }
 
   async #ours(asked: number): Promise<Standing> {
     this.#beats += 1
-    await this.#ports.table.write(HEARTBEAT, `${this.#me}:${this.#beats}`)
+    await this.#ports.table.write(HEARTBEAT, `${this.#me}:${this.#beats}${this.#address}`)
     this.#confirmed = asked
     this.#seen = undefined
     this.#owner = this.#me
+    this.#askAt = undefined
     this.#standing = 'ours'
     return 'ours'
   }
 
-  #theirs(owner: string): Standing {
-    this.#owner = owner
+  #theirs(owner: string, beat: string): Standing {
+    this.#isOf(owner, beat)
     this.#standing = 'theirs'
     return 'theirs'
   }
 
-  async #isDead(owner: string, asked: number): Promise<boolean> {
-    const { table, clock, engine } = this.#ports
+  #isOf(owner: string, beat: string): void {
+    this.#owner = owner
+    this.#askAt = addressIn(owner, beat)
+  }
+
+  /** The last of whoever has it, or had it before. */
+  async #beat(): Promise<string> {
+    return (await this.#ports.table.read(HEARTBEAT)) ?? ''
+  }
+
+  #isDead(owner: string, beat: string, asked: number): boolean {
+    const { clock, engine } = this.#ports
     // Our own installation is locked to one process, so that one is gone.
     if (owner.slice(0, owner.indexOf(':')) === engine) return true
-    const beat = `${owner} ${(await table.read(HEARTBEAT)) ?? ''}`
-    if (this.#seen?.beat === beat) return asked - this.#seen.at >= TAKEOVER
-    this.#seen = { beat, at: clock.elapsed() }
+    const sign = `${owner} ${beat}`
+    if (this.#seen?.beat === sign) return asked - this.#seen.at >= TAKEOVER
+    this.#seen = { beat: sign, at: clock.elapsed() }
     return false
   }
+}
+
+/** `{owner}:{count}:{URL in base64url}`: a slash would part the arguments of mod_hash. */
+function addressIn(owner: string, beat: string): string | undefined {
+  if (owner === '' || !beat.startsWith(`${owner}:`)) return undefined
+  const [, code = ''] = beat.slice(owner.length + 1).split(':')
+  const url = URL.parse(Buffer.from(code, 'base64url').toString())
+  return url !== null && /^https?:$/.test(url.protocol) ? url.origin : undefined
 }

@@ -21,6 +21,7 @@ export interface OwnedOptions {
   /** As in LeasePorts. */
   engine: string
   epoch: string
+  api?: string | undefined
   /** The wall's. */
   clock: Clock
   log: Log
@@ -74,7 +75,7 @@ const MOVES: Readonly<Record<Exclude<keyof SwitchNode, Question>, true>> = {
 type Command = keyof typeof MOVES
 export const COMMANDS = Object.keys(MOVES) as readonly Command[]
 
-export function ownSwitches({ switches, sees, engine, epoch, clock, log }: OwnedOptions): OwnedSwitches {
+export function ownSwitches({ switches, sees, engine, epoch, api, clock, log }: OwnedOptions): OwnedSwitches {
   const began = clock.elapsed()
   const listeners = new Set<(event: SwitchEvent) => void>()
   const emit = (event: SwitchEvent): void => {
@@ -89,7 +90,7 @@ export function ownSwitches({ switches, sees, engine, epoch, clock, log }: Owned
   const all = new Map(
     switches.nodes.map(node => [
       node.name,
-      ownedNode({ raw: node, sees: () => sees(node), lease: new Lease({ table: node.table, clock, engine, epoch }), clock, log, emit }),
+      ownedNode({ raw: node, sees: () => sees(node), lease: new Lease({ table: node.table, clock, engine, epoch, api }), clock, log, emit }),
     ]),
   )
   const unsubscribe = switches.on(event => all.get('leg' in event ? event.leg.node : event.node)?.heard(event))
@@ -148,13 +149,10 @@ function ownedNode({ raw, sees, lease, clock, log, emit }: OwnedPorts): OwnedNod
 
   async function look(): Promise<void> {
     stop()
-    try {
-      // Who has it keeps it: a disk that stands still for a while is no reason to leave calls alone.
-      if (!told && clock.elapsed() >= seenUntil) await lookAtSpool()
-      if (fenced() && (told || sight === '')) await lease.look()
-    } catch (error) {
-      log.debug('switch_owner_unknown', { node: name, reason: reasonOf(error) })
-    }
+    const unknown = (error: unknown): void => log.debug('switch_owner_unknown', { node: name, reason: reasonOf(error) })
+    // Who has it keeps it: a disk that stands still for a while is no reason to leave calls alone.
+    if (!told && clock.elapsed() >= seenUntil) await lookAtSpool().catch(unknown)
+    if (fenced()) await (told || sight === '' ? lease.look() : lease.peek()).catch(unknown)
     if (closed || !isUp()) return
     settle()
     stop()
@@ -225,9 +223,9 @@ function ownedNode({ raw, sees, lease, clock, log, emit }: OwnedPorts): OwnedNod
 
   function status(): NodeStatus {
     const is = raw.status()
-    return is.state === 'up' && !told
-      ? { ...is, state: 'standby', reason: sight === BLIND ? BLIND : lease.owner === '' ? UNKNOWN : `driven by ${lease.owner}` }
-      : is
+    if (is.state !== 'up' || told) return is
+    const reason = sight === BLIND ? BLIND : lease.owner === '' ? UNKNOWN : `driven by ${lease.owner}`
+    return { ...is, state: 'standby', reason, ...(lease.askAt === undefined ? {} : { askAt: lease.askAt }) }
   }
 
   const gated = Object.fromEntries(

@@ -93,6 +93,8 @@ export interface NodeStatus {
   address: string
   /** Why it is not up. */
   reason?: string
+  /** Where the API of the engine is reached that drives it, where another one does and says so. */
+  askAt?: string
   version?: string
   /** Modules asked for at connect (mod_shout, mod_hash) → loaded. */
   modules: Readonly<Record<string, boolean>>

@@ -594,6 +594,11 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     t.false(await table.remove(key, 'b:1'))
     t.true(await table.remove(key, 'a:1:2'))
     t.is(await table.read(key), undefined)
+    // As long as a beat may be, with a URL in it.
+    const longest = `a:1:3:${Buffer.alloc(186, 'https://fs1.example').toString('base64url')}-`
+    await table.write(key, longest)
+    t.is(await table.read(key), longest)
+    t.true(await table.remove(key, longest))
     await rejects(t, table.write(key, 'a/b'), 'unsafe_argument')
   })
 

@@ -38,7 +38,13 @@ const settled = async (): Promise<void> => {
 function anEngine(
   name: string,
   at: ReturnType<typeof aSwitch>,
-  { epoch = '1', table = at.table, up = true, sees = async () => true }: { epoch?: string; table?: Table; up?: boolean; sees?: OwnedOptions['sees'] } = {},
+  {
+    epoch = '1',
+    table = at.table,
+    up = true,
+    sees = async () => true,
+    api,
+  }: { epoch?: string; table?: Table; up?: boolean; sees?: OwnedOptions['sees']; api?: string } = {},
 ): Seen {
   const clock = manualClock()
   const listeners = new Set<(event: SwitchEvent) => void>()
@@ -63,7 +69,7 @@ function anEngine(
     },
     close: async () => {},
   }
-  const owned = ownSwitches({ switches, sees, engine: name, epoch, clock, log: silent })
+  const owned = ownSwitches({ switches, sees, engine: name, epoch, api, clock, log: silent })
   const told: string[] = []
   owned.on(event => told.push(event.name))
   const [node] = owned.nodes as [SwitchNode]
@@ -178,6 +184,43 @@ test('a disk that stands still keeps nobody from waiting for a switch, and takes
   await a.lives(2 * TAKEOVER)
   t.deepEqual(a.told, ['node_up'])
   t.deepEqual(a.owned.inCharge(), ['fs1'])
+})
+
+test('who stands by knows where the engine is asked that drives the switch, also one that cannot take it, and after a takeover', async t => {
+  const at = aSwitch()
+  const a = anEngine('a', at, { api: 'http://[::1]:8000' })
+  await settled()
+  const b = anEngine('b', at, { api: 'https://b.example' })
+  const blind = anEngine('blind', at, { sees: async () => false })
+  const still = anEngine('still', at, { sees: () => new Promise(() => {}) })
+  const others = [blind, still]
+  await together([a, b, ...others], 9_000)
+  t.is(a.node.status().askAt, undefined)
+  for (const one of [b, ...others]) t.is(one.node.status().askAt, 'http://[::1]:8000')
+  await a.owned.close()
+  await together([b, ...others], 9_000)
+  t.deepEqual(b.told, ['node_up'])
+  for (const one of others) t.is(one.node.status().askAt, 'https://b.example')
+  await b.owned.close()
+  await together(others, 9_000)
+  for (const one of others) t.is(one.node.status().askAt, undefined, 'nobody has it')
+})
+
+test('an engine that does not say where it is asked is not asked, and one that followed another is not taken for it', async t => {
+  const at = aSwitch()
+  const a = anEngine('a', at)
+  await settled()
+  const b = anEngine('b', at)
+  await together([a, b], 9_000)
+  t.like(b.node.status(), { reason: 'driven by a:1', askAt: undefined })
+  at.values.set('beat', `gone:1:7:${Buffer.from('http://gone.example').toString('base64url')}`)
+  await b.lives(LOOK)
+  t.is(b.node.status().askAt, undefined, 'the beat is of one before')
+  for (const [text, askAt] of Object.entries({ 'http://a.example:8000': 'http://a.example:8000', 'file:///etc/passwd': undefined, '': undefined })) {
+    at.values.set('beat', `a:1:8:${Buffer.from(text).toString('base64url')}`)
+    await b.lives(LOOK)
+    t.is(b.node.status().askAt, askAt, text)
+  }
 })
 
 test('an engine that was killed is followed within fifteen seconds, and not before its beat stood still for ten', async t => {
