@@ -16,7 +16,15 @@ export interface SwitchAddress {
 }
 
 export interface Config {
-  api: { host: string; port: number; publicUrl: string; tokenTtl: number; masterApiKey: string | undefined; trustedProxies: readonly string[] }
+  api: {
+    host: string
+    port: number
+    publicUrl: string
+    advertise: string | undefined
+    tokenTtl: number
+    masterApiKey: string | undefined
+    trustedProxies: readonly string[]
+  }
   /** Who may ask for phones: with which secret (undefined: one is made, once) and from where. */
   xmlCurl: { secret: string | undefined; networks: readonly string[] }
   dataDir: string
@@ -90,6 +98,15 @@ const httpUrl: Parse<string> = text => {
   const url = URL.parse(text)
   if (url === null || !/^https?:$/.test(url.protocol)) throw new Error('must be an http:// or https:// URL')
   return text.replace(/\/+$/, '')
+}
+
+/** Of another engine; what is longer has no place on the switch. */
+const origin: Parse<string> = text => {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/` || url.origin.length > 150) {
+    throw new Error('must be http://host:port or https://host:port, in at most 150 characters')
+  }
+  return url.origin
 }
 
 const hostPort: Parse<HostPort> = text => {
@@ -180,6 +197,7 @@ const switches =
 export const NAMES = {
   API_HOST: 'address the API listens on',
   API_PORT: 'port of the API; 0 takes a free one',
+  API_ADVERTISE: 'where other engines reach the API of this one',
   DATA_DIR: "embedded store, embedded switch's files, credentials",
   COUCHDB_URL: '`http://user:pass@host:5984`; unset = embedded store',
   FREESWITCH_ESL: 'comma list `[name=][:password@]host:port`; unset = embedded switch',
@@ -263,6 +281,7 @@ export function readConfig(args: Environment = {}, env: Environment = process.en
       host,
       port: apiPort,
       publicUrl: read('PUBLIC_URL', httpUrl, `http://${host.includes(':') ? `[${host}]` : host}:${apiPort}`),
+      advertise: read('API_ADVERTISE', origin, undefined),
       tokenTtl: read('TOKEN_TTL', integer(1), 3600),
       masterApiKey: read('MASTER_API_KEY', hex64, undefined),
       trustedProxies: read('TRUSTED_PROXIES', networks, []),

@@ -23,6 +23,7 @@ import { readLevels } from './levels.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { tenantClient } from './net/client.ts'
+import { peerClient } from './net/peers.ts'
 import { startPreparation } from './preparation.ts'
 import { createAudit } from './recording/keeping/audit.ts'
 import { startDelivery } from './recording/delivery/delivery.ts'
@@ -99,13 +100,14 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const journal = openJournal(spool)
     await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))
     const [encoder, decoder] = await looked
-    const ownership = { engine: await engineId(config), epoch: hex(4), clock: wall, log }
+    const ownership = { engine: await engineId(config), epoch: hex(4), api: config.api.advertise, clock: wall, log }
     const addressed = await addresses(config)
     // Until all rooms listen nothing is waited for any more: a switch tells only once that it is there.
     const switches = own(connectSwitches({ nodes: addressed, clock: callClock, log }))
     const http = own(tenantClient({ allow: config.uploadAllowNetworks, clock: wall }))
     // The embedded store keeps nobody waiting, and a next engine may come as soon as it is closed.
-    neighbours.push(http, ...(store.kind === 'embedded' ? [] : [store]))
+    const peers = own(peerClient({ clock: wall }))
+    neighbours.push(http, peers, ...(store.kind === 'embedded' ? [] : [store]))
     const nodes = switches.nodes.map(node => node.name)
     const events = createEvents(log)
     const webhooks = own(startWebhooks({ store, http, clock: wall, log, metrics, random: Math.random, hex }))
@@ -221,6 +223,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const api = createApi({
       store,
       switches: driven,
+      peers,
       phones,
       voice,
       placing,

@@ -156,3 +156,11 @@ test('other values of each kind are accepted', t => {
   t.deepEqual(config.api.trustedProxies, ['10.0.0.1/32'])
   t.is(readConfig({ API_HOST: '::1' }).api.publicUrl, 'http://[::1]:8000')
 })
+
+test('where other engines reach the API is an origin that has a place on the switch', t => {
+  t.is(readConfig({}).api.advertise, undefined)
+  t.is(readConfig({ API_ADVERTISE: 'HTTP://10.0.0.1:80/' }).api.advertise, 'http://10.0.0.1')
+  t.is(readConfig({ API_ADVERTISE: 'https://[fd00::1]:8443' }).api.advertise, 'https://[fd00::1]:8443')
+  for (const wrong of ['10.0.0.1:8000', 'ftp://a', 'http://u:p@a:1', 'http://a/api', 'http://a?b', 'http://a#b', `http://${'a'.repeat(150)}`])
+    t.regex(refusal({ API_ADVERTISE: wrong }), /API_ADVERTISE .*must be http:\/\/host:port/, wrong)
+})

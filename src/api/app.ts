@@ -17,6 +17,7 @@ import { channelRoutes } from './calls/channels.ts'
 import { crossOrigin } from './http/cors.ts'
 import { deviceRoutes } from './resources/devices.ts'
 import { asAppError } from './http/envelope.ts'
+import { handOn } from './http/hand-on.ts'
 import type { Context, State } from './http/exchange.ts'
 import { eventRoutes } from './calls/events.ts'
 import { freeswitchXml, XML_PATH } from './directory/freeswitch-xml.ts'
@@ -112,6 +113,7 @@ export function createApi(ports: ApiPorts): Api {
   app.on('error', (error: unknown) => ports.log.debug('response_ended_early', { reason: asAppError(error).message }))
   app.use(answers(ports))
   app.use(crossOrigin())
+  app.use(handOn(ports))
   app.use(watched(ports))
   app.use(directory(ports))
   const routing = createRouting()

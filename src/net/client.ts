@@ -235,7 +235,11 @@ const WORDS: Readonly<Record<string, string>> = {
 
 function unreachable(method: string, host: string, cause: unknown): AppError {
   if (cause instanceof AppError) return cause
+  return new AppError('upload_unreachable', `${method} ${host}: ${failureOf(cause)}`, {}, { cause })
+}
+
+/** Why there was no answer, in words. */
+export function failureOf(cause: unknown): string {
   const code = systemCode(cause) ?? reasonOf(cause)
-  const words = WORDS[code] ?? (/CERT|TLS|SSL/.test(code) ? `no trusted https there: ${code}` : code)
-  return new AppError('upload_unreachable', `${method} ${host}: ${words}`, {}, { cause })
+  return WORDS[code] ?? (/CERT|TLS|SSL/.test(code) ? `no trusted https there: ${code}` : code)
 }

@@ -16,6 +16,7 @@ import { AppError } from '../../src/errors.ts'
 import { createEvents, type Events } from '../../src/events.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { TenantClient } from '../../src/net/client.ts'
+import { peerClient } from '../../src/net/peers.ts'
 import { createAudit } from '../../src/recording/keeping/audit.ts'
 import { createCheck } from '../../src/recording/keeping/integrity.ts'
 import { createErasure, type Erasure } from '../../src/recording/keeping/erasure.ts'
@@ -47,19 +48,27 @@ export interface FakeSwitch {
   originated: Originate[]
   /** What is up. */
   legs: Leg[]
-  state: { now: NodeState }
+  state: { now: NodeState; askAt?: string }
   /** What `originate` does; settles at once unless replaced. */
   outcome: { of: () => Promise<void> }
 }
 
-export function fakeSwitch(): FakeSwitch {
+/** Several engines may have the same legs. */
+export function fakeSwitch(legs: Leg[] = []): FakeSwitch {
   const originated: Originate[] = []
-  const legs: Leg[] = []
   const state: FakeSwitch['state'] = { now: 'up' }
   const outcome: FakeSwitch['outcome'] = { of: () => Promise.resolve() }
   const node: Pick<SwitchNode, 'name' | 'status' | 'originate' | 'legs' | 'leg' | 'hangup'> = {
     name: 'fs1',
-    status: () => ({ name: 'fs1', state: state.now, address: '127.0.0.1:8021', modules: {}, formats: [] }),
+    status: () => ({
+      name: 'fs1',
+      state: state.now,
+      address: '127.0.0.1:8021',
+      modules: {},
+      formats: [],
+      ...(state.now === 'standby' ? { reason: 'driven by another:1' } : {}),
+      ...(state.askAt === undefined ? {} : { askAt: state.askAt }),
+    }),
     legs: () => Promise.resolve(legs),
     leg: uuid => Promise.resolve(legs.find(leg => leg.uuid === uuid)),
     hangup: () => Promise.resolve(),
@@ -172,17 +181,21 @@ export interface Wish {
   config?: Partial<ApiConfig>
   patience?: Patience
   modules?: readonly string[]
+  /** Another engine, with the same store and switch. */
+  beside?: World
+  /** The way from here to others. */
+  peers?: ApiPorts['peers']
 }
 
-export async function world(t: ExecutionContext, { config = {}, patience, modules = MODULES }: Wish = {}): Promise<World> {
-  const base = await aStore(t)
+export async function world(t: ExecutionContext, { config = {}, patience, modules = MODULES, beside, peers }: Wish = {}): Promise<World> {
+  const base = beside?.base ?? (await aStore(t))
   const { store, calls, refuse } = spied(base)
   const { log, lines } = notedLog()
   const real = systemClock()
   const clock = { ...real, ahead: 0, now: () => real.now() + clock.ahead }
   const random = (bytes: number): Buffer => randomBytes(bytes)
-  const master = await firstStart(store, { apiKey: undefined, now: clock.now(), random })
-  const fake = fakeSwitch()
+  const master = beside?.master ?? (await firstStart(store, { apiKey: undefined, now: clock.now(), random }))
+  const fake = fakeSwitch(beside?.legs)
   const standard: ApiConfig = {
     version: '0.1.0',
     publicUrl: 'http://127.0.0.1:8000',
@@ -272,6 +285,8 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
   const inSpool = { size: async (file: string) => files.get(file)?.length, read: (file: string) => Readable.from([files.get(file) ?? Buffer.alloc(0)]) }
   const check = createCheck({ store, spool: inSpool, audit, nodes: () => ['fs1'] })
   const events = createEvents(log)
+  const directly = peerClient({ clock })
+  t.teardown(() => directly.close())
   const ports = {
     events,
     voice: applications,
@@ -284,6 +299,7 @@ export async function world(t: ExecutionContext, { config = {}, patience, module
     control,
     store,
     switches: fake.switches,
+    peers: peers ?? directly,
     phones,
     modules,
     clock,

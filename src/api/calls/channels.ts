@@ -1,7 +1,7 @@
 // Channels: the legs that are up now, as the switches tell at the moment they are asked. Only those with an
 // account on them are anybody's, so a leg of a foreign dialplan is nobody's to see.
 
-import { AppError, isCode } from '../../errors.ts'
+import { isCode } from '../../errors.ts'
 import { accountDb, isId, toGregorian } from '../../store/modb.ts'
 import type { Leg, NodeState, SwitchNode } from '../../switch/switch.ts'
 import { type Channel, channelActions } from './channel-actions.ts'
@@ -9,6 +9,7 @@ import { type Device, ownerOf } from '../resources/devices.ts'
 import { existing, noSuch } from '../documents/document.ts'
 import type { Fields } from '../validation/fields.ts'
 import { filterOf } from '../documents/filter.ts'
+import { Elsewhere } from '../http/elsewhere.ts'
 import type { Answer, Request, Route } from '../http/route.ts'
 import type { Room } from '../http/room.ts'
 
@@ -17,7 +18,7 @@ export function channelRoutes(room: Room): Route[] {
   const all = '/v2/accounts/:account/channels'
 
   async function list(request: Request, whose: (row: Fields) => boolean): Promise<Answer> {
-    const legs = (await Promise.all(up(room).map(node => legsOf(node)))).flat()
+    const legs = (await Promise.all(standing(room, 'up', 'standby').map(node => legsOf(node)))).flat()
     const rows = await rowsOf(room, request, legs)
     const matches = filterOf(request.query, { created: false })
     const data = rows.filter(row => mayKnow(request, row) && whose(row) && (matches === undefined || matches(row, { _id: '', _rev: '' })))
@@ -36,7 +37,6 @@ export function channelRoutes(room: Room): Route[] {
     return list(request, row => row['authorizing_id'] === id)
   }
 
-  const everybody: Whose = () => true
   const users: Whose = (row, { param }) => row['owner_id'] === param('user')
   const devices: Whose = (row, { param }) => row['authorizing_id'] === param('device')
 
@@ -44,7 +44,7 @@ export function channelRoutes(room: Room): Route[] {
   function one(path: string, whose: Whose): Route[] {
     const find = (request: Request): Promise<Channel> => channelOf(room, request, whose)
     const owner = async (request: Request): Promise<string | undefined> => {
-      const { owner_id: id } = (await find(request)).row
+      const { owner_id: id } = (await seek(room, request, whose)).row
       return typeof id === 'string' ? id : undefined
     }
     const acts = channelActions(room, find, whose === everybody)
@@ -67,32 +67,42 @@ export function channelRoutes(room: Room): Route[] {
 }
 
 type Whose = (row: Fields, request: Request) => boolean
+const everybody: Whose = () => true
 
-/**
- * The leg that the path names, on whichever switch it is; `bad_identifier` where it is not the account's, or not whose the path says, and
- * `switch_down` with the reason where another engine drives its switch.
- */
+/** As `seek`, and of a switch that this engine drives. */
 async function channelOf(room: Room, request: Request, whose: Whose): Promise<Channel> {
-  const uuid = request.param('channel')
-  const own = await amongThem(up(room), room, request, whose)
-  if (own !== undefined) return own
-  const others = await amongThem(standing(room, 'standby'), room, request, whose)
-  if (others === undefined) throw noSuch('channel', uuid)
-  const { node } = others.leg
-  const { reason = 'not ours' } = room.switches.node(node).status()
-  throw new AppError('switch_down', `leg ${uuid} is on ${node}, which is ${reason}: ask there`, { node, reason })
+  const { leg, node } = await legOf(room, request)
+  const elsewhere = node.status().state === 'up' ? undefined : new Elsewhere(`leg ${leg.uuid} is on ${node.name}`, node)
+  // Nothing is read for who may have any leg of the account: what is to be hidden is hidden while the store is away.
+  if (elsewhere !== undefined && whose === everybody) throw elsewhere
+  const channel = await seen(room, request, leg, whose)
+  if (elsewhere !== undefined) throw elsewhere
+  return channel
 }
 
-async function amongThem(nodes: readonly SwitchNode[], room: Room, request: Request, whose: Whose): Promise<Channel | undefined> {
-  const uuid = request.param('channel')
-  const legs = await Promise.all(nodes.map(node => unlessDown(node.leg(uuid), undefined)))
-  const leg = legs.find(found => found !== undefined)
-  const [row] = leg === undefined ? [] : await rowsOf(room, request, [leg])
-  return leg === undefined || row === undefined || !whose(row, request) ? undefined : { leg, row }
+/** The leg that the path names, whoever drives its switch; `bad_identifier` where it is not the account's, or not whose the path says. */
+async function seek(room: Room, request: Request, whose: Whose): Promise<Channel> {
+  return seen(room, request, (await legOf(room, request)).leg, whose)
 }
 
-const standing = ({ switches }: Room, state: NodeState): SwitchNode[] => switches.nodes.filter(node => node.status().state === state)
-const up = (room: Room): SwitchNode[] => standing(room, 'up')
+async function seen(room: Room, request: Request, leg: Leg, whose: Whose): Promise<Channel> {
+  const [row] = await rowsOf(room, request, [leg])
+  if (row === undefined || !whose(row, request)) throw noSuch('channel', leg.uuid)
+  return { leg, row }
+}
+
+/** Switches of others are asked only for what ours have not. */
+async function legOf(room: Room, request: Request): Promise<{ leg: Leg; node: SwitchNode }> {
+  const uuid = request.param('channel')
+  const among = async (nodes: readonly SwitchNode[]): Promise<Leg | undefined> =>
+    (await Promise.all(nodes.map(node => unlessDown(node.leg(uuid), undefined)))).find(found => found !== undefined)
+  const [ours, others] = [standing(room, 'up'), standing(room, 'standby')]
+  const leg = (await among(ours)) ?? (await among(others))
+  if (leg === undefined || !isOf(request, leg)) throw noSuch('channel', uuid)
+  return { leg, node: room.switches.node(leg.node) }
+}
+
+const standing = ({ switches }: Room, ...states: NodeState[]): SwitchNode[] => switches.nodes.filter(node => states.includes(node.status().state))
 
 const legsOf = (node: SwitchNode): Promise<Leg[]> => unlessDown(node.legs(), [])
 
@@ -106,14 +116,22 @@ async function unlessDown<T>(asked: Promise<T>, nothing: T): Promise<T> {
   }
 }
 
-/** Those of the account, with what the documents know of them (cb_channels.erl). */
-async function rowsOf({ store, control }: Room, { account }: Request, legs: readonly Leg[]): Promise<Fields[]> {
-  // A leg to a recording server is a part of a recording, not of a call.
-  const own = legs.filter(({ variables }) => variables['callrec_account_id'] === account._id && variables['callrec_recording_leg'] !== 'true')
+/** A leg to a recording server is a part of a recording, not of a call. */
+const isOf = ({ account }: Request, { variables }: Leg): boolean =>
+  variables['callrec_account_id'] === account._id && variables['callrec_recording_leg'] !== 'true'
+
+/**
+ * Those of the account, with what the documents know of them (cb_channels.erl). How recordings stand is known to the engine that drives the
+ * switch, and not (null) to the others.
+ */
+async function rowsOf({ store, control, switches }: Room, request: Request, legs: readonly Leg[]): Promise<Fields[]> {
+  const { account } = request
+  const own = legs.filter(leg => isOf(request, leg))
   const ids = [...new Set(own.map(deviceOf).filter(isId))]
   const devices = await store.getMany<Device>(accountDb(account._id), ids)
   const byId = new Map(ids.map((id, at) => [id, devices[at]]))
-  return own.map(leg => ({ ...rowOf(leg, byId.get(deviceOf(leg)), account.realm), recordings: control.recordings(leg.uuid) }))
+  const recordingsOf = ({ node, uuid }: Leg): unknown => (switches.node(node).status().state === 'up' ? control.recordings(uuid) : null)
+  return own.map(leg => ({ ...rowOf(leg, byId.get(deviceOf(leg)), account.realm), recordings: recordingsOf(leg) }))
 }
 
 const deviceOf = ({ variables }: Leg): string => variables['callrec_device_id'] ?? ''

@@ -8,6 +8,7 @@ import type { Device } from '../resources/devices.ts'
 import { existing } from '../documents/document.ts'
 import type { Fields } from '../validation/fields.ts'
 import { join, problem, refuse } from '../validation/problems.ts'
+import { Elsewhere } from '../http/elsewhere.ts'
 import type { Answer, Request, Route } from '../http/route.ts'
 import type { Room } from '../http/room.ts'
 
@@ -65,11 +66,14 @@ function deviceProblem({ enabled, sip }: Device) {
   return problem('sip.username', 'required', { message: 'The device has no SIP username, so it cannot be rung', value: sip ?? {} })
 }
 
-/** The first that this engine drives. */
+/** The first that this engine drives, else it is for the engine that drives the first of which that is known. */
 export function upNode({ switches }: Pick<Room, 'switches'>): SwitchNode {
-  const node = switches.nodes.find(one => one.status().state === 'up')
-  if (node === undefined) throw new AppError('switch_down', 'no switch is connected')
-  return node
+  const own = switches.nodes.find(one => one.status().state === 'up')
+  if (own !== undefined) return own
+  const standing = switches.nodes.filter(one => one.status().state === 'standby')
+  const another = standing.find(one => one.status().askAt !== undefined) ?? standing[0]
+  if (another === undefined) throw new AppError('switch_down', 'no switch is connected')
+  throw new Elsewhere(`no switch is connected but ${another.name}`, another)
 }
 
 /** Version 4, of random bytes (RFC 9562 §5.4). */

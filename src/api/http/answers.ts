@@ -69,6 +69,8 @@ function answer(ctx: Context, given: Answer, frame: Frame): void {
     ctx.body = given.file.body
     ctx.type = given.file.type
     ctx.length = given.file.length
+  } else if (given.relayed !== undefined) {
+    ctx.body = given.relayed
   } else if (given.bare === null) {
     ctx.body = null
   } else if (given.bare !== undefined) {

@@ -20,11 +20,13 @@ const ENVELOPE = ['data', 'verb', 'accept', 'auth_token'] as const
 /** What surrounds `data`; keys in lower case. */
 export type Envelope = Readonly<Fields>
 
-/** Undefined where there is no body at all. */
-export async function readEnvelope(message: IncomingMessage, most = LARGEST_BODY): Promise<Envelope | undefined> {
+/** Undefined where there is no body at all; `keep` is given the bytes that it is made of. */
+export async function readEnvelope(message: IncomingMessage, most: number, keep: (bytes: Buffer) => void): Promise<Envelope | undefined> {
   const type = (message.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
   if (!JSON_ENOUGH.test(type)) throw new AppError('unsupported_media_type', `a body of type ${type} is not JSON`)
-  const text = decode(await readAll(message, most))
+  const bytes = await readAll(message, most)
+  keep(bytes)
+  const text = decode(bytes)
   if (text.trim() === '') return undefined
   const envelope = type === FORM ? (formOf(text) ?? parse(text)) : parse(text)
   if (!isObject(envelope)) throw invalidEnvelope('type', envelope)
@@ -32,8 +34,8 @@ export async function readEnvelope(message: IncomingMessage, most = LARGEST_BODY
 }
 
 /** A body without an envelope, which is an object. */
-export async function readJson(message: IncomingMessage): Promise<Fields> {
-  const value = parse(decode(await readAll(message)))
+export function readJson(bytes: Buffer): Fields {
+  const value = parse(decode(bytes))
   if (!isObject(value)) throw new AppError('parse_error', 'the body is not an object', malformed('the body is not an object'))
   return value
 }

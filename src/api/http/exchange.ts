@@ -7,6 +7,8 @@ export interface State {
   requestId: string
   /** What was asked with, once it is known to be good. */
   token?: string
+  /** As it came, where there was one. */
+  body?: Buffer
   /** What the request cost, and what the token has left. */
   tokens?: Spent
   /** The pattern of the path that was taken. */

@@ -5,6 +5,7 @@ import type { Clock } from '../../clock.ts'
 import type { Events } from '../../events.ts'
 import type { Log } from '../../log.ts'
 import type { Meters } from '../../metrics.ts'
+import type { Peers } from '../../net/peers.ts'
 import type { Audit } from '../../recording/keeping/audit.ts'
 import type { Erasure } from '../../recording/keeping/erasure.ts'
 import type { Check } from '../../recording/keeping/integrity.ts'
@@ -30,6 +31,8 @@ export interface ApiPorts {
   control: CallControl
   /** What happens to recordings. */
   events: Pick<Events, 'on'>
+  /** Other engines, for what only they can do. */
+  peers: Pick<Peers, 'ask'>
   /** Told when what a phone registers with has changed. */
   phones: PhoneCache
   audit: Audit

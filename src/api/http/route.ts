@@ -46,6 +46,8 @@ export interface Answer {
   stream?: { body: Readable; type: string }
   /** The Voice API's: this in place of an envelope; null is nothing at all. */
   bare?: Fields | null
+  /** What another engine answered, with its type among the headers. */
+  relayed?: Buffer
   /** Bytes in place of an envelope. */
   file?: { body: Readable; length: number; type: string; name: string; inline: boolean }
 }

@@ -31,7 +31,7 @@ export async function serve(room: Room, methods: Methods<Enveloped>, ctx: Routed
   const unread = { id: ctx.state.requestId, address, headers: ctx.headers, query, param }
   let reading: Promise<Envelope | undefined> | undefined
   const most = isAnyones(methods) ? LARGEST_OF_STRANGERS : LARGEST_BODY
-  const read: ReadEnvelope = () => (reading ??= readEnvelope(ctx.req, most))
+  const read: ReadEnvelope = () => (reading ??= readEnvelope(ctx.req, most, bytes => void (ctx.state.body = bytes)))
   const session = isAnyones(methods) ? undefined : await identify(room, ctx, query, read)
   const enter = (route: Enveloped): Promise<Entered> => admit(room, route, ctx, unread, session ?? (() => identify(room, ctx, query, read)))
   const entered = isOpen || named === undefined ? undefined : await enter(named)

@@ -2,7 +2,7 @@
 // is refused.
 
 import { ANSWER } from '../http/answers.ts'
-import { readJson } from '../http/body.ts'
+import { readAll, readJson } from '../http/body.ts'
 import { checkedParams } from '../validation/params.ts'
 import { clientAddress } from '../rights/proxies.ts'
 import type { Answer, ApplicationRequest, Applications } from '../http/route.ts'
@@ -44,7 +44,8 @@ export async function serveApplication(room: Room, methods: Methods<Applications
   await room.limits.request(who.application._id)
   const param = checkedParams(ctx.params)
   const address = clientAddress(ctx.ip, ctx.get('x-forwarded-for'), room.trustedProxies)
-  const body = takesBody(route) ? await readJson(ctx.req) : {}
+  if (takesBody(route)) ctx.state.body = await readAll(ctx.req)
+  const body = ctx.state.body === undefined ? {} : readJson(ctx.state.body)
   const answer = await route.run({ who, address, headers: ctx.headers, query: new URLSearchParams(ctx.querystring), param, body })
   ctx.body = { ...answer, [ANSWER]: true }
 }

@@ -16,6 +16,7 @@ import type { Device } from '../resources/devices.ts'
 import { noSuch } from '../documents/document.ts'
 import { type Fields, isObject, merge } from '../validation/fields.ts'
 import { orNothing } from '../documents/months.ts'
+import { Elsewhere } from '../http/elsewhere.ts'
 import { join, problem, refuse } from '../validation/problems.ts'
 import { upNode } from '../calls/quickcall.ts'
 import type { Applicant } from '../rights/voice-auth.ts'
@@ -219,8 +220,7 @@ export async function changeCall(room: Room, who: Applicant, uuid: string, body:
     throw new AppError('wrong_state', `call ${uuid} is ${state}`, { state })
   }
   const { node, leg } = found
-  const { state, reason = 'not ours' } = node.status()
-  if (state !== 'up') throw new AppError('switch_down', `call ${uuid} is on ${node.name}, which is ${reason}: ask there`, { node: node.name, reason })
+  if (node.status().state !== 'up') throw new Elsewhere(`call ${uuid} is on ${node.name}`, node)
   if (change.action === 'hangup') {
     const cause = leg.direction === 'outbound' && !leg.answered ? 'ORIGINATOR_CANCEL' : 'NORMAL_CLEARING'
     await node.hangup(uuid, cause).catch((error: unknown) => {

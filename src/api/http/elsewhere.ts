@@ -1,0 +1,17 @@
+// What another engine has to do, because it drives the switch. Thrown once it is known who asks and that he may.
+
+import { AppError } from '../../errors.ts'
+import type { SwitchNode } from '../../switch/switch.ts'
+
+const HINT = 'ask the engine that drives it (engines that have API_ADVERTISE are asked by the others)'
+
+export class Elsewhere extends AppError {
+  /** Where that engine is asked, as far as it says so. */
+  readonly askAt: string | undefined
+
+  constructor(what: string, node: SwitchNode) {
+    const { reason = 'not ours', askAt } = node.status()
+    super('switch_down', askAt === undefined ? `${what}, which is not this engine’s (${reason}): ${HINT}` : what, { node: node.name, reason })
+    this.askAt = askAt
+  }
+}
