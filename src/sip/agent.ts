@@ -2,13 +2,12 @@
 
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
-import { ALLOW, contactOf, type Core, SUPPORTED, targetsOf } from './core.ts'
+import { ALLOW, contactOf, type Core, type Standing, SUPPORTED, targetsOf } from './core.ts'
 import { dialogId } from './dialog.ts'
 import { type IncomingCall, ring, type Ringing } from './incoming.ts'
 import { header, tagOf } from './message.ts'
 import { type Invitation, invite, type Outgoing } from './outgoing.ts'
 import type { Dns } from './resolve.ts'
-import type { Session } from './session.ts'
 import { type Exchange, startTransactions } from './transactions.ts'
 import type { Advertised, Transport } from './transport.ts'
 
@@ -42,7 +41,7 @@ export interface Agent {
 const CLOSE_PATIENCE = 2000
 
 export function createAgent({ transport, clock, log, random, dns, advertised, name, permits = () => true, onCall }: AgentOptions): Agent {
-  const sessions = new Map<string, Session>()
+  const sessions = new Map<string, Standing>()
   const ringing = new WeakMap<Exchange, Ringing>()
   const chance = (): number => Number.parseInt(random(4), 16) / 2 ** 32
   const core: Core = {

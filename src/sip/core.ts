@@ -7,10 +7,21 @@ import { answerChallenge, type Credentials } from './digest.ts'
 import { cseqOf, format, type Header, header, type Request, type Response, without } from './message.ts'
 import { type Dns, resolve } from './resolve.ts'
 import type { ClientTransaction } from './client-transaction.ts'
-import type { Session } from './session.ts'
-import type { Transactions } from './transactions.ts'
+import type { Exchange, Transactions } from './transactions.ts'
 import type { Advertised, Target } from './transport.ts'
 import { hostText, parseUri } from './uri.ts'
+
+/** A dialog that stands, to whoever finds it by what came from the network, or closes. */
+export interface Standing {
+  /** A request in this dialog. */
+  receive(exchange: Exchange): void
+  /** A copy of the answer to the first INVITE came: its ACK was lost. */
+  acknowledgeAgain(): void
+  /** Resolves when it was answered, or given up on. */
+  bye(headers?: readonly Header[]): Promise<void>
+  /** Over, without a word to anybody. */
+  drop(): void
+}
 
 export interface Core {
   clock: Clock
@@ -21,7 +32,7 @@ export interface Core {
   chance: () => number
   transactions: Transactions
   /** By dialogId. */
-  sessions: Map<string, Session>
+  sessions: Map<string, Standing>
   /** Calls of ours that nobody has taken or refused yet. */
   calls: Set<{ cancel(): void }>
   /** Where a URI leads for a message of so many bytes, as targetsOf. */

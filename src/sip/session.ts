@@ -1,7 +1,7 @@
 // A dialog that stands: what either side may ask in it, one thing at a time, until one of them ends it or falls silent.
 
 import { pause } from '../clock.ts'
-import { ALLOW, authorizationOf, authorised, type Core, deliver, renumbered, retryAfterMs, sizeOf, SUPPORTED } from './core.ts'
+import { ALLOW, authorizationOf, authorised, type Core, deliver, renumbered, retryAfterMs, sizeOf, type Standing, SUPPORTED } from './core.ts'
 import { type Dialog, dialogId, heard, nextHop, nextRequest, refreshed } from './dialog.ts'
 import type { Credentials } from './digest.ts'
 import { cseqOf, type Header, header, headersOf, isRequest, type Request, type Response, REASONS } from './message.ts'
@@ -33,19 +33,11 @@ export interface SessionEvents {
   ended(by: 'bye' | 'lost' | 'ours', reason: string): void
 }
 
-export interface Session {
+export interface Session extends Standing {
   readonly id: string
   readonly over: boolean
   /** The answer is final; a dialog that is over answers 481 by itself. Waits its turn, for an ACK that is due, and out of the way of the other side's own (491). */
   ask(method: string, offer?: Offer): Promise<Response>
-  /** Resolves when it was answered, or given up on. */
-  bye(headers?: readonly Header[]): Promise<void>
-  /** For the agent that closes: over, without a word to anybody. */
-  drop(): void
-  /** A copy of the answer to the first INVITE came: its ACK was lost. */
-  acknowledgeAgain(): void
-  /** For the agent: a request in this dialog. */
-  receive(exchange: Exchange): void
 }
 
 export interface Beginning {
