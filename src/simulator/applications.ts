@@ -10,7 +10,7 @@ import { isUp, type Leg, setVariable, variable } from './leg.ts'
 import { recordMessage } from './message.ts'
 import { tone } from './media.ts'
 import { parseSound } from './playback.ts'
-import type { Application, Applications, Run } from './runner.ts'
+import type { Application, Applications, Run } from './exchange.ts'
 import { expand } from './variables.ts'
 import { isTrue, splitWords } from './words.ts'
 

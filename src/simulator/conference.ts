@@ -2,10 +2,9 @@
 // flags mean nothing here. Who is left when it ends is hung up, unless told otherwise (mod_conference.c, hangup_after_conference).
 
 import { hangup } from './call.ts'
-import { type Leg, variable } from './leg.ts'
+import { type Leg, type Room, variable } from './leg.ts'
 import { settle } from './recording.ts'
-import type { Room } from './room.ts'
-import type { Run } from './runner.ts'
+import type { Run } from './exchange.ts'
 
 export function conference(run: Run): void {
   const { exchange, leg, arg } = run

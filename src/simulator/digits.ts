@@ -4,7 +4,7 @@
 import { play } from './call.ts'
 import { setVariable } from './leg.ts'
 import { parseSound } from './playback.ts'
-import type { Run } from './runner.ts'
+import type { Run } from './exchange.ts'
 import { splitWords } from './words.ts'
 
 export function playAndGetDigits(run: Run): void {

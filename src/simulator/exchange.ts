@@ -1,15 +1,14 @@
-// What the parts of the embedded switch share: the legs there are, the clock, the event bus, mod_hash's table and the
-// global variables. An event that no client asked for is counted (Event-Sequence) but never built.
+// What the parts of the embedded switch share: the legs there are, what they can run, the clock, the event bus, mod_hash's
+// table and the global variables. An event that no client asked for is counted (Event-Sequence) but never built.
 
 import { randomUUID } from 'node:crypto'
 
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import type { Cause } from './causes.ts'
 import { createEvent, type Header, type SwitchEvent } from './event.ts'
-import { type Leg, legHeaders } from './leg.ts'
-import type { Room } from './room.ts'
-import type { Applications } from './runner.ts'
-import type { SipLegs } from './sip-leg.ts'
+import type { Leg, Room } from './leg.ts'
+import { legHeaders } from './leg-headers.ts'
 import { createTimeline, type Timeline } from './timeline.ts'
 
 export const VERSION = '1.11.2-release'
@@ -17,6 +16,46 @@ export const VERSION = '1.11.2-release'
 export interface Subscriber {
   wants(name: string): boolean
   deliver(event: SwitchEvent): void
+}
+
+/** A run of one application. It ends with `done`; until then `onStop` may break it off. */
+export interface Run {
+  readonly exchange: Exchange
+  readonly leg: Leg
+  /** Variables expanded. */
+  readonly arg: string
+  /** Second calls do nothing. `response` is the Application-Response. */
+  done(response?: string): void
+  onStop?: ((why: 'break' | 'hangup' | 'moved') => void) | undefined
+  onDigit?: (digit: string) => void
+}
+
+export interface Application {
+  start(run: Run): void
+  /** A leg that is not answered yet is pre-answered for it. */
+  needsMedia?: boolean
+  /** Hears of every digit, not of terminators alone. */
+  everyDigit?: boolean
+  /** Any digit ends it, and is left for what comes after it (switch_ivr.c, switch_ivr_sleep). */
+  endsByDigit?: boolean
+  /** Takes messages while it runs (park). */
+  waits?: boolean
+  /** Nobody is told that it ended. */
+  untold?: boolean
+}
+
+export type Applications = Readonly<Record<string, Application>>
+
+/** Legs that call SIP addresses. */
+export interface SipLegs {
+  /** Answered: the leg; refused: why. */
+  dial(dialString: string, timeout: number): Promise<Leg | Cause>
+  /** Makes an answered leg say what the target's party says, hears, or both. False when either is no such leg. */
+  eavesdrop(leg: Leg, target: string): boolean
+  packetsSent(leg: Leg): number
+  /** Who listened to it has nothing left to do. */
+  targetGone(target: Leg): void
+  close(): Promise<void>
 }
 
 export interface Exchange {

@@ -1,27 +1,13 @@
-// A leg (FreeSWITCH's channel): what is known of one side of a call, and how an event spells it out. No behaviour here;
-// order and names of the headers are those of transcripts 10 and 60.
+// A leg (FreeSWITCH's channel): what is known of one side of a call, and of those it has to do with: who sits there, what
+// it is busy with, what records it, where it talks. No behaviour here: the files that have it look down to this one.
 
-import type { Header, Value } from './event.ts'
+import type { Value } from './event.ts'
 import type { Cause } from './causes.ts'
 import type { Source } from './media.ts'
-import type { Recording } from './recording.ts'
-import type { Phone } from './phone.ts'
-import type { Room } from './room.ts'
-import type { Runner } from './runner.ts'
 
-const STATES = {
-  CS_INIT: 2,
-  CS_SOFT_EXECUTE: 3,
-  CS_EXECUTE: 4,
-  CS_EXCHANGE_MEDIA: 5,
-  CS_CONSUME_MEDIA: 7,
-  CS_HANGUP: 10,
-  CS_REPORTING: 11,
-} as const
+export type State = 'CS_INIT' | 'CS_SOFT_EXECUTE' | 'CS_EXECUTE' | 'CS_EXCHANGE_MEDIA' | 'CS_CONSUME_MEDIA' | 'CS_HANGUP' | 'CS_REPORTING'
 
-/** The number is ahead of the name: decided to hang up, and destroyed (seen on FreeSWITCH 1.11.2). */
-const [HANGING_UP, DESTROYED] = [10, 12]
-/** … on its way to another dialplan, and to another leg. */
+/** Numbers that are ahead of the name: on its way to another dialplan, and to another leg (seen on FreeSWITCH 1.11.2). */
 export const [ROUTING, HIBERNATE] = [2, 8]
 
 /** `source` is what sounds now. */
@@ -54,6 +40,75 @@ export interface Profile {
   bridged: number
 }
 
+export type Reaction = { answerAfter: number; early?: boolean } | { refuse: Cause } | 'never'
+
+/** Who sits at the far side. */
+export interface Phone {
+  readonly caller: boolean
+  /** What it says: nothing before it has media, as early media something else than once it is answered. */
+  readonly voice: Source
+  /** What it does when it rings. */
+  reaction(originator: Leg | undefined): Reaction
+  start(): void
+  answered(): void
+  /** It hears something. */
+  media(): void
+  bridged(): void
+  /** The switch rings somebody for it. */
+  dialing(): void
+  /** Nobody came. */
+  dialed(): void
+  gone(): void
+}
+
+/** One uuid_record. */
+export interface Recording {
+  readonly path: string
+  /** Writes down what was heard until now; call it before anything that is heard changes. */
+  flush(): void
+  /** Silence of the same length; no event tells of it. */
+  mask(on: boolean): void
+  /** Cuts the time out of the file; no event either. */
+  pause(on: boolean): void
+  /** Closes the file and fires RECORD_STOP. */
+  stop(): void
+}
+
+/** Several who talk. */
+export interface Room {
+  readonly members: Map<Leg, { muted: boolean; leave: () => void }>
+}
+
+export interface Action {
+  app: string
+  arg: string
+}
+
+export interface Execution extends Action {
+  /** Comes back as Application-UUID. */
+  uuid?: string
+  /** event-lock: nothing else is taken while it runs. */
+  lock: boolean
+  loops?: number
+}
+
+export type Message = Execution | { hangup: Cause }
+
+export interface Runner {
+  /** Runs one application after the other; a leg with nothing left to do is hung up. */
+  dialplan(actions: readonly Action[]): void
+  message(message: Message): void
+  /** Takes messages from now on, as the far leg of a bridge does. */
+  bridged(): void
+  /** uuid_break; `all` forgets what is queued, too. */
+  interrupt(all: boolean): void
+  digit(digit: string): void
+  /** The leg was hung up. */
+  abort(): void
+  /** The leg goes elsewhere: what it is busy with ends, and the rest of its dialplan is forgotten. */
+  leave(): void
+}
+
 export interface Leg {
   readonly uuid: string
   readonly sessionId: number
@@ -61,7 +116,7 @@ export interface Leg {
   /** Channel-Name. */
   readonly name: string
   readonly profile: Profile
-  state: keyof typeof STATES
+  state: State
   callState: 'DOWN' | 'RINGING' | 'EARLY' | 'ACTIVE' | 'HANGUP'
   answerState: 'ringing' | 'early' | 'answered' | 'hangup'
   /** The state it was told to go to while it is still in `state`. */
@@ -122,76 +177,4 @@ export function setVariable(leg: Leg, name: string, value: string | undefined): 
 export function pushVariable(leg: Leg, name: string, value: string): void {
   const old = leg.variables.get(name)
   leg.variables.set(name, old === undefined ? value : [...(typeof old === 'string' ? [old] : old), value])
-}
-
-/** `first` stands before the channel's state, as Bridge-A-Unique-ID and the first Hangup-Cause do. */
-export function legHeaders(leg: Leg, first: readonly Header[] = [], last: readonly Header[] = []): Header[] {
-  const headers: Header[] = [
-    ...first,
-    ['Channel-State', leg.state],
-    ['Channel-Call-State', leg.callState],
-    ['Channel-State-Number', String(leg.destroyed ? DESTROYED : isUp(leg) ? (leg.next ?? STATES[leg.state]) : Math.max(HANGING_UP, STATES[leg.state]))],
-    ['Channel-Name', leg.name],
-    ['Unique-ID', leg.uuid],
-    ['Call-Direction', leg.direction],
-    ['Presence-Call-Direction', leg.direction],
-    ['Channel-HIT-Dialplan', String(leg.hitDialplan)],
-    ['Channel-Call-UUID', leg.callUuid],
-    ['Answer-State', leg.answerState],
-  ]
-  if (leg.cause) headers.push(['Hangup-Cause', leg.cause])
-  if (leg.profile.progressMedia || leg.profile.answered) {
-    for (const way of ['Read', 'Write']) {
-      headers.push([`Channel-${way}-Codec-Name`, 'PCMU'], [`Channel-${way}-Codec-Rate`, '8000'], [`Channel-${way}-Codec-Bit-Rate`, '64000'])
-    }
-  }
-  profileHeaders(headers, 'Caller', leg.direction, leg.uuid, leg.name, leg.profile)
-  if (leg.other) {
-    headers.push(['Other-Type', leg.other.type])
-    profileHeaders(headers, 'Other-Leg', leg.other.direction, leg.other.uuid, leg.other.name, leg.other.profile)
-  }
-  for (const [name, value] of leg.variables) headers.push([`variable_${name}`, value])
-  headers.push(...last)
-  return headers
-}
-
-function profileHeaders(headers: Header[], prefix: string, direction: string, uuid: string, name: string, profile: Profile): void {
-  const add = (key: string, value: string): void => {
-    headers.push([`${prefix}-${key}`, value])
-  }
-  const known = (key: string, value: string): void => {
-    if (value !== '') add(key, value)
-  }
-  add('Direction', direction)
-  add('Logical-Direction', prefix === 'Caller' ? direction : 'inbound')
-  known('Username', profile.username)
-  known('Dialplan', profile.dialplan)
-  known('Caller-ID-Name', profile.callerIdName)
-  known('Caller-ID-Number', profile.callerIdNumber)
-  known('Orig-Caller-ID-Name', profile.origCallerIdName)
-  known('Orig-Caller-ID-Number', profile.origCallerIdNumber)
-  known('Callee-ID-Name', profile.calleeIdName)
-  known('Callee-ID-Number', profile.calleeIdNumber)
-  add('Network-Addr', '127.0.0.1')
-  add('ANI', profile.ani)
-  add('Destination-Number', profile.destination)
-  add('Unique-ID', uuid)
-  add('Source', profile.source)
-  add('Context', 'default')
-  add('Channel-Name', name)
-  if (prefix === 'Caller') add('Profile-Index', String(profile.index))
-  add('Profile-Created-Time', String(profile.created))
-  add('Channel-Created-Time', String(profile.channelCreated))
-  add('Channel-Answered-Time', String(profile.answered))
-  add('Channel-Progress-Time', String(profile.progress))
-  add('Channel-Progress-Media-Time', String(profile.progressMedia))
-  add('Channel-Hangup-Time', String(profile.hangup))
-  add('Channel-Transfer-Time', '0')
-  add('Channel-Resurrect-Time', '0')
-  add('Channel-Bridged-Time', String(profile.bridged))
-  add('Channel-Last-Hold', '0')
-  add('Channel-Hold-Accum', '0')
-  add('Screen-Bit', 'true')
-  add('Privacy-Hide-Name', 'false')
-  add('Privacy-Hide-Number', 'false')
 }

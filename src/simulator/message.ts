@@ -9,7 +9,7 @@ import { hangup } from './call.ts'
 import { setVariable, variable } from './leg.ts'
 import { level, render, SILENCE } from './media.ts'
 import { FRAME, LEG_RATE, RATES, samplesOf } from './recording.ts'
-import type { Run } from './runner.ts'
+import type { Run } from './exchange.ts'
 import { createWav, type WavFile } from './wav.ts'
 import { splitWords } from './words.ts'
 

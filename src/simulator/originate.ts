@@ -4,8 +4,7 @@
 import { createLeg } from './call.ts'
 import { dial } from './dialing.ts'
 import type { Exchange } from './exchange.ts'
-import type { Leg } from './leg.ts'
-import type { Action } from './runner.ts'
+import type { Action, Leg } from './leg.ts'
 import { isSipAddress } from './sip-leg.ts'
 import { splitList, splitWords, takeVariables } from './words.ts'
 

@@ -10,9 +10,9 @@
 import { type Cause, isCause } from './causes.ts'
 import type { Exchange } from './exchange.ts'
 import type { Value } from './event.ts'
-import { isUp, type Leg, variable } from './leg.ts'
+import { isUp, type Leg, type Phone, variable } from './leg.ts'
 import { settle } from './recording.ts'
-import { SILENCE, type Source, tone } from './media.ts'
+import { SILENCE, tone } from './media.ts'
 
 const CALLER = tone(440)
 const CALLEE = tone(1000)
@@ -25,8 +25,6 @@ const BETWEEN_DIGITS = 200
 /** An INVITE and its answer on the way. */
 export const NETWORK = 20
 
-export type Reaction = { answerAfter: number; early?: boolean } | { refuse: Cause } | 'never'
-
 /** A phone that cannot be rung at all: FreeSWITCH makes no leg for it. */
 export type Absence = 'USER_NOT_REGISTERED' | 'SUBSCRIBER_ABSENT'
 
@@ -38,24 +36,6 @@ const wishOf = (variables: ReadonlyMap<string, Value>, originator: Leg | undefin
 export function absence(variables: ReadonlyMap<string, Value>, originator: Leg | undefined): Absence | undefined {
   const wish = wishOf(variables, originator)
   return wish === 'USER_NOT_REGISTERED' || wish === 'SUBSCRIBER_ABSENT' ? wish : undefined
-}
-
-export interface Phone {
-  readonly caller: boolean
-  /** What it says: nothing before it has media, as early media something else than once it is answered. */
-  readonly voice: Source
-  /** What it does when it rings. */
-  reaction(originator: Leg | undefined): Reaction
-  start(): void
-  answered(): void
-  /** It hears something. */
-  media(): void
-  bridged(): void
-  /** The switch rings somebody for it. */
-  dialing(): void
-  /** Nobody came. */
-  dialed(): void
-  gone(): void
 }
 
 /** `caller`: it called, or was called back to call. It is told what happens to its leg and hangs up by itself. */

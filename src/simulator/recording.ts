@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs'
 import { reasonOf } from '../errors.ts'
 import type { Header } from './event.ts'
 import type { Exchange } from './exchange.ts'
-import { isUp, type Leg, setVariable, variable } from './leg.ts'
+import { isUp, type Leg, type Recording, setVariable, variable } from './leg.ts'
 import { type Layout, render, SILENCE, type Source } from './media.ts'
 import { saidIn } from './room.ts'
 import { createWav, type WavFile } from './wav.ts'
@@ -21,18 +21,6 @@ export const LEG_RATE = 8000
 export const RATES: ReadonlySet<number> = new Set([8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000])
 
 export const samplesOf = (frames: number, rate: number): number => Math.round((frames * rate * FRAME) / 1000)
-
-export interface Recording {
-  readonly path: string
-  /** Writes down what was heard until now; call it before anything that is heard changes. */
-  flush(): void
-  /** Silence of the same length; no event tells of it. */
-  mask(on: boolean): void
-  /** Cuts the time out of the file; no event either. */
-  pause(on: boolean): void
-  /** Closes the file and fires RECORD_STOP. */
-  stop(): void
-}
 
 /** `variables` are those of this recording alone; they override the leg's. Throws when the file cannot be made. */
 export function startRecording(exchange: Exchange, leg: Leg, path: string, limit: number, variables: ReadonlyMap<string, string>): Recording {

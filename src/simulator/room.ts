@@ -1,11 +1,7 @@
 // Where several legs talk: whoever is in a room hears all others who are not muted.
 
-import { isUp, type Leg } from './leg.ts'
+import { isUp, type Leg, type Room } from './leg.ts'
 import { SILENCE, type Source } from './media.ts'
-
-export interface Room {
-  readonly members: Map<Leg, { muted: boolean; leave: () => void }>
-}
 
 /** What a member hears: the others. */
 export function saidIn(room: Room, to: Leg): Source {

@@ -6,67 +6,9 @@ import { randomUUID } from 'node:crypto'
 
 import type { Cause } from './causes.ts'
 import type { Header } from './event.ts'
-import type { Exchange } from './exchange.ts'
-import { hasMedia, isUp, type Leg, setVariable, variable } from './leg.ts'
+import type { Application, Exchange, Run } from './exchange.ts'
+import { type Action, hasMedia, isUp, type Leg, type Message, type Runner, setVariable, variable } from './leg.ts'
 import { expand } from './variables.ts'
-
-/** A run of one application. It ends with `done`; until then `onStop` may break it off. */
-export interface Run {
-  readonly exchange: Exchange
-  readonly leg: Leg
-  /** Variables expanded. */
-  readonly arg: string
-  /** Second calls do nothing. `response` is the Application-Response. */
-  done(response?: string): void
-  onStop?: ((why: 'break' | 'hangup' | 'moved') => void) | undefined
-  onDigit?: (digit: string) => void
-}
-
-export interface Application {
-  start(run: Run): void
-  /** A leg that is not answered yet is pre-answered for it. */
-  needsMedia?: boolean
-  /** Hears of every digit, not of terminators alone. */
-  everyDigit?: boolean
-  /** Any digit ends it, and is left for what comes after it (switch_ivr.c, switch_ivr_sleep). */
-  endsByDigit?: boolean
-  /** Takes messages while it runs (park). */
-  waits?: boolean
-  /** Nobody is told that it ended. */
-  untold?: boolean
-}
-
-export type Applications = Readonly<Record<string, Application>>
-
-export interface Action {
-  app: string
-  arg: string
-}
-
-export interface Execution extends Action {
-  /** Comes back as Application-UUID. */
-  uuid?: string
-  /** event-lock: nothing else is taken while it runs. */
-  lock: boolean
-  loops?: number
-}
-
-export type Message = Execution | { hangup: Cause }
-
-export interface Runner {
-  /** Runs one application after the other; a leg with nothing left to do is hung up. */
-  dialplan(actions: readonly Action[]): void
-  message(message: Message): void
-  /** Takes messages from now on, as the far leg of a bridge does. */
-  bridged(): void
-  /** uuid_break; `all` forgets what is queued, too. */
-  interrupt(all: boolean): void
-  digit(digit: string): void
-  /** The leg was hung up. */
-  abort(): void
-  /** The leg goes elsewhere: what it is busy with ends, and the rest of its dialplan is forgotten. */
-  leave(): void
-}
 
 interface Running extends Run {
   application: Application

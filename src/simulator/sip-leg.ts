@@ -9,23 +9,12 @@ import { systemDns } from '../sip/resolve.ts'
 import { openSockets, type Sockets } from '../sip/sockets.ts'
 import { answer, createLeg, hangup, ring } from './call.ts'
 import { type Cause, causeOf } from './causes.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, SipLegs } from './exchange.ts'
 import { isUp, type Leg, variable } from './leg.ts'
 import { SILENCE } from './media.ts'
 import { heard } from './recording.ts'
 import { type Codec, type Destination, openRtp, type RtpSender } from './rtp.ts'
 import { isTrue, takeVariables } from './words.ts'
-
-export interface SipLegs {
-  /** Answered: the leg; refused: why. */
-  dial(dialString: string, timeout: number): Promise<Leg | Cause>
-  /** Makes an answered leg say what the target's party says, hears, or both. False when either is no such leg. */
-  eavesdrop(leg: Leg, target: string): boolean
-  packetsSent(leg: Leg): number
-  /** Who listened to it has nothing left to do. */
-  targetGone(target: Leg): void
-  close(): Promise<void>
-}
 
 interface Media {
   rtp: RtpSender
