@@ -71,6 +71,7 @@ async function balanced(t: ExecutionContext, program: string): Promise<void> {
   )
   await record('mask')
   await record('start')
+  t.true((await atB.get<Row[]>(`${at}/channels`)).every(({ recordings }) => recordings?.length === 1))
   await until('what begins in a masked call is masked', async () => (await states()).join() === 'masked')
 
   await a.close()

@@ -11,6 +11,8 @@ export interface PeerRequest {
   path: string
   headers: Readonly<Record<string, string>>
   body?: Buffer | undefined
+  /** Milliseconds; as long as a command may take, unless said. */
+  withinMs?: number
 }
 
 export interface PeerAnswer {
@@ -33,10 +35,10 @@ export const PATIENCE = { connect: 3_000, answer: 13_000 }
 export function peerClient({ clock, patience = PATIENCE }: { clock: Clock; patience?: typeof PATIENCE }): Peers {
   const agent = new Agent({ pipelining: 0, connect: { timeout: patience.connect }, headersTimeout: 0, bodyTimeout: 0 })
   return {
-    async ask(origin, { method, path, headers, body }) {
-      const late = new Error(`no answer within ${patience.answer / 1000} s; what was asked may have been done`)
+    async ask(origin, { method, path, headers, body, withinMs = patience.answer }) {
+      const late = new Error(`no answer within ${withinMs / 1000} s; what was asked may have been done`)
       const stop = new AbortController()
-      const off = clock.after(patience.answer, () => stop.abort(late))
+      const off = clock.after(withinMs, () => stop.abort(late))
       try {
         const answer = await agent.request({ origin, path, method, headers, body: body ?? null, signal: stop.signal })
         return { status: answer.statusCode, headers: answer.headers, body: Buffer.from(await answer.body.arrayBuffer()) }

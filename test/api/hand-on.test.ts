@@ -106,21 +106,43 @@ test('what is about legs of our own asks nobody', async t => {
   t.is(here.controlled.length, 2)
 })
 
-test('a list has the legs of all switches; how recordings stand on those of others is not known', async t => {
-  const { there, here, at, alice } = await engines(t)
-  const rows = async ({ ask }: { ask: Ask }, path = `${at}/channels`) => (await ask<{ uuid: string; recordings: unknown }[]>('GET', path)).body.data
-  t.deepEqual(
-    (await rows(here)).map(({ uuid, recordings }) => [uuid, recordings]),
-    [
-      [LEG, null],
-      [NOT_HERS, null],
-    ],
-  )
-  t.deepEqual(
-    (await rows(here, `${at}/users/${alice}/channels`)).map(({ uuid }) => uuid),
-    [LEG],
-  )
-  t.like(await rows(there), [{ recordings: [{ id: 'r1' }] }, { recordings: [] }])
+test('a list has the legs of all switches, and how their recordings stand as the engine tells that drives each', async t => {
+  const { there, here, asked, at, alice, asAlice } = await engines(t)
+  const rows = async (ask: Ask, path = `${at}/channels`) => (await ask<{ uuid: string }[]>('GET', path)).body.data
+  t.like(await rows(there.ask), [
+    { uuid: LEG, recordings: [{ id: 'r1' }] },
+    { uuid: NOT_HERS, recordings: [] },
+  ])
+  t.deepEqual(await rows(here.ask), await rows(there.ask))
+  const hers = (await rows(there.ask)).slice(0, 1)
+  t.deepEqual(await rows(here.ask, `${at}/users/${alice}/channels`), hers)
+  t.deepEqual(await rows(asAlice), hers)
+  const csv = await fetch(`${here.url}${at}/channels?accept=csv&auth_token=${here.token}`)
+  t.regex(await csv.text(), /masked/)
+  t.is(asked.length, 4)
+  there.state.now = 'standby'
+  there.state.askAt = here.url
+  t.like(await rows(here.ask), [{ recordings: null }, { recordings: null }], 'nobody drives it, and nobody is asked in a circle')
+  t.is(asked.length, 5)
+})
+
+test('a list does not wait long for an engine that does not tell how recordings stand, nor for one that cannot be asked', async t => {
+  const clock = manualClock()
+  const { here, asked, at } = await engines(t, clock)
+  const list = () => here.ask<object[]>('GET', `${at}/channels`)
+  const unknown = { status: 200, body: { data: [{ uuid: LEG, recordings: null }, { recordings: null }] } }
+  const sink = await httpSink(t, [() => {}, (_, response) => response.end('{"data":{}}'), (_, response) => response.end('<html>')])
+  here.state.askAt = sink.url
+  const silent = list()
+  await sink.arrived(1)
+  clock.advance(2_000)
+  t.like(await silent, unknown)
+  for (const _ of ['no list', 'no JSON']) t.like(await list(), unknown)
+  here.state.askAt = `http://127.0.0.1:${NOBODY}`
+  t.like(await list(), unknown)
+  delete here.state.askAt
+  t.like(await list(), unknown)
+  t.is(asked.length, 4)
 })
 
 test('a device is called by an engine that drives a switch where this one drives none', async t => {

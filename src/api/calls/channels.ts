@@ -12,6 +12,7 @@ import { filterOf } from '../documents/filter.ts'
 import { Elsewhere } from '../http/elsewhere.ts'
 import type { Answer, Request, Route } from '../http/route.ts'
 import type { Room } from '../http/room.ts'
+import { toldByOthers } from './told-by-others.ts'
 
 export function channelRoutes(room: Room): Route[] {
   const { store } = room
@@ -22,7 +23,7 @@ export function channelRoutes(room: Room): Route[] {
     const rows = await rowsOf(room, request, legs)
     const matches = filterOf(request.query, { created: false })
     const data = rows.filter(row => mayKnow(request, row) && whose(row) && (matches === undefined || matches(row, { _id: '', _rev: '' })))
-    return { data, beside: { page_size: data.length } }
+    return { data: await toldByOthers(room, request, data), beside: { page_size: data.length } }
   }
 
   async function ofUser(request: Request): Promise<Answer> {

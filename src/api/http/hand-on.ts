@@ -10,7 +10,7 @@ import type { Context, State } from './exchange.ts'
 import type { ApiPorts } from './ports.ts'
 
 /** On a request that was handed on, which is not handed on again. */
-const HANDED_ON = 'x-callrec-handed-on'
+export const HANDED_ON = 'x-callrec-handed-on'
 /** Of the client's headers, those that say who asks, what, and how he wants it. */
 const ASKED = ['accept', 'authorization', 'content-type', 'user-agent', 'x-pretty-print'] as const
 /** Of the answer's; the others are of the connection, or ours. */
