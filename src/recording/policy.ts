@@ -64,8 +64,14 @@ const merged = (defaults: Settings, { account = {}, user = {}, device = {}, call
     ...callflows.map(callflow => layer('callflow', callflow)),
   )
 
-/** What the account lets none of its documents say otherwise. */
-const allowed = (settings: Effective, documents: Documents, seconds: number): Effective => refusable(capped(settings, seconds), documents)
+/** As it holds, whatever the documents say. */
+const allowed = (settings: Effective, documents: Documents, seconds: number): Effective => refusable(capped(untilBridged(settings), seconds), documents)
+
+/** Who waits for the bridge does not begin at the answer for want of a word about that (in Kazoo nothing waits for it unless told to). */
+function untilBridged(settings: Effective): Effective {
+  if (settings.record_on_bridge?.value !== true || settings.record_on_answer?.from !== 'system') return settings
+  return { ...settings, record_on_answer: { value: false, from: 'system' } }
+}
 
 function capped(settings: Effective, seconds: number): Effective {
   const limit = settings.time_limit

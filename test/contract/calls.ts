@@ -585,7 +585,7 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
   })
 
   promise('record_on_bridge begins when both talk: neither what was played before nor what is heard before the answer is in it', async scene => {
-    const waits = { format: 'wav', record_on_answer: false, record_on_bridge: true }
+    const waits = { format: 'wav', record_on_bridge: true }
     const caller = await scene.phone('tone1000', { record_call: waits })
     const callee = await scene.phone('early', { record_call: waits })
     const number = await scene.callflow({ ...play(500, 1), children: { _: ring(callee) } })

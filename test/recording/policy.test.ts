@@ -83,6 +83,24 @@ test('a phone that is rung cannot be recorded before it answers, whatever a laye
   t.like(asked({ record_on_answer: false, record_on_bridge: true }), { record_on_answer: false, record_on_bridge: true })
 })
 
+test('who says that he waits for the bridge does not begin at the answer, unless somebody says that as well', t => {
+  const waits = (documents: Partial<Documents>) => {
+    const all = { ...none, ...documents }
+    return [decideCaller(all, way), decideCallee(all, way, [])].map(({ settings }) => [settings.record_on_answer?.value, settings.record_on_bridge?.value])
+  }
+  const user = { record_call: { record_on_bridge: true } }
+  t.deepEqual(waits({ user }), [
+    [false, true],
+    [false, true],
+  ])
+  t.deepEqual(waits({ user, account: { record_call: { record_on_answer: true } } }), [
+    [true, true],
+    [true, true],
+  ])
+  const account = { call_recording: { account: { any: { any: { enabled: true, record_on_bridge: true } } } } }
+  t.is(decideAccount({ ...none, account }, way).settings.record_on_answer?.value, false)
+})
+
 test('policy waits for the answer; an action starts where it stands and lasts an hour unless it says otherwise', t => {
   t.like(valuesOf(decideCaller({ ...none, user: on }, way).settings), { record_on_answer: true, stereo: true, method: 'put' })
   t.is(decideCaller({ ...none, user: on }, way).settings.time_limit, undefined)
