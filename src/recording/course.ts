@@ -190,8 +190,10 @@ export class Course {
   }
 
   /** Why what waited is dropped. */
-  #whyNot(): string {
-    return this.consenting.tells ? 'announcement_unfinished' : 'never_answered'
+  #whyNot(isStopped = false): string {
+    if (this.consenting.tells) return 'announcement_unfinished'
+    if (isStopped) return 'never_begun'
+    return awaitedBy(this.papers.inFlight) === 'bridge' ? 'never_bridged' : 'never_answered'
   }
 
   /** It begins, unless it has meanwhile, or is over. */
@@ -244,7 +246,7 @@ export class Course {
 
   async #command(what: Command): Promise<void> {
     const next = command(this.state, what)
-    await this.#go(next, next.state === 'discarded' ? this.#whyNot() : undefined)
+    await this.#go(next, next.state === 'discarded' ? this.#whyNot(true) : undefined)
   }
 
   #told(event: RecordingEventName): void {

@@ -43,7 +43,7 @@ const standing = ({ id, state }: Live): SiprecStarted => ({ id, state, begun: Pr
 const refused = (id: string, reason: string, code: ErrorCode): SiprecStarted => ({ id, state: 'failed', reason, code, begun: Promise.resolve('failed') })
 
 /** Whoever asks for it. */
-const finish = (one: Live): Promise<void> => (one.state === 'waiting' ? one.end('discarded', one.tells ? whyNot(one) : undefined) : one.end('stopped'))
+const finish = (one: Live): Promise<void> => (one.state === 'waiting' ? one.end('discarded', one.tells ? whyNot(one) : 'never_begun') : one.end('stopped'))
 
 export function startSiprec(ports: SiprecPorts): Siprec {
   const { switches, recorder, clock, log, random } = ports

@@ -475,6 +475,16 @@ test('a leg that is never answered, or never made, leaves a discarded recording 
   await until('the end of the queue', async () => (await w.inFlight(never.id)) === undefined)
 })
 
+test('what was to begin with a bridge and had none says so, and so does what was stopped before it began', async t => {
+  const w = await setup(t)
+  const unbridged = await w.start({ record_on_bridge: true })
+  const stopped = await w.start({ record_on_bridge: true, format: 'wav' }, { by: 'action' })
+  await w.recorder().stopLatest(LEG)
+  t.like(await w.reaches(stopped.id, 'discarded'), { reason: 'never_begun' })
+  w.hangup()
+  t.like(await w.reaches(unbridged.id, 'discarded'), { reason: 'never_bridged' })
+})
+
 test('two starts with the same settings are one recording with both origins; other settings are a second file', async t => {
   const w = await setup(t)
   const [one, two, three] = await Promise.all([

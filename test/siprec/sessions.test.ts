@@ -615,7 +615,7 @@ test('started before the answer it is remembered, and discarded when the answer 
   t.is(server.calls.length, 0)
   await t.throwsAsync(siprec.start(request(unanswered, server.uri)), { message: DUPLICATE })
   await siprec.stop(unanswered.uuid)
-  t.like(await document(started.id), { state: 'discarded' })
+  t.like(await document(started.id), { state: 'discarded', reason: 'never_begun' })
   t.true(await node.exists(leg.uuid))
 })
 
