@@ -36,6 +36,24 @@ test('the schema of recording settings lists exactly the settings that exist', t
   t.deepEqual(properties.sort(), [...SETTINGS].sort())
 })
 
+test('whoever starts a recording may say every setting that has a meaning there, under the same rules', t => {
+  // Recording servers have an action of their own, and a message has one side, which knows of it and is not waited for.
+  const elsewhere = ['enabled', 'siprec_server']
+  const ofTalks = ['beep', 'record_on_answer', 'record_on_bridge', 'should_follow_transfer', 'stereo']
+  const rules = (name: string, setting: string) => {
+    const { description: _, ...rule } = ((schemas.get(name)?.['properties'] ?? {}) as Record<string, Record<string, unknown>>)[setting] ?? {}
+    return rule
+  }
+  for (const [name, without] of [
+    ['callflows.record_call', elsewhere],
+    ['metaflows.record_call', elsewhere],
+    ['callflows.record_caller', [...elsewhere, ...ofTalks]],
+  ] as const) {
+    for (const setting of SETTINGS.filter(one => !(without as readonly string[]).includes(one)))
+      t.deepEqual(rules(name, setting), rules('call_recording.parameters', setting), `${name}: ${setting}`)
+  }
+})
+
 test('no recording setting has a default in its schema, which would beat every weaker layer', t => {
   for (const name of ['call_recording.parameters', 'callflows.record_call']) {
     const defaults = Object.values(schemas.get(name)?.['properties'] as Record<string, object>).filter(property => 'default' in property)
