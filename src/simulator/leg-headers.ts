@@ -18,6 +18,12 @@ const [HANGING_UP, DESTROYED] = [10, 12]
 
 /** `first` stands before the channel's state, as Bridge-A-Unique-ID and the first Hangup-Cause do. */
 export function legHeaders(leg: Leg, first: readonly Header[] = [], last: readonly Header[] = []): Header[] {
+  const variables = [...leg.variables].map(([name, value]): Header => [`variable_${name}`, value])
+  return [...bareHeaders(leg, first), ...variables, ...last]
+}
+
+/** Without its variables, as a key is told. */
+export function bareHeaders(leg: Leg, first: readonly Header[] = []): Header[] {
   const headers: Header[] = [
     ...first,
     ['Channel-State', leg.state],
@@ -42,8 +48,6 @@ export function legHeaders(leg: Leg, first: readonly Header[] = [], last: readon
     headers.push(['Other-Type', leg.other.type])
     profileHeaders(headers, 'Other-Leg', leg.other.direction, leg.other.uuid, leg.other.name, leg.other.profile)
   }
-  for (const [name, value] of leg.variables) headers.push([`variable_${name}`, value])
-  headers.push(...last)
   return headers
 }
 

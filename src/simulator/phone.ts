@@ -11,6 +11,7 @@ import { type Cause, isCause } from './causes.ts'
 import type { Exchange } from './exchange.ts'
 import type { Value } from './event.ts'
 import { isUp, type Leg, type Phone, variable } from './leg.ts'
+import { bareHeaders } from './leg-headers.ts'
 import { settle } from './recording.ts'
 import { SILENCE, tone } from './media.ts'
 
@@ -139,11 +140,7 @@ export function createPhone(exchange: Exchange, leg: Leg, caller: boolean, hangu
 
 export function press(exchange: Exchange, leg: Leg, digit: string): void {
   if (!isUp(leg) || !/^[0-9A-D*#]$/.test(digit)) return
-  exchange.fireLeg('DTMF', leg, [
-    ['DTMF-Digit', digit],
-    ['DTMF-Duration', '2000'],
-    ['DTMF-Source', 'RTP'],
-  ])
+  exchange.fire('DTMF', () => [...bareHeaders(leg), ['DTMF-Digit', digit], ['DTMF-Duration', '2000'], ['DTMF-Source', 'RTP']])
   leg.runner.digit(digit)
 }
 

@@ -130,7 +130,18 @@ export function switchNode({ address, clock, wall, log, random, limits, retry = 
       seen.add(told.leg.uuid)
     }
     recorded.told(told)
-    emit(told)
+    if (told.name === 'DTMF') void pressed(told)
+    else emit(told)
+  }
+
+  /**
+   * FreeSWITCH tells a key without the variables of its leg, and so without whom that talks with (switch_channel.c,
+   * switch_channel_event_set_extended_data). Keys are asked about in their order, and answered in it.
+   */
+  async function pressed(key: Extract<SwitchEvent, { name: 'DTMF' }>): Promise<void> {
+    const now = await leg(key.leg.uuid).catch(() => undefined)
+    if (now === undefined) dropped('DTMF of a leg that is gone')
+    else emit({ ...key, leg: now })
   }
 
   const unreachable = (): AppError =>

@@ -841,6 +841,29 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     for (const samples of wav.samples) scene.t.true(tones(samples, wav.sampleRate, 2000) < 0.02)
   })
 
+  promise('keys of either party start and stop a recording in mid-call, as his document says', async scene => {
+    const record = (action: string): object => ({ module: 'record_call', data: { action, format: 'wav' } })
+    const metaflows = { binding_digit: '9', numbers: { 1: record('start'), 2: record('stop') } }
+    const [caller, callee] = [await scene.phone('tone1000', { metaflows }), await scene.phone('tone1000', { metaflows })]
+    const { leg, hangup } = await scene.dial(caller, await scene.callflow(ring(callee)))
+    await scene.named('CHANNEL_BRIDGE', leg)
+    const rung = (await scene.world.node.leg(leg))?.otherLeg ?? ''
+    const { port, password } = scene.world.telephony
+    for (const [uuid, phone] of [
+      [leg, caller],
+      [rung, callee],
+    ] as const) {
+      await eslApi(port, password, `uuid_recv_dtmf ${uuid} 91`)
+      await scene.named('RECORD_START', uuid)
+      await scene.pass(1)
+      await eslApi(port, password, `uuid_recv_dtmf ${uuid} 92`)
+      const recording = await scene.one(phone)
+      scene.t.like(recording, { state: 'stopped', call_id: uuid })
+      scene.hearsBoth(await scene.wav(recording), 0.1)
+    }
+    await hangup()
+  })
+
   promise('record_caller takes a message until a key is pressed, the caller’s voice alone, and the call goes on', async scene => {
     const caller = await scene.phone()
     const message: Node = { module: 'record_caller', data: { format: 'wav', terminators: ['#'] }, children: { _: { module: 'hangup' } } }

@@ -216,6 +216,26 @@ export function switchContract({ name, open, cannot = {} }: SwitchContract): voi
     return { a, b, files }
   }
 
+  promise('a key is told with the leg as it is: what stands on it, and whom it talks with', async (t, { node, seen, leg, phones, press }) => {
+    const [a, b] = [await leg(), randomUUID()]
+    void node.execute(a, 'bridge', bridgeArgument([{ ...phones.speaking, uuid: b }], {})).catch(() => {})
+    await seen.event('CHANNEL_BRIDGE', a)
+    await node.setVariables(a, { callrec_later: 'said' })
+    await press(a, '42')
+    const keys = await until('both keys', () => {
+      const told = seen.of(a).filter(event => event.name === 'DTMF')
+      return told.length === 2 && told
+    })
+    t.deepEqual(
+      keys.map(({ digit, leg: { otherLeg, variables } }) => [digit, otherLeg, variables['callrec_test'], variables['callrec_later']]),
+      [
+        ['4', b, 'yes', 'said'],
+        ['2', b, 'yes', 'said'],
+      ],
+    )
+    await node.hangup(a, 'NORMAL_CLEARING')
+  })
+
   promise('what is played to one side of a bridge is heard by him alone, its end is told, and the bridge goes on', async (t, one) => {
     const { node, seen } = one
     const { a, b, files } = await talking(one)
