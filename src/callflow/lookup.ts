@@ -135,7 +135,7 @@ async function placedCall(store: Store, accountId: string, { variables }: Dialli
   const id = variables['callrec_voice_call'] ?? (isInFlow(variables) ? variables['callrec_callflow_id'] : undefined) ?? ''
   if (!isPlacedId(id)) return undefined
   const call = await store.get<PlacedCall>(monthDb(accountId, id.slice(0, 6)), id)
-  return call?.pvt_type === 'voice_call' ? { _id: call._id, name: 'voice call', flow: { module: 'ncco', data: call.data } } : undefined
+  return call?.pvt_type === 'voice_call' ? { _id: call._id, name: 'voice call', from: call.from, flow: { module: 'ncco', data: call.data } } : undefined
 }
 
 /** Whose number it is; `mayLeave`: else the `no_match` callflow, for a telephone number. */

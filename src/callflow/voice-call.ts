@@ -20,12 +20,14 @@ import { callerFacts } from './recording.ts'
 export function voiceCall(call: Call): VoiceCall {
   const { leg, node, ports, signal } = call
   const { uuid } = leg
+  const placed = isPlacedId(call.dialled._id)
   return {
     uuid,
     accountId: call.accountId,
-    from: leg.callerIdNumber,
+    // Once it is answered a switch names who was called as the caller of a leg that it has made.
+    from: placed ? text(call.dialled['from']) : leg.callerIdNumber,
     to: call.number,
-    placed: isPlacedId(call.dialled._id),
+    placed,
     node,
     signal,
     log: call.log,

@@ -152,7 +152,12 @@ test('an application makes a call, is told of its life, and reads how it ended',
     })
     return (await response.json()) as Record<string, unknown>
   }
-  const { uuid } = await calls('POST', '', { to: [{ type: 'sip', uri: `sip:alice@${realm}` }], ncco: [{ action: 'record', split: 'conversation' }] })
+  await client.put(`${at}/phone_numbers/%2B4930111111`, {})
+  const { uuid } = await calls('POST', '', {
+    to: [{ type: 'sip', uri: `sip:alice@${realm}` }],
+    from: { type: 'phone', number: '+4930111111' },
+    ncco: [{ action: 'record', split: 'conversation' }],
+  })
   const told = await until('the file of the call', () => {
     const events = app.received.filter(one => one.whole).map(one => JSON.parse(one.body.toString()) as Record<string, unknown>)
     return events.some(one => 'recording_uuid' in one) && events.some(one => one['status'] === 'completed') && events
@@ -162,6 +167,10 @@ test('an application makes a call, is told of its life, and reads how it ended',
     ['started', 'ringing', 'answered', 'completed'],
   )
   for (const one of told) t.is(one['conversation_uuid'], `CON-${String(uuid)}`)
+  t.deepEqual(
+    told.flatMap(one => (one['status'] === undefined ? [] : [[one['from'], one['to']]])),
+    Array.from({ length: 4 }, () => ['+4930111111', 'alice']),
+  )
   const over = await until('its detail record', async () => {
     const call = await calls('GET', `/${String(uuid)}`)
     return call['status'] === 'completed' && call
