@@ -51,8 +51,8 @@ import { lockDirectory } from './store/lock.ts'
 import type { Store } from './store/store.ts'
 import { HAND_OVER, ownSwitches } from './switch/owned.ts'
 import { connectSwitches } from './switch/pool.ts'
-import { startPlacing } from './voice/placing.ts'
-import { startVoice } from './voice/voice.ts'
+import { type Placing, startPlacing } from './voice/placing.ts'
+import { startVoice, type Voice } from './voice/voice.ts'
 import { startWebhooks } from './webhooks/webhooks.ts'
 
 export interface Running {
@@ -164,7 +164,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     const orphans = own(
       startOrphans({ store, spool, audit, clock: wall, log, metrics, nodes: () => driven.inCharge(), ...adopt, every: config.retentionSweep }),
     )
-    const voice = own(
+    const voice: Voice = own(
       startVoice({
         store,
         switches: driven,
@@ -180,9 +180,10 @@ export async function start(config: Config, log: Log): Promise<Running> {
         log,
         random: hex,
         publicUrl: config.api.publicUrl,
+        toldBefore: leg => placing.told(leg),
       }),
     )
-    const placing = own(startPlacing({ store, switches: driven, http, wall, clock: callClock, log, random: hex, begun: leg => voice.begun(leg) }))
+    const placing: Placing = own(startPlacing({ store, switches: driven, http, wall, clock: callClock, log, random: hex, begun: leg => voice.begun(leg) }))
     const transcribing = own(
       startTranscribing({
         store,

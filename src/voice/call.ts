@@ -36,6 +36,8 @@ export interface VoicePorts {
   log: Log
   /** That many random bytes in hex. */
   random(bytes: number): string
+  /** Resolves when it is told of a call that was placed here that it rings. */
+  toldBefore(leg: string): Promise<void>
   /** Where applications reach callrec, with no slash at its end. */
   publicUrl: string
 }

@@ -117,6 +117,7 @@ export function startLives(ports: VoicePorts, places: Pick<Places, 'sweep'>): Li
   /** It may have been told by the engine that had the call before. */
   function answered(one: Life, report: Report): void {
     const [at, since] = [wall.now(), clock.elapsed()]
+    const before = ports.toldBefore(one.doc.leg)
     const first = inTurn(one, async () => {
       if (one.doc.answered_at !== undefined) return false
       one.since = since
@@ -124,7 +125,10 @@ export function startLives(ports: VoicePorts, places: Pick<Places, 'sweep'>): Li
       if (one.kept) await documents.change(one.doc, { answered_at: at })
       return true
     })
-    void report.tell({ status: 'answered', start_time: iso(at) }, undefined, async () => (await first) !== false)
+    void report.tell({ status: 'answered', start_time: iso(at) }, undefined, async () => {
+      await before
+      return (await first) !== false
+    })
   }
 
   /** Undefined where it could not be written: what is told of it is told all the same. */

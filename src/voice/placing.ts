@@ -35,6 +35,8 @@ export interface PlacingPorts extends Omit<ReportPorts, 'now'> {
 export interface Placing {
   /** Resolves when it is written down and about to ring; rejects where it cannot be written. */
   place(placed: Placed): Promise<void>
+  /** Resolves when what was told of a call so far is told; of one that is not known here nothing was. */
+  told(leg: string): Promise<void>
   /** Resolves when what is being told is told; calls that ring, ring on. */
   close(): Promise<void>
 }
@@ -113,7 +115,8 @@ export function startPlacing({ begun, clock, http, log, random, store, switches,
     const one = known.get(uuid)
     if (one === undefined || one.stage === 'over' || closed.aborted) return
     one.stage = 'over'
-    keep(settle(one, outcome).finally(() => known.delete(uuid)))
+    const told = settle(one, outcome).then(() => one.report?.idle())
+    keep(told.finally(() => known.delete(uuid)))
   }
 
   /** First written, then told, then forgotten: who finds it later tells what is written. */
@@ -197,6 +200,7 @@ export function startPlacing({ begun, clock, http, log, random, store, switches,
 
   return {
     place,
+    told: leg => known.get(leg)?.report?.idle() ?? Promise.resolve(),
     async close() {
       closing.abort()
       unsubscribe()

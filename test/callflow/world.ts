@@ -274,6 +274,7 @@ export function world(
       events: createEvents(log),
       spool,
       publicUrl: 'https://pbx.example.com',
+      toldBefore: () => Promise.resolve(),
     }),
     checkFlow,
     config: { maxTimeLimit },

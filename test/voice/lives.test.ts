@@ -28,9 +28,10 @@ async function place(t: ExecutionContext) {
   const clock = manualClock(1_800_000_000_000)
   const { log, lines } = notedLog()
   const engines: Lives[] = []
+  const slow = { toldBefore: Promise.resolve() }
   const engine = (own: Store = store): Lives => {
     const random = (bytes: number): string => '0'.repeat(2 * bytes)
-    const ports = { store: own, switches: fake.switches, http, clock, wall: clock, log, random } as unknown as VoicePorts
+    const ports = { store: own, switches: fake.switches, http, clock, wall: clock, log, random, toldBefore: () => slow.toldBefore } as unknown as VoicePorts
     const made = startLives(ports, { sweep: () => Promise.resolve() })
     engines.push(made)
     return made
@@ -38,13 +39,13 @@ async function place(t: ExecutionContext) {
   t.teardown(() => Promise.all(engines.map(one => one.close())))
   let answer = (): void => {}
   fake.legs.set(LEG, aLeg(LEG, { answered: false }))
-  const call = (answered = false): VoiceCall =>
+  const call = (answered = false, placed = false): VoiceCall =>
     ({
       uuid: LEG,
       accountId: ACCOUNT,
       from: '2001',
       to: '1000',
-      placed: false,
+      placed,
       node: fake.switches.node('fs1'),
       log,
       answered: () => answered,
@@ -59,7 +60,8 @@ async function place(t: ExecutionContext) {
     clock,
     lines,
     engine,
-    begin: (by: Lives, answered?: boolean) => by.begin(call(answered), to, APPLICATION),
+    begin: (by: Lives, answered?: boolean, placed?: boolean) => by.begin(call(answered, placed), to, APPLICATION),
+    slow,
     answer: () => answer(),
     open: async () => (await store.query('calls_in_progress', 'voice_lives/by_node', { key: 'fs1', includeDocs: true })).flatMap(({ doc }) => doc ?? []),
     told: () => http.asked.map(({ fields }) => fields['status']),
@@ -77,6 +79,18 @@ test('the end of a call is told with its times by the engine that began it, and 
   await until('its end', async () => w.told().length > 3 && (await w.open()).length === 0)
   t.deepEqual(w.told(), ['started', 'ringing', 'answered', 'completed'])
   t.like(w.http.asked.at(-1)?.fields, { duration: '7', start_time: '2027-01-15T08:00:01.000Z', end_time: '2027-01-15T08:00:08.000Z' })
+})
+
+test('of a call that an application has made nothing is told before it is told that it rings', async t => {
+  const w = await place(t)
+  let rang = (): void => {}
+  w.slow.toldBefore = new Promise(resolve => (rang = resolve))
+  const report = w.begin(w.engine(), true, true)
+  await until('that it is kept', async () => (await w.open()).some(doc => 'answered_at' in doc))
+  t.deepEqual(w.told(), [])
+  rang()
+  await report.idle()
+  t.deepEqual(w.told(), ['answered'])
 })
 
 test('an application that begins anew on a call under the next engine is told what it was not told before, and the end once', async t => {

@@ -124,6 +124,24 @@ test('a call that is answered and gone before its actions begin is told of to it
   t.like(w.http.asked.at(-1)?.fields, { uuid: LEG, direction: 'outbound', to: 'alice', start_time: new Date(at).toISOString(), duration: '1' })
 })
 
+test('what is told of a call before its answer is told when that is asked for, also where it is answered meanwhile', async t => {
+  const w = await place(t)
+  w.http.hanging.add(EVENTS)
+  const engine = w.engine()
+  const { answer } = await w.ring(engine)
+  answer()
+  await until('its answer', async () => (await w.open()) === 0)
+  let told = false
+  const before = engine.told(LEG).then(() => (told = true))
+  w.http.hanging.clear()
+  t.false(told)
+  // The one that hangs is tried once more.
+  w.clock.advance(5000)
+  await before
+  t.deepEqual(w.told(), ['started', 'started', 'ringing'])
+  await engine.told('another')
+})
+
 test('a call whose actions have begun here, or under another engine, is not told of twice', async t => {
   const w = await place(t)
   const { answer } = await w.ring(w.engine())

@@ -236,6 +236,7 @@ export function voiceWorld(
     wall: clock,
     log,
     publicUrl: 'https://pbx.example.com',
+    toldBefore: () => Promise.resolve(),
     random(bytes) {
       randoms += 1
       return randoms.toString(16).padStart(2 * bytes, '0')
