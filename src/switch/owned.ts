@@ -223,9 +223,10 @@ function ownedNode({ raw, sees, lease, clock, log, emit }: OwnedPorts): OwnedNod
 
   function status(): NodeStatus {
     const is = raw.status()
-    if (is.state !== 'up' || told) return is
+    const other = lease.askAt === undefined ? {} : { askAt: lease.askAt }
+    if (is.state !== 'up' || told) return { ...is, ...other }
     const reason = sight === BLIND ? BLIND : lease.owner === '' ? UNKNOWN : `driven by ${lease.owner}`
-    return { ...is, state: 'standby', reason, ...(lease.askAt === undefined ? {} : { askAt: lease.askAt }) }
+    return { ...is, state: 'standby', reason, ...other }
   }
 
   const gated = Object.fromEntries(

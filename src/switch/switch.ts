@@ -93,7 +93,7 @@ export interface NodeStatus {
   address: string
   /** Why it is not up. */
   reason?: string
-  /** Where the API of the engine is reached that drives it, where another one does and says so. */
+  /** Where the API of the engine is reached that drives it, or was when it could be asked last, where another one does and says so. */
   askAt?: string
   version?: string
   /** Modules asked for at connect (mod_shout, mod_hash) → loaded. */

@@ -180,6 +180,10 @@ test('an application makes and changes calls on switches of others', async t => 
   t.is((await send('PUT', `/${call}`, { action: 'hangup' })).status, 204)
   t.is((await send('PUT', `/${call}`, { action: 'dance' })).status, 400)
   t.is(asked.length, 4)
+  here.state.now = 'down'
+  t.like(await send('GET', `/${call}`), { status: 200, body: { status: 'answered' } })
+  t.is((await send('PUT', `/${call}`, { action: 'hangup' })).status, 204)
+  t.is(asked.length, 6)
 })
 
 test('a request is handed on as it came: method, path, query, body, who asks and from where', async t => {
@@ -241,11 +245,29 @@ test('an answer is relayed as it is: status, type, body and when to come back', 
   t.is(await response.text(), body)
 })
 
+test('what may be on a switch that is out of reach here is asked of the engine that drove it last, by whoever may have any leg of the account', async t => {
+  const { there, here, asked, act, at, device, asAlice } = await engines(t)
+  here.state.now = 'down'
+  t.like(await act(MASK), { status: 200, body: { data: { action: 'mask' } } })
+  t.is((await here.ask('PUT', `${at}/devices/${device}/quickcall/2002`, {})).status, 202)
+  t.is((await act(MASK, '55555555-eeee')).status, 404)
+  t.is(asked.length, 3)
+  t.is((await act({ action: 'hangup' }, LEG, asAlice)).status, 404, 'whether it is hers is not known')
+  there.state.now = 'down'
+  there.state.askAt = here.url
+  t.like(await act(MASK), DOWN)
+  t.is(asked.length, 4)
+  delete here.state.askAt
+  t.is((await act(MASK)).status, 404)
+})
+
 test('a request is handed on once: an engine that has lost the switch meanwhile says so', async t => {
   const { there, here, asked, act, at, device } = await engines(t)
   there.state.now = 'standby'
   there.state.askAt = here.url
-  t.like(await act(MASK), DOWN)
+  const lost = await act(MASK)
+  t.like(lost, DOWN)
+  t.is(lost.body.data['message'], 'leg 11111111-aaaa is on fs1, which is not this engine’s (driven by another:1)')
   t.like(await here.ask('PUT', `${at}/devices/${device}/quickcall/2002`, {}), DOWN)
   t.deepEqual(
     asked.map(({ origin }) => origin),

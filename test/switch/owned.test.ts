@@ -206,6 +206,18 @@ test('who stands by knows where the engine is asked that drives the switch, also
   for (const one of others) t.is(one.node.status().askAt, undefined, 'nobody has it')
 })
 
+test('of a switch that is out of reach it is still known where the engine was asked that drove it, as long as that was another one', async t => {
+  const at = aSwitch()
+  const a = anEngine('a', at, { api: 'http://a.example' })
+  await settled()
+  const b = anEngine('b', at)
+  await together([a, b], 9_000)
+  a.becomes('down')
+  b.becomes('down')
+  t.like(b.node.status(), { state: 'down', askAt: 'http://a.example' })
+  t.is(a.node.status().askAt, undefined)
+})
+
 test('an engine that does not say where it is asked is not asked, and one that followed another is not taken for it', async t => {
   const at = aSwitch()
   const a = anEngine('a', at)

@@ -72,18 +72,32 @@ const everybody: Whose = () => true
 
 /** As `seek`, and of a switch that this engine drives. */
 async function channelOf(room: Room, request: Request, whose: Whose): Promise<Channel> {
-  const { leg, node } = await legOf(room, request)
-  const elsewhere = node.status().state === 'up' ? undefined : new Elsewhere(`leg ${leg.uuid} is on ${node.name}`, node)
+  const uuid = request.param('channel')
+  const leg = await legOf(room, request)
+  if (leg === undefined) {
+    const lost = room.switches.nodes.find(isOutOfReach)
+    throw lost === undefined ? noSuch('channel', uuid) : new Elsewhere(`leg ${uuid} may be on ${lost.name}`, lost)
+  }
+  const node = room.switches.node(leg.node)
+  const elsewhere = node.status().state === 'up' ? undefined : new Elsewhere(`leg ${uuid} is on ${node.name}`, node)
   // Nothing is read for who may have any leg of the account: what is to be hidden is hidden while the store is away.
-  if (elsewhere !== undefined && whose === everybody) throw elsewhere
+  if (elsewhere !== undefined && whose === everybody && isOf(request, leg)) throw elsewhere
   const channel = await seen(room, request, leg, whose)
   if (elsewhere !== undefined) throw elsewhere
   return channel
 }
 
+/** From here, and another engine was known to drive it. */
+function isOutOfReach(node: SwitchNode): boolean {
+  const { state, askAt } = node.status()
+  return state !== 'up' && state !== 'standby' && askAt !== undefined
+}
+
 /** The leg that the path names, whoever drives its switch; `bad_identifier` where it is not the account's, or not whose the path says. */
 async function seek(room: Room, request: Request, whose: Whose): Promise<Channel> {
-  return seen(room, request, (await legOf(room, request)).leg, whose)
+  const leg = await legOf(room, request)
+  if (leg === undefined) throw noSuch('channel', request.param('channel'))
+  return seen(room, request, leg, whose)
 }
 
 async function seen(room: Room, request: Request, leg: Leg, whose: Whose): Promise<Channel> {
@@ -92,15 +106,12 @@ async function seen(room: Room, request: Request, leg: Leg, whose: Whose): Promi
   return { leg, row }
 }
 
-/** Switches of others are asked only for what ours have not. */
-async function legOf(room: Room, request: Request): Promise<{ leg: Leg; node: SwitchNode }> {
-  const uuid = request.param('channel')
-  const among = async (nodes: readonly SwitchNode[]): Promise<Leg | undefined> =>
-    (await Promise.all(nodes.map(node => unlessDown(node.leg(uuid), undefined)))).find(found => found !== undefined)
+/** Anybody's. Switches of others are asked only for what ours have not. */
+async function legOf(room: Room, { param }: Request): Promise<Leg | undefined> {
   const [ours, others] = [standing(room, 'up'), standing(room, 'standby')]
-  const leg = (await among(ours)) ?? (await among(others))
-  if (leg === undefined || !isOf(request, leg)) throw noSuch('channel', uuid)
-  return { leg, node: room.switches.node(leg.node) }
+  const among = async (nodes: readonly SwitchNode[]): Promise<Leg | undefined> =>
+    (await Promise.all(nodes.map(node => unlessDown(node.leg(param('channel')), undefined)))).find(found => found !== undefined)
+  return (await among(ours)) ?? among(others)
 }
 
 const standing = ({ switches }: Room, ...states: NodeState[]): SwitchNode[] => switches.nodes.filter(node => states.includes(node.status().state))

@@ -66,12 +66,11 @@ function deviceProblem({ enabled, sip }: Device) {
   return problem('sip.username', 'required', { message: 'The device has no SIP username, so it cannot be rung', value: sip ?? {} })
 }
 
-/** The first that this engine drives, else it is for the engine that drives the first of which that is known. */
+/** The first that this engine drives, else it is for the engine that drives the first of which that is known, in reach from here or not. */
 export function upNode({ switches }: Pick<Room, 'switches'>): SwitchNode {
   const own = switches.nodes.find(one => one.status().state === 'up')
   if (own !== undefined) return own
-  const standing = switches.nodes.filter(one => one.status().state === 'standby')
-  const another = standing.find(one => one.status().askAt !== undefined) ?? standing[0]
+  const another = switches.nodes.find(one => one.status().askAt !== undefined) ?? switches.nodes.find(one => one.status().state === 'standby')
   if (another === undefined) throw new AppError('switch_down', 'no switch is connected')
   throw new Elsewhere(`no switch is connected but ${another.name}`, another)
 }

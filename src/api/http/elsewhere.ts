@@ -3,15 +3,18 @@
 import { AppError } from '../../errors.ts'
 import type { SwitchNode } from '../../switch/switch.ts'
 
-const HINT = 'ask the engine that drives it (engines that have API_ADVERTISE are asked by the others)'
+const HINT = ': ask the engine that drives it (engines that have API_ADVERTISE are asked by the others)'
 
 export class Elsewhere extends AppError {
   /** Where that engine is asked, as far as it says so. */
   readonly askAt: string | undefined
 
   constructor(what: string, node: SwitchNode) {
-    const { reason = 'not ours', askAt } = node.status()
-    super('switch_down', askAt === undefined ? `${what}, which is not this engine’s (${reason}): ${HINT}` : what, { node: node.name, reason })
+    const { state, reason = 'not ours', askAt } = node.status()
+    const isReached = state === 'standby'
+    // Why a switch is away names its address.
+    const why = isReached ? `not this engine’s (${reason})${askAt === undefined ? HINT : ''}` : 'away'
+    super('switch_down', `${what}, which is ${why}`, { node: node.name, ...(isReached ? { reason } : {}) })
     this.askAt = askAt
   }
 }

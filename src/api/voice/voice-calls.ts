@@ -163,7 +163,7 @@ async function placedOf(room: Room, { account, application }: Applicant, uuid: s
     placed === undefined ? await takenOf(room, { account, application }, uuid) : await recordOf(room, account._id, uuid, fromGregorian(placed.pvt_created))
   if (placed?.status === undefined && cdr === undefined) {
     const away = room.switches.nodes.find(node => !canTell(node))
-    if (away !== undefined) throw new AppError('switch_down', `call ${uuid} may be on ${away.name}, which is away`, { node: away.name })
+    if (away !== undefined) throw new Elsewhere(`call ${uuid} may be on ${away.name}`, away)
   }
   if (placed === undefined && cdr === undefined) throw noSuch('call', uuid)
   const times = (name: string, field: string): Fields => (typeof cdr?.[field] === 'number' ? { [name]: new Date(fromGregorian(cdr[field])).toISOString() } : {})
