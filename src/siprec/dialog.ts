@@ -45,6 +45,8 @@ export interface DialogEvents {
   hidden: () => boolean
   /** It did not take what it was told. */
   outdated: () => void
+  /** Other streams than before are missing. */
+  changed: () => void
   /** It stood, and is over though nobody here ended it. */
   lost: (reason: string) => void
 }
@@ -226,7 +228,9 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
         const there = places[at]
         if (tap.over || there === undefined) return true
         if (there.port !== 0) return tap.redirect(there, legWay(there))
-        await tap.end()
+        const ended = tap.end()
+        events.changed()
+        await ended
         return true
       }),
     )
@@ -273,7 +277,7 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
       return places.every(({ port, crypto }) => port === 0 || crypto.length > 0) ? 'srtp' : 'clear'
     },
     get missing() {
-      return places.flatMap(({ port }, at) => (port === 0 ? [labels[at] ?? ''] : []))
+      return taps.flatMap(({ over }, at) => (over ? [labels[at] ?? ''] : []))
     },
     async hide() {
       if ((await redirect()).includes(false)) {

@@ -36,6 +36,8 @@ const AGAIN_AFTER = [1000, 2000, 4000, 8000, 8000] as const
 /** After so long a server counts as having come back. */
 const STEADY = 30_000
 
+const lacking = ({ missing }: Dialog): Pick<ServerEntry, 'reason'> => (missing.length === 0 ? {} : { reason: `it does not take stream ${missing.join(', ')}` })
+
 export function createServer(ports: ServerPorts, wish: ServerWish, events: ServerEvents): Server {
   const { clock, log } = ports
   let entry: ServerEntry = { uri: wish.uri, state: 'starting' }
@@ -60,6 +62,7 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       metadata: events.metadata,
       hidden: events.hidden,
       outdated: () => become({ ...entry, reason: 'it did not take the new metadata' }),
+      changed: () => dialog && become({ ...entry, ...lacking(dialog) }),
       lost,
     })
     const outcome = await calling.outcome.catch((error: unknown) => ({ refused: { code: 500, reason: reasonOf(error) } }))
@@ -73,12 +76,7 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
       return false
     }
     dialog = outcome.dialog
-    const { media, missing } = dialog
-    become({
-      state: events.hidden() ? 'paused' : 'recording',
-      media,
-      ...(missing.length === 0 ? {} : { reason: `it does not take stream ${missing.join(', ')}` }),
-    })
+    become({ state: events.hidden() ? 'paused' : 'recording', media: dialog.media, ...lacking(dialog) })
     steady = clock.after(STEADY, () => (losses = 0))
     void server.agree()
     return true
@@ -122,14 +120,14 @@ export function createServer(ports: ServerPorts, wish: ServerWish, events: Serve
         dialog = undefined
         miss('siprec_server_failed', { code: 500, reason: 'the switch did not confirm the pause, so its recording legs were ended' })
         events.lost()
-      } else become({ state: 'paused', ...(hidden === 'confirmed' ? {} : { reason: 'the server did not confirm the pause; nothing is sent to it' }) })
+      } else become({ state: 'paused', ...(hidden === 'confirmed' ? lacking(one) : { reason: 'the server did not confirm the pause; nothing is sent to it' }) })
       return hidden
     },
     async show() {
       const one = dialog
       if (one === undefined) return 'confirmed'
       const shown = await one.show()
-      if (dialog === one) become({ state: 'recording', ...(shown === 'confirmed' ? {} : { reason: 'the end of the pause was not confirmed' }) })
+      if (dialog === one) become({ state: 'recording', ...(shown === 'confirmed' ? lacking(one) : { reason: 'the end of the pause was not confirmed' }) })
       return shown
     },
     async agree() {
