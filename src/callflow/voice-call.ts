@@ -4,6 +4,7 @@
 import { isCode } from '../errors.ts'
 import type { VoiceFacts } from '../recording/document.ts'
 import { accountDb } from '../store/modb.ts'
+import type { Leg } from '../switch/switch.ts'
 import type { Dial, Dialled, VoiceCall } from '../voice/call.ts'
 import type { Endpoint } from '../voice/ncco.ts'
 import { isPlacedId } from '../voice/outgoing.ts'
@@ -58,10 +59,20 @@ export function voiceCall(call: Call): VoiceCall {
     dial: (to, how) => dial(call, to, how),
     async breakOff() {
       const now = await node.leg(uuid)
-      if (now?.otherLeg === undefined) return node.interrupt(uuid)
-      await node.hangup(now.otherLeg, 'NORMAL_CLEARING')
+      if (now?.otherLeg !== undefined) return node.hangup(now.otherLeg, 'NORMAL_CLEARING')
+      const rung = (await node.legs()).filter(one => isRungFor(one, uuid))
+      if (rung.length === 0) return node.interrupt(uuid)
+      await Promise.all(rung.map(one => node.hangup(one.uuid, 'ORIGINATOR_CANCEL').catch(unlessGone)))
     },
   }
+}
+
+/** A bridge that rings is not ended by uuid_break, but by the end of whom it rings. */
+const isRungFor = ({ answered, uuid, variables }: Leg, caller: string): boolean =>
+  !answered && uuid !== caller && variables['callrec_call_id'] === caller && variables['callrec_recording_leg'] !== 'true'
+
+function unlessGone(error: unknown): void {
+  if (!isCode(error, 'leg_gone')) throw error
 }
 
 async function dial(call: Call, to: Endpoint, { from, timeout, limit, talking }: Dial): Promise<Dialled> {

@@ -179,6 +179,33 @@ test('an application makes a call, is told of its life, and reads how it ended',
   t.is((await calls('GET', '/nobody'))['error'], '404')
 })
 
+test('other actions take the place of a connect that still rings at once, and nobody rings any more', async t => {
+  const { client, url } = await startEngine(t)
+  const at = `accounts/${client.accountId}`
+  const [alice, bob] = await Promise.all(
+    ['alice', 'bob'].map(username => client.put<Id>(`${at}/devices`, { name: username, sip: { username, password: `${username}-secret` } })),
+  )
+  const { publicKey, privateKey } = aPair()
+  const app = await httpSink(t, [204])
+  const fields = { name: 'app', public_key: publicKey, event_url: `${app.url}/events` }
+  const { id, application_id } = await client.put<Id & { application_id: string }>(`${at}/applications`, fields)
+  const ncco = [{ action: 'connect', endpoint: [{ type: 'device', id: bob?.id }], timeout: 120 }]
+  await client.put(`${at}/callflows`, { numbers: ['3100'], flow: { module: 'ncco', data: { ncco, application_id: id } } })
+  const { call_id } = await client.put<{ call_id: string }>(`${at}/devices/${alice?.id}/quickcall/3100`, { answer: 'never', seconds: 20_000 })
+  const legs = (): Promise<unknown[]> => client.get(`${at}/channels`)
+  await until('both legs', async () => (await legs()).length === 2)
+  const destination = { type: 'ncco', ncco: [{ action: 'notify', payload: {}, eventUrl: [`${app.url}/next`] }] }
+  const { status } = await fetch(`${url}/v1/calls/${call_id}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${tokenGenerate(application_id, privateKey)}` },
+    body: JSON.stringify({ action: 'transfer', destination }),
+  })
+  t.is(status, 204)
+  await until('the next action', () => app.received.some(one => one.url === '/next'))
+  const told = app.received.filter(one => one.whole).map(one => JSON.parse(one.body.toString()) as Record<string, unknown>)
+  t.true(told.some(one => one['direction'] === 'outbound' && one['status'] === 'cancelled'))
+})
+
 test('a key breaks a long message off and answers the question behind it; what is quieter is quieter for the caller alone', async t => {
   const engine = await startEngine(t)
   const { client } = engine
