@@ -1,7 +1,7 @@
 // A call of ours, until somebody takes it: the challenge for a password, one forwarding, a longer session timer, a wait that
 // ends, and the CANCEL that may cross an answer.
 
-import { ALLOW, authorizationOf, authorised, type Core, deliver, renumbered, retryAfterMs, sizeOf, SUPPORTED } from './core.ts'
+import { ALLOW, authorizationOf, authorised, type Core, deliver, LARGEST_DATAGRAM, renumbered, retryAfterMs, sizeOf, SUPPORTED } from './core.ts'
 import { callersDialog, dialogId } from './dialog.ts'
 import type { Credentials } from './digest.ts'
 import { address, type Header, header, headersOf, type Request, type Response, tagOf, without } from './message.ts'
@@ -165,6 +165,7 @@ export function invite(core: Core, invitation: Invitation): Outgoing {
       timer: wanted ? agreed(response) : undefined,
       contactParams,
       credentials: credentials && (() => credentials(request.uri)),
+      datagramsAlone: target.protocol === 'udp' && sizeOf(request) > LARGEST_DATAGRAM,
       authorization: authorizationOf(request),
       events: wanted ? events : { asked: () => undefined, refresh: () => ({}), ended: () => {} },
     })

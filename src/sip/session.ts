@@ -51,6 +51,8 @@ export interface Beginning {
   timer: SessionTimer | undefined
   contactParams: string
   credentials: (() => Promise<Credentials | undefined>) | undefined
+  /** What does not fit a datagram reached it in one all the same, so nobody listens for streams there. */
+  datagramsAlone?: boolean
   /** What a server was told of who calls, in the INVITE that it took. */
   authorization?: readonly Header[]
   events: SessionEvents
@@ -65,7 +67,18 @@ const LONGEST_WAIT = 10_000
 
 export function createSession(
   core: Core,
-  { dialog: first, target, first: said, answered, contactParams, credentials, authorization = [], events, timer: agreedFirst }: Beginning,
+  {
+    dialog: first,
+    target,
+    first: said,
+    answered,
+    contactParams,
+    credentials,
+    datagramsAlone = false,
+    authorization = [],
+    events,
+    timer: agreedFirst,
+  }: Beginning,
 ): Session {
   const timers = createTimers(core.clock)
   const gone = new AbortController()
@@ -115,7 +128,9 @@ export function createSession(
     const parsed = parseUri(uri)
     const plain = parsed !== undefined && !parsed.params.has('transport') && !parsed.secure
     // Who answers over a stream and forgets to say so in his Contact means the stream.
-    const found = await core.targets(plain && target.protocol !== 'udp' ? `${uri};transport=${target.protocol}` : uri, bytes).catch(() => [])
+    const found = await core
+      .targets(plain && (datagramsAlone || target.protocol !== 'udp') ? `${uri};transport=${target.protocol}` : uri, bytes)
+      .catch(() => [])
     const same = found.map(one => (one.address === target.address ? { ...one, name: target.name } : one))
     return same.length > 0 ? same : [target]
   }

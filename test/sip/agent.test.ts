@@ -351,6 +351,27 @@ test('what is too large for a datagram goes over a stream, and by datagram where
   }
 })
 
+test('who was reached by datagrams alone is not tried by stream with each large request of the call', async t => {
+  const net = network()
+  net.noTcp.add(B)
+  net.agent(B, { onCall: call => call.answer([], Buffer.from('answer'), events()) })
+  const wire = net.transport(A)
+  const tried: string[] = []
+  const send: typeof wire.send = (bytes, target) => {
+    tried.push(`${bytes.toString().split(' ')[0] ?? ''} ${target.protocol}`)
+    return wire.send(bytes, target)
+  }
+  const body = Buffer.alloc(2000, 'x')
+  const { outcome } = net.agent(A, { transport: { ...wire, send } }).invite(invitation(TO_B, { body }))
+  await net.run(1000)
+  const called = await outcome
+  if (!called.taken) return t.fail()
+  const again = called.session.ask('INVITE', { body })
+  await net.run(1000)
+  t.is((await again).status, 200)
+  t.deepEqual(tried, ['INVITE tcp', 'INVITE udp', 'ACK udp', 'INVITE udp', 'ACK udp'])
+})
+
 test('an address that is not permitted is not called', async t => {
   const net = network()
   let outcome: Outcome | undefined
