@@ -237,6 +237,8 @@ export function callServer(ports: ServerPorts, wish: ServerWish, events: DialogE
 
   /** False where what it says of its streams cannot be done. */
   function heeds(message: Response | Request): boolean {
+    // It has ended meanwhile.
+    if (taps.length === 0) return false
     try {
       places = read(message)
       return true

@@ -2,13 +2,13 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import test from 'ava'
-import { silent } from '../../src/log.ts'
 import type { Agent, IncomingCall, Invitation, Outcome, Session } from '../../src/sip/agent.ts'
 import type { Header, Response } from '../../src/sip/message.ts'
 import type { Door } from '../../src/siprec/door.ts'
 import { createServer } from '../../src/siprec/server.ts'
 import type { SwitchNode, Tap } from '../../src/switch/switch.ts'
 import { manualClock } from '../helpers/clock.ts'
+import { notedLog } from '../helpers/log.ts'
 
 const SDP = 'v=0\r\no=x 1 1 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5004 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n'
 const TYPE: Header = ['Content-Type', 'application/sdp']
@@ -19,6 +19,7 @@ type Said = 'takes' | { status: number; retryAfterMs?: number }
 /** A server that says these one after the other, and takes the call after that. */
 function world(...script: Said[]) {
   const clock = manualClock()
+  const { log, lines } = notedLog()
   const [invitations, offers, taps]: [Invitation[], string[], Tap[]] = [[], [], []]
   const seen = { changed: 0, taken: 0, lost: 0 }
   const now = { hidden: false, legsCome: true, legs: 1, answered: (): void => {} }
@@ -80,7 +81,7 @@ function world(...script: Said[]) {
   }
   const node = { tap: (what: Tap) => (taps.push(what), new Promise(() => {})), hangup: async () => {} } as Partial<SwitchNode> as SwitchNode
   const server = createServer(
-    { door, node, clock, log: silent, random: bytes => 'ab'.repeat(bytes) },
+    { door, node, clock, log, random: bytes => 'ab'.repeat(bytes) },
     {
       uri: 'sip:srs.test',
       target: '00000000-0000-4000-8000-000000000001',
@@ -99,6 +100,7 @@ function world(...script: Said[]) {
   )
   return {
     clock,
+    lines,
     server,
     invitations,
     offers,
@@ -284,4 +286,17 @@ test('a server that has its audio elsewhere, as it answers the refresh of its se
   invitations[0]?.events.refresh().answered?.(moved(6002))
   await after(0)
   t.regex(offers.at(-1) ?? '', /m=audio 6002/)
+})
+
+test('an answer to new metadata that comes after the end is no fault of the server', async t => {
+  const { server, lines } = world()
+  t.true(await server.start())
+  const told = server.update()
+  await server.stop()
+  await told
+  t.deepEqual(
+    lines.filter(({ level }) => level === 'warn'),
+    [],
+  )
+  t.is(server.entry.state, 'stopped')
 })
