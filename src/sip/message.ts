@@ -162,10 +162,10 @@ export function parameters(text: string): ReadonlyMap<string, string> {
   return found
 }
 
-/** Of a From, To, Contact, Route: the URI and what stands behind it. */
+/** Of a From, To, Contact, Route: the URI and what stands behind it. One with a space in it is none: it would break a request line. */
 export function address(value: string): { uri: string; params: ReadonlyMap<string, string> } | undefined {
-  const [, uri, params] = /^(?:"(?:[^"\\]|\\.)*"|[^"<]*)\s*<([^>]+)>\s*(;.*)?$/.exec(value) ?? []
-  if (uri !== undefined) return { uri: uri.trim(), params: parameters(params ?? '') }
+  const [, uri, params] = /^(?:"(?:[^"\\]|\\.)*"|[^"<]*)\s*<\s*([^>\s]+)\s*>\s*(;.*)?$/.exec(value) ?? []
+  if (uri !== undefined) return { uri, params: parameters(params ?? '') }
   // Without brackets what follows belongs to the header, not to the URI (section 20.10).
   const [, bare, own] = /^([^\s;<>"]+)\s*(;.*)?$/.exec(value.trim()) ?? []
   return bare === undefined ? undefined : { uri: bare, params: parameters(own ?? '') }

@@ -1,6 +1,7 @@
 // A dialog that stands: what either side may ask in it, one thing at a time, until one of them ends it or falls silent.
 
 import { pause } from '../clock.ts'
+import { reasonOf } from '../errors.ts'
 import { ALLOW, authorizationOf, authorised, type Core, deliver, renumbered, retryAfterMs, sizeOf, type Standing, SUPPORTED } from './core.ts'
 import { type Dialog, dialogId, heard, nextHop, nextRequest, refreshed } from './dialog.ts'
 import type { Credentials } from './digest.ts'
@@ -168,10 +169,9 @@ export function createSession(
   function acknowledge(number: number, where: readonly Target[], credentials: readonly Header[]): void {
     const { request } = nextRequest(dialog, 'ACK', [['User-Agent', core.name], ...credentials], undefined, number)
     const send = (): void => {
-      targets(0).then(
-        ([one = where[0]]) => one && core.transactions.send(request, one),
-        () => {},
-      )
+      targets(0)
+        .then(([one = where[0]]) => one && core.transactions.send(request, one))
+        .catch((error: unknown) => core.log.warn('sip_message_not_sent', { method: 'ACK', reason: reasonOf(error) }))
     }
     acks.set(number, send)
     send()

@@ -323,6 +323,21 @@ test('a server that answers without a Contact is not taken', async t => {
   t.like(await called(net), { taken: false, status: 502 })
 })
 
+test('a server whose Contact is no URI is not taken, and one that names such a place later is asked where it was', async t => {
+  const net = network()
+  scripted(net, B, () => [{ status: 200, headers: [['Contact', `<sip:a b@${B}>`]] }])
+  t.like(await called(net), { taken: false, status: 502 })
+  const later = network()
+  scripted(later, B, (_, count) => [{ status: 200, headers: [count === 0 ? CONTACT : ['Contact', `<sip:a b@${B}>`]] }])
+  const outcome = await called(later)
+  if (!outcome.taken) return t.fail()
+  void outcome.session.ask('INVITE')
+  await later.run(500)
+  void outcome.session.bye()
+  await later.run(500)
+  t.is(lastOf(later, 'BYE')?.uri, `sip:srs@${B}`)
+})
+
 test('the next address is tried when the first one is silent or busy with itself', async t => {
   for (const first of ['silent', 'unavailable']) {
     const net = network()

@@ -95,6 +95,11 @@ test('without brackets, parameters belong to the header and not to the URI', t =
   t.is(address('"open'), undefined)
 })
 
+test('what has a space in it is no URI, in brackets neither', t => {
+  t.is(address('<sip:a b@h>'), undefined)
+  t.is(address('"A B" <sip:a@h >;x=1')?.uri, 'sip:a@h')
+})
+
 test('a response copies what belongs to its request and gets one tag', t => {
   const response = withToTag(answerTo(request, 200, 'OK'), 'mine')
   t.is(header(response, 'to'), '<sip:b@h>;tag=mine')
