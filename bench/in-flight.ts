@@ -132,6 +132,7 @@ const factsOf = (uuid: string): CallFacts => ({
   owner_id: hex(16),
   endpoint_id: hex(16),
   custom_channel_vars: { account_id: ACCOUNT, realm: 'acme.example', callflow_id: hex(16) },
+  pvt_call: { came_at: Date.now(), from: 'onnet', to: 'onnet' },
 })
 
 /** Records what it is told to, and shows it in its lists. */

@@ -69,11 +69,12 @@ export class Roster {
 
   /** A recording there are documents of, until it ends. */
   watch(inFlight: InFlight, recording: Recording): Live {
-    const one = new Live(this.#ports, inFlight, recording, {
+    const one: Live = new Live(this.#ports, inFlight, recording, {
       end: () => this.#forget(one),
       full: () => this.#on.full(one),
-      wish: () => this.#on.wishOf(recording.interaction_id),
-      found: leg => this.#on.found({ accountId: inFlight.account_id, node: inFlight.node, interactionId: recording.interaction_id }, leg),
+      // As it is now: what it was born as is not held beside it.
+      wish: () => this.#on.wishOf(one.recording.interaction_id),
+      found: leg => this.#on.found({ accountId: one.inFlight.account_id, node: one.node, interactionId: one.recording.interaction_id }, leg),
       unheard: () => this.#on.unheard(one),
       newcomer: () => this.#on.newcomer(one),
       refused: notice => this.#on.refused(one, notice),
