@@ -119,7 +119,8 @@ function read(sdp: string): ReturnType<typeof parse> {
   const parsed = parse(sdp)
   if (!Array.isArray(parsed.media)) throw new Error('its answer is no SDP')
   for (const one of [...parsed.media.map(({ connection }) => connection), parsed.connection]) {
-    if (one !== undefined && !/^[A-Za-z0-9.:-]{1,255}$/.test(one.ip)) throw new Error('its answer has no address')
+    // A number alone is parsed to one, whatever its type says.
+    if (one !== undefined && (typeof one.ip !== 'string' || !/^[A-Za-z0-9.:-]{1,255}$/.test(one.ip))) throw new Error('its answer has no address')
   }
   for (const { port } of parsed.media) if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error('its answer has no port')
   return parsed

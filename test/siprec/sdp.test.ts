@@ -59,6 +59,7 @@ for (const [what, text, why] of [
     `${ONE.replace('IP4 1.1.1.1\nt', 'IP4 1.1.1.1;rm\nt')}m=audio 4000 RTP/AVP 0\nm=audio 4002 RTP/AVP 0\n`,
     'its answer has no address',
   ],
+  ['an address that is a number', `${ONE.replace('IP4 1.1.1.1\nt', 'IP4 0\nt')}m=audio 4000 RTP/AVP 0\nm=audio 4002 RTP/AVP 0\n`, 'its answer has no address'],
   ['a port that is none', `${ONE}m=audio 99999 RTP/AVP 0\nm=audio 4002 RTP/AVP 0\n`, 'its answer has no port'],
   ['video', `${ONE}m=video 4000 RTP/AVP 0\nm=audio 4002 RTP/AVP 0\n`, 'its m-line 1 is not audio'],
 ] as const) {
