@@ -103,7 +103,10 @@ export class Course {
     this.tape = new Tape(ports, inFlight, limit)
     this.tracks = new Tracks(ports, this.papers, limit, { offset: at => this.covering.offset(at), save: () => this.save() })
     this.#ending = new Ending(ports, this.papers, this.tracks)
-    const all = { cover: async (what: Cover) => (await Promise.all([this.tape.cover(what), this.tracks.cover(what)]))[0] }
+    const all = {
+      cover: async (what: Cover) => (await Promise.all([this.tape.cover(what), this.tracks.cover(what)]))[0],
+      now: () => this.tape.now(),
+    }
     this.covering = new Covering(ports, this.papers, all, {
       go: (next, by) => this.#go(next, undefined, by),
       wish: on.wish,

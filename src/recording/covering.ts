@@ -2,13 +2,13 @@
 // the clock of its switch. Rather no recording than one of what was to be hidden.
 
 import type { Clock } from '../clock.ts'
-import { isCode, reasonOf } from '../errors.ts'
+import { AppError, isCode, reasonOf } from '../errors.ts'
 import type { RecordingEventName } from '../events.ts'
 import type { Log } from '../log.ts'
 import { hides, partOf, type Wish } from './covers.ts'
 import { type Cover, command, runs, type Step, step } from './lifecycle.ts'
 import type { Papers } from './papers.ts'
-import { close, closeAll, type Gap, type Moment, offsetAt, open } from './segments.ts'
+import { close, closeAll, type Gap, isGap, type Moment, offsetAt, open } from './segments.ts'
 import type { Tape } from './tape.ts'
 
 export interface CoveringPorts {
@@ -32,14 +32,17 @@ const TOLD: Readonly<Record<Cover, RecordingEventName>> = {
   resume: 'recording.resumed',
 }
 
+/** Milliseconds of audio: FreeSWITCH holds the first 520 back, and as much again is left to one that is busy. */
+const WRITTEN_AFTER = 1_000
+
 export class Covering {
   readonly #clock: Clock
   readonly #log: Log
   readonly #papers: Papers
-  readonly #tape: Pick<Tape, 'cover'>
+  readonly #tape: Pick<Tape, 'cover' | 'now'>
   readonly #one: Coverable
 
-  constructor({ clock, log }: CoveringPorts, papers: Papers, tape: Pick<Tape, 'cover'>, one: Coverable) {
+  constructor({ clock, log }: CoveringPorts, papers: Papers, tape: Pick<Tape, 'cover' | 'now'>, one: Coverable) {
     this.#clock = clock
     this.#log = log
     this.#papers = papers
@@ -78,9 +81,23 @@ export class Covering {
 
   /** Asks the switch; rejects where it does not confirm. */
   async send(what: Cover, by: string): Promise<void> {
+    if (what === 'unmask') await this.#written()
     const at = await this.#tape.cover(what)
     if (hides(what)) this.#open(partOf(what), at, by)
     else this.#close(partOf(what), at)
+  }
+
+  /**
+   * FreeSWITCH masks audio when it writes it, and writes the first half second together (switch_ivr_async.c, record_callback): what is unmasked
+   * before would never have been masked.
+   */
+  async #written(): Promise<void> {
+    const left = WRITTEN_AFTER - this.offset(await this.#tape.now())
+    if (left <= 0) return
+    // Then nothing is written, however long one waits.
+    if (isGap(this.#papers.gaps, 'pause') || isGap(this.#papers.gaps, 'hold'))
+      throw new AppError('switch_refused', 'what was masked in the first second of a recording is not written before that goes on: resume it first')
+    await new Promise<void>(resolve => void this.#clock.after(left, resolve))
   }
 
   /** Its leg has no media while it is on hold, so the time is not in the file. `at`: unix milliseconds by the switch's clock. */

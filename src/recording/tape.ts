@@ -108,6 +108,11 @@ export class Tape {
     return at
   }
 
+  /** Unix milliseconds by the switch's clock. */
+  now(): Promise<number> {
+    return this.#node.clock()
+  }
+
   /** Does the switch write it now? */
   async runs(): Promise<boolean> {
     const { leg, message } = this.#label

@@ -13,7 +13,10 @@ import { createWav, type WavFile } from './wav.ts'
 import { isTrue } from './words.ts'
 
 export const FRAME = 20
-/** Frames FreeSWITCH holds back at the start; a recording that never gets there keeps only its first one. */
+/**
+ * Frames FreeSWITCH holds back at the start; a recording that never gets there keeps only its first one. What is held back is masked as it is
+ * written, and not as it is heard (switch_ivr_async.c, record_callback).
+ */
 const PRE_BUFFER = 25
 /** Hz of every leg here; lengths are told in samples of this rate whatever the file has. */
 export const LEG_RATE = 8000
@@ -45,6 +48,8 @@ export function startRecording(exchange: Exchange, leg: Leg, path: string, limit
   let speech = false
   let failed = false
   let held: Buffer[] | undefined = []
+  const firstFrame = samplesOf(1, rate) * (layout === 'stereo' ? 4 : 2)
+  let startsMasked = false
 
   // What fails while it runs is told by RECORD_STOP alone, as the real one does with a full disk.
   function attempt<T>(act: () => T): T | undefined {
@@ -67,8 +72,10 @@ export function startRecording(exchange: Exchange, leg: Leg, path: string, limit
     const from = start + passed * FRAME
     passed = until
     if (paused || count <= 0) return
-    const says = masked || writeOnly ? SILENCE : leg.says
-    const hears = masked || readOnly ? SILENCE : leg.displaced.filter(one => before.includes(one)).reduce((all, { source }) => over(all, source), heard(leg))
+    if (frames === 0) startsMasked = masked
+    const hidden = masked && held === undefined
+    const says = hidden || writeOnly ? SILENCE : leg.says
+    const hears = hidden || readOnly ? SILENCE : leg.displaced.filter(one => before.includes(one)).reduce((all, { source }) => over(all, source), heard(leg))
     if (!masked && audible(leg.says)) speech = true
     frames += count
     const samples = samplesOf(frames, rate) - samplesOf(frames - count, rate)
@@ -77,7 +84,10 @@ export function startRecording(exchange: Exchange, leg: Leg, path: string, limit
     else {
       held.push(...pieces)
       if (frames >= PRE_BUFFER) {
-        write(held)
+        const all = Buffer.concat(held)
+        if (masked) all.fill(0, firstFrame)
+        if (startsMasked) all.fill(0, 0, firstFrame)
+        write([all])
         held = undefined
       }
     }
@@ -89,7 +99,8 @@ export function startRecording(exchange: Exchange, leg: Leg, path: string, limit
     leg.recordings.splice(leg.recordings.indexOf(recording), 1)
     if (held && frames > 0) {
       frames = 1
-      write([Buffer.concat(held).subarray(0, samplesOf(1, rate) * (layout === 'stereo' ? 4 : 2))])
+      const first = Buffer.concat(held).subarray(0, firstFrame)
+      write([startsMasked ? Buffer.alloc(first.length) : first])
     }
     const size = attempt(() => file.close()) ?? 0
     const milliseconds = frames * FRAME

@@ -731,6 +731,31 @@ export function callsContract({ name, open, cannot = {} }: CallsContract): void 
     scene.hearsBoth(wav, wav.seconds - 0.9)
   })
 
+  promise('a mask that begins and ends within the first half second hides what is said in it', async scene => {
+    const { client } = scene.world.engine
+    const caller = await scene.phone('tone1000', { record_call: { format: 'wav' } })
+    const { leg, hangup } = await scene.dial(caller, await scene.callflow(ring(await scene.phone())))
+    await scene.named('RECORD_START', leg)
+    const ask = (action: string): Promise<void> => client.post(`${scene.at}/channels/${leg}`, { action: 'record', data: { action } })
+    await until('it is masked', () =>
+      ask('mask').then(
+        () => true,
+        () => false,
+      ),
+    )
+    await scene.pass(0.1)
+    await ask('unmask')
+    await scene.pass(1)
+    await hangup()
+    const recording = await scene.one(caller)
+    const [mask] = recording.segments ?? []
+    if (mask?.to_ms === undefined) throw new Error(JSON.stringify(recording))
+    scene.t.is(recording.verified, true, JSON.stringify(recording.segments))
+    const wav = await scene.wav(recording)
+    for (const samples of wav.samples) scene.t.is(loudness(samples, wav.sampleRate, mask.from_ms / 1000 + 0.1, mask.to_ms / 1000 - 0.1), 0)
+    scene.hearsBoth(wav, wav.seconds - 0.9)
+  })
+
   promise('both parties are told before anything is kept, and neither what is said nor the beep is in the file', async scene => {
     const announce = { media: 'tone_stream://%(1500,0,2000)', optout_key: '9' }
     const caller = await scene.phone('tone1000', { record_call: { format: 'wav', announce, beep: { every: 1 } } })

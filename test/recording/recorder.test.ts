@@ -1085,6 +1085,7 @@ test('what the store never had can be unmasked while it is away, and what it has
   const other = await twoLegs(t)
   other.storeFails.with = new AppError('datastore_unreachable', 'away')
   await other.cover('mask')
+  other.clock.advance(1000)
   t.deepEqual(states(await other.cover('unmask')), ['recording', 'recording'])
   t.deepEqual(other.recorder().wishOf('i1'), {})
   t.deepEqual(Object.keys(other.legs.get(LEG)?.variables ?? {}), [], 'the next engine finds nothing')
@@ -1180,10 +1181,36 @@ test('a refusal or a silence of the switch ends what was to be hidden', async t 
 test('what cannot be uncovered stays covered, and whoever asked is told', async t => {
   const w = await twoLegs(t)
   await w.cover('mask')
+  w.clock.advance(1000)
   w.fails.set('unmask', 'switch_refused')
   await t.throwsAsync(w.cover('unmask'), { message: /scripted/ })
   t.is((await w.recording(w.first)).state, 'masked')
   t.is((await w.recording(w.first)).segments?.[0]?.until, undefined)
+})
+
+test('what is masked in the first second stays so until the switch has written it', async t => {
+  const w = await twoLegs(t)
+  await w.cover('mask')
+  w.clock.advance(300)
+  w.sent.length = 0
+  const unmasked = w.cover('unmask')
+  await until('both wait', () => w.clock.waits().filter(ms => ms === 700).length === 2)
+  t.false(w.sent.some(one => one.startsWith('unmask')))
+  w.clock.advance(700)
+  t.deepEqual(states(await unmasked), ['recording', 'recording'])
+  t.like((await w.recording(w.first)).segments, [{ from_ms: 0, to_ms: 1000 }])
+})
+
+test('what is paused in the first second is not unmasked before it goes on', async t => {
+  const w = await twoLegs(t)
+  await w.cover('mask')
+  w.clock.advance(300)
+  await w.cover('pause')
+  w.clock.advance(5000)
+  await t.throwsAsync(w.cover('unmask'), { message: /resume it first/ })
+  await w.cover('resume')
+  w.clock.advance(700)
+  t.deepEqual(states(await w.cover('unmask')), ['recording', 'recording'])
 })
 
 test('a leg that hangs up in between has nothing left to hide', async t => {

@@ -127,6 +127,28 @@ test('under half a second only the first frame is kept, and what RECORD_MIN_SEC 
   t.false(existsSync(join(harness.dir, 'min.wav')))
 })
 
+test('the first half second is masked as it is written: a mask that ends before hides nothing of it, one that stands hides it', async t => {
+  const { harness, client } = await bridged(t)
+  const [short, long] = [join(harness.dir, 'short.wav'), join(harness.dir, 'long.wav')]
+  for (const path of [short, long]) await client.api(`uuid_record ${A} start ${path}`)
+  harness.clock.advance(100)
+  for (const path of [short, long]) await client.api(`uuid_record ${A} mask ${path}`)
+  harness.clock.advance(200)
+  await client.api(`uuid_record ${A} unmask ${short}`)
+  harness.clock.advance(700)
+  await client.api(`uuid_record ${A} unmask ${long}`)
+  harness.clock.advance(1000)
+  await client.api(`uuid_record ${A} stop all`)
+  const heard = (path: string, from: number, to: number): boolean => {
+    const { samples, sampleRate } = readWav(path)
+    return samples.some(one => loudness(one, sampleRate, from, to) > 100)
+  }
+  t.true(heard(short, 0.1, 0.3))
+  t.true(heard(long, 0, 0.02))
+  t.false(heard(long, 0.02, 1))
+  t.true(heard(long, 1.02, 2))
+})
+
 test('the file grows while it is recorded and its header stays at zero until the end', async t => {
   const { harness, client } = await bridged(t)
   const path = join(harness.dir, 'grows.wav')
