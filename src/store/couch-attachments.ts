@@ -71,7 +71,7 @@ export async function getAttachment(to: Streamed, { range, ...place }: Place & {
     const headers: Record<string, string> = range ? { range: `bytes=${range.first}-${range.last}` } : {}
     answer = await streaming.open(pathOf(place), { headers, signal: closing })
   } catch (error) {
-    throw couchError({ cause: error }, { host, ...place })
+    throw error instanceof AppError ? error : couchError({ cause: error }, { host, ...place })
   }
   const { statusCode: status, headers, body } = answer
   const contentType = String(headers['content-type'] ?? 'application/octet-stream')

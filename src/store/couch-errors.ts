@@ -38,6 +38,15 @@ export function couchError({ status, error, reason, cause }: Failure, { host, db
     return new AppError('datastore_missing', `there is no database ${db} in ${where}`, { db })
   }
   if (status === 409 && db !== undefined && id !== undefined) return conflict(db, id)
+  if (status === 403 && /locked/i.test(reason ?? '')) {
+    const cure = 'find out who there has a wrong COUCHDB_URL, and wait or restart CouchDB'
+    return new AppError(
+      'datastore_fault',
+      `${where} has locked the user for some minutes after wrong passwords from this address: ${cure}`,
+      { status },
+      options,
+    )
+  }
   if (status === 401 || status === 403) {
     return new AppError('datastore_fault', `${where} refused user or password (${status}): correct COUCHDB_URL`, { status }, options)
   }

@@ -11,9 +11,11 @@ export interface CouchTimes {
   deadline: number
   /** Milliseconds without a byte of a stream. */
   stalled: number
+  /** Milliseconds for which a password that was wrong is not tried again. */
+  refused: number
 }
 
-export const TIMES: CouchTimes = { deadline: 15_000, stalled: 30_000 }
+export const TIMES: CouchTimes = { deadline: 15_000, stalled: 30_000, refused: 100_000 }
 
 /** An answer that is held whole is at most this long, in bytes. */
 const LARGEST_ANSWER = 64 * 1024 * 1024

@@ -7,7 +7,8 @@ import { AppError } from '../errors.ts'
 import { getAttachment, putAttachment } from './couch-attachments.ts'
 import { changesOf } from './couch-changes.ts'
 import { couchError, type Failure } from './couch-errors.ts'
-import { type CouchTimes, splitUrl, streams, TIMES, wholeAnswers } from './couch-http.ts'
+import { type CouchTimes, splitUrl, type Streams, streams, TIMES, wholeAnswers } from './couch-http.ts'
+import { refusals } from './couch-refusals.ts'
 import { type Design, designsFor, loadDesigns } from './design.ts'
 import { heed } from './exactly.ts'
 import { checkAttachment, checkDatabase, checkDoc, checkId, checkView, conflict, isRevision } from './names.ts'
@@ -47,13 +48,22 @@ export async function couchStore({ url, times: given = {}, designs: own }: Couch
   const { origin, host, headers } = splitUrl(url)
   const designs = own ?? (await loadDesigns())
   const dispatcher = wholeAnswers(times)
-  const streaming = streams(origin, headers, times)
+  const refused = refusals(host, times.refused)
+  const raw = streams(origin, headers, times)
+  const streaming: Streams = {
+    close: () => raw.close(),
+    async open(path, options) {
+      refused.heed()
+      return raw.open(path, options)
+    },
+  }
   // nano's types want the class here, and take no signal; what it needs is the instance, and it passes the signal on.
   const server = nano({ url: origin, headers, agentOptions: dispatcher } as unknown as nano.Configuration)
   const closing = new AbortController()
 
   async function ask<T extends object>({ method = 'GET', db, id, path, qs, body, deadline = times.deadline }: Request): Promise<T> {
     if (closing.signal.aborted) throw new AppError('datastore_unreachable', 'the store is closed')
+    refused.heed()
     const below = path ?? (id === undefined ? undefined : encodeURIComponent(id))
     const signal = AbortSignal.any([AbortSignal.timeout(deadline), closing.signal])
     let answer: unknown
@@ -67,7 +77,9 @@ export async function couchStore({ url, times: given = {}, designs: own }: Couch
         signal,
       } as nano.RequestOptions)
     } catch (error) {
-      throw couchError(failureOf(error), { host, ...(db ? { db } : {}), ...(id ? { id } : {}) })
+      const failure = failureOf(error)
+      refused.note(failure)
+      throw couchError(failure, { host, ...(db ? { db } : {}), ...(id ? { id } : {}) })
     }
     // nano answers '' for a body that is no JSON, and a Buffer when the answer does not even say it is.
     if (typeof answer === 'object' && answer !== null && !Buffer.isBuffer(answer)) return answer as T

@@ -361,6 +361,34 @@ test('a feed without a beginning asks where the end is before it waits', async t
   t.true(requests[1]?.includes('since=7-x'))
 })
 
+const WRONG = json({ error: 'unauthorized', reason: 'Name or password is incorrect.' }, 401)
+
+test('a wrong password is sent once, for CouchDB would lock out whoever has the right one at the same address', async t => {
+  const { store, requests } = await fake(t, WRONG)
+  for (const ask of Object.values(asks)) t.regex((await refused(t, 'datastore_fault', () => ask(store))).message, /refused user or password/)
+  await refused(t, 'datastore_fault', () => store.getAttachment('accounts', 'a', 'x.wav'))
+  t.is(requests.length, 1)
+})
+
+test('a password that was wrong is tried again after a while, and what else is refused at once', async t => {
+  const mended = await fake(t, WRONG)
+  const store = await couchStore({ url: mended.url, times: { refused: 0 } })
+  t.teardown(() => store.close())
+  await refused(t, 'datastore_fault', () => store.ping())
+  await refused(t, 'datastore_fault', () => store.ping())
+  t.is(mended.requests.length, 2)
+  const closed = await fake(t, json({ error: 'unauthorized', reason: 'You are not authorized to access this db.' }, 401))
+  await refused(t, 'datastore_fault', () => closed.store.get('accounts', 'a'))
+  await refused(t, 'datastore_fault', () => closed.store.get('accounts', 'a'))
+  t.is(closed.requests.length, 2)
+})
+
+test('a user that CouchDB has locked is told apart from a wrong password', async t => {
+  const { store } = await fake(t, json({ error: 'forbidden', reason: 'Account is temporarily locked due to multiple authentication failures' }, 403))
+  const { message } = await refused(t, 'datastore_fault', () => store.ping())
+  t.regex(message, /locked the user .*wrong COUCHDB_URL/)
+})
+
 test('a feed that is refused ends with the reason', async t => {
   const { store } = await fake(t, json({ error: 'unauthorized', reason: 'You are not authorized to access this db.' }, 401))
   await refused(t, 'datastore_fault', async () => {
