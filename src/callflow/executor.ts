@@ -229,6 +229,7 @@ export function startExecutor(ports: Ports): Executor {
   async function sweep(name: string): Promise<void> {
     try {
       const legs = await switches.node(name).legs()
+      lives.found(name, legs)
       const ours = new Set<Leg>()
       for (const leg of legs) {
         const inFlow = leg.variables['callrec_node'] !== undefined && leg.variables['callrec_account_id'] !== undefined
@@ -245,8 +246,10 @@ export function startExecutor(ports: Ports): Executor {
 
   const onEvent = (event: SwitchEvent): void => {
     if ('leg' in event) onLeg(event)
-    else if (event.name === 'node_up') startSweep(event.node)
-    else if (event.name === 'node_lost') leave(event.node)
+    else if (event.name === 'node_up') {
+      lives.reconnected(event.node)
+      startSweep(event.node)
+    } else if (event.name === 'node_lost') leave(event.node)
   }
 
   const sweeps = new Set<Promise<void>>()

@@ -27,6 +27,10 @@ export interface Lives {
   heard(event: LegEvent): void
   /** The records of calls on that switch are another engine's to write. */
   leave(node: string): void
+  /** The connection to the switch was away: no end of its calls will be heard but of those that `found` then names. */
+  reconnected(node: string): void
+  /** What is up on the switch, as it was asked after that. */
+  found(node: string, legs: readonly Leg[]): void
 }
 
 interface Life {
@@ -35,6 +39,8 @@ interface Life {
   /** Call time. */
   began: number
   answered: number | undefined
+  /** It may have ended while the connection was away. */
+  unsure: boolean
   about: { call: About; log: Log } | undefined
 }
 
@@ -90,12 +96,23 @@ export function watchLives({ store, clock, log, records }: { store: Store; clock
       const cameAt = cameAtOf(leg)
       if (lives.has(leg.uuid)) return cameAt
       const began = clock.elapsed()
-      lives.set(leg.uuid, { node: leg.node, cameAt, began, answered: leg.answered ? began : undefined, about: undefined })
+      lives.set(leg.uuid, { node: leg.node, cameAt, began, answered: leg.answered ? began : undefined, unsure: false, about: undefined })
       return cameAt
     },
-    knows: uuid => lives.has(uuid),
+    knows: uuid => lives.get(uuid)?.unsure === false,
     leave(name) {
       for (const [uuid, { node }] of lives) if (node === name) lives.delete(uuid)
+    },
+    reconnected(name) {
+      for (const life of lives.values()) if (life.node === name) life.unsure = true
+    },
+    found(name, legs) {
+      const up = new Set(legs.map(({ uuid }) => uuid))
+      for (const [uuid, life] of lives) {
+        if (life.node !== name || !life.unsure) continue
+        if (up.has(uuid)) life.unsure = false
+        else lives.delete(uuid)
+      }
     },
     known(uuid, call, log) {
       const life = lives.get(uuid)
