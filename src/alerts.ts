@@ -13,7 +13,7 @@ export interface Rule {
 }
 
 /** A counter's first sample is an increase as well, which Prometheus's own `increase` does not see. */
-const grew = (counter: string, window: string): string => `increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})`
+const grew = (counter: string, window: string): string => `increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window}) > 0`
 
 /** `minFree` is SPOOL_MIN_FREE in bytes. */
 export const rulesFor = (minFree: number): readonly Rule[] => [

@@ -33,6 +33,11 @@ test('a switch that every engine leaves to the others is told of, and one that a
   t.is(expr, 'max by (switch) (callrec_switch_state{state="up"}) == 0 and max by (switch) (callrec_switch_state{state="standby"}) == 1')
 })
 
+test('a counter that begins at 0 is no increase', t => {
+  const { expr } = rules.find(({ alert }) => alert === 'CallrecAudioDamaged')!
+  t.true(expr.endsWith(' or (callrec_audio_damaged_total unless callrec_audio_damaged_total offset 1h) > 0'))
+})
+
 test('the spool is told of before recordings are refused', t => {
   t.is(rulesFor(5_000).find(({ alert }) => alert === 'CallrecSpoolNearlyFull')?.expr, 'callrec_spool_free_bytes < 10000')
 })
