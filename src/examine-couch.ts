@@ -2,7 +2,7 @@
 // everybody who has no password.
 
 import { fail, type Finding, ok, type Tools } from './finding.ts'
-import { reasonOf } from './errors.ts'
+import { isCode, reasonOf } from './errors.ts'
 import { couchStore } from './store/couch.ts'
 import type { Store } from './store/store.ts'
 
@@ -10,9 +10,11 @@ import type { Store } from './store/store.ts'
 const LEAST = [3, 3] as const
 /** Milliseconds. */
 const DEADLINE = 5_000
+const UNREACHABLE = 'start CouchDB, or mend host, user and password in COUCHDB_URL'
 
 export async function examineCouch(url: string, { random }: Tools): Promise<Finding[]> {
-  const at = `store: CouchDB at ${URL.parse(url)?.host ?? ''}`
+  const host = `CouchDB at ${URL.parse(url)?.host ?? ''}`
+  const at = `store: ${host}`
   let store: Store
   try {
     store = await couchStore({ url, times: { deadline: DEADLINE } })
@@ -21,12 +23,18 @@ export async function examineCouch(url: string, { random }: Tools): Promise<Find
   }
   try {
     const version = await store.version()
-    return [ofAge(at, version), await mayMakeDatabases(at, url, store, `callrec_doctor_${random(8)}`)]
+    return [ofAge(at, version), await mayMakeDatabases(host, url, store, `callrec_doctor_${random(8)}`)]
   } catch (error) {
-    return [fail(`${at}: ${reasonOf(error)}`, 'start CouchDB, or mend host, user and password in COUCHDB_URL')]
+    return [fail(whatOf(host, error), UNREACHABLE)]
   } finally {
     await store.close()
   }
+}
+
+/** Most errors of the store begin with its address. */
+function whatOf(host: string, error: unknown): string {
+  const reason = reasonOf(error)
+  return reason.startsWith(host) ? `store: ${reason}` : `store: ${host}: ${reason}`
 }
 
 function ofAge(at: string, version: string): Finding {
@@ -35,7 +43,8 @@ function ofAge(at: string, version: string): Finding {
   return old ? fail(`${at} is version ${version}`, `upgrade CouchDB to ${LEAST.join('.')} or later`) : ok(`${at} is version ${version}`)
 }
 
-async function mayMakeDatabases(at: string, url: string, store: Store, db: string): Promise<Finding> {
+async function mayMakeDatabases(host: string, url: string, store: Store, db: string): Promise<Finding> {
+  const at = `store: ${host}`
   try {
     await store.createDatabase(db, 'system_config')
     try {
@@ -50,8 +59,10 @@ async function mayMakeDatabases(at: string, url: string, store: Store, db: strin
     }
   } catch (error) {
     return fail(
-      `${at}: ${reasonOf(error)}`,
-      'the user in COUCHDB_URL must be a server admin ([admins] of local.ini): callrec makes a database for every account and month',
+      whatOf(host, error),
+      isCode(error, 'datastore_unreachable')
+        ? UNREACHABLE
+        : 'the user in COUCHDB_URL must be a server admin ([admins] of local.ini): callrec makes a database for every account and month',
     )
   }
 }

@@ -19,7 +19,13 @@ const SHOWN = 3
 
 export async function examineOrphans(config: Config, tools: Tools): Promise<Finding[]> {
   const nodes = config.switches.length === 0 ? [SIMULATOR] : config.switches.map(({ name }) => name)
-  const strange = (await foldersOf(config.spool.here)).filter(name => !nodes.includes(name))
+  let strange: string[]
+  try {
+    strange = (await foldersOf(config.spool.here)).filter(name => !nodes.includes(name))
+  } catch {
+    // The spool's own finding says it.
+    return []
+  }
   const folders = strange.map(name =>
     warn(
       `spool: ${config.spool.here}/${name} is of a switch that is not in FREESWITCH_ESL`,

@@ -1,6 +1,6 @@
 // Every finding of doctor, against neighbours that are well, ill, or real where there are real ones.
 
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -113,6 +113,15 @@ test('a spool that cannot be written, or has too little room, is one finding wit
   finds(t, full, 'fail', /^spool: only \d+ MiB are free/, /make room/)
 })
 
+test('a spool that cannot even be looked into is one finding, and all else is examined', async t => {
+  const dataDir = await folder(t)
+  await symlink('recordings', join(dataDir, 'recordings'))
+  const findings = await examine(config(dataDir, { FREESWITCH_ESL: await simulator(t, dataDir) }))
+  finds(t, findings, 'fail', /^spool: /, /another RECORDING_DIR/)
+  finds(t, findings, 'ok', /^switch fs1: its clock/)
+  t.is(findings.filter(({ is }) => is === 'fail').length, 1)
+})
+
 test('what lies where the recording should be and is no audio, or cannot be read, is told', async t => {
   const dataDir = await folder(t)
   const server = await eslServer(t, { script: recording(file => writeFile(file, 'RIFF')) })
@@ -187,13 +196,14 @@ test('a switch that is away, refuses the password or the host, or answers nothin
 })
 
 /** What a CouchDB answers by method and path; the scratch database is called /db. */
-async function couch(t: ExecutionContext, answers: Readonly<Record<string, [number, object]>>): Promise<string> {
+async function couch(t: ExecutionContext, answers: Readonly<Record<string, [number, object] | 'gone'>>): Promise<string> {
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
     const path = (request.url ?? '').split('?')[0]?.replace(/\/callrec_doctor_\w+/, '/db')
     const who = request.headers.authorization === undefined ? 'anybody ' : ''
-    const [status, body] = answers[`${who}${request.method} ${path}`] ??
-      answers[`${request.method} ${path}`] ?? [404, { error: 'not_found', reason: 'missing' }]
+    const answer = answers[`${who}${request.method} ${path}`] ?? answers[`${request.method} ${path}`] ?? [404, { error: 'not_found', reason: 'missing' }]
     request.resume()
+    if (answer === 'gone') return void request.socket.destroy()
+    const [status, body] = answer
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }).listen(0, '127.0.0.1')
   await new Promise(resolve => server.once('listening', resolve))
@@ -220,6 +230,7 @@ for (const [what, answers, is, finding, todo] of [
     /refused user or password/,
     /must be a server admin/,
   ],
+  ['gone while it is examined', { 'PUT /db': 'gone' }, 'fail', /^store: CouchDB at \S+ cannot be reached/, /^start CouchDB/],
   ['open to everybody', { 'anybody GET /db/_all_docs': [200, { rows: [] }] }, 'fail', /reads new databases without a password/, /require_valid_user/],
   ['another database altogether', { 'GET /': [200, { name: 'something', version: '8' }] }, 'fail', /does not say that it is CouchDB/, /COUCHDB_URL/],
 ] as const) {
