@@ -84,7 +84,17 @@ const is =
 if (!running) test('without a FreeSWITCH only freeswitch-configuration.test.ts looks at the configuration', t => t.pass())
 
 real('the modules callrec needs are loaded and expansion of API calls is off', async (t, { esl }) => {
-  for (const module of ['mod_hash', 'mod_xml_curl', 'mod_sndfile', 'mod_dptools', 'mod_commands', 'mod_sofia', 'mod_dialplan_xml', 'mod_tone_stream'])
+  for (const module of [
+    'mod_hash',
+    'mod_xml_curl',
+    'mod_sndfile',
+    'mod_dptools',
+    'mod_commands',
+    'mod_sofia',
+    'mod_dialplan_xml',
+    'mod_tone_stream',
+    'mod_loopback',
+  ])
     t.is(await esl.api(`module_exists ${module}`), 'true', module)
   t.regex(await esl.api('fsctl api_expansion'), /is off/)
 })
