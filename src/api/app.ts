@@ -140,6 +140,7 @@ function directory(ports: ApiPorts): Koa.Middleware<State> {
   const answerTo = freeswitchXml(ports)
   return async (ctx, next) => {
     if (ctx.path !== XML_PATH) return next()
+    ctx.state.route = XML_PATH
     const { status, headers, xml } = await answerTo(ctx.req)
     ctx.status = status
     for (const [name, value] of Object.entries(headers)) ctx.set(name, value)
