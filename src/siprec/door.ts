@@ -46,7 +46,12 @@ export function openDoor({ bind, advertise, clock, log, random, permits, dns = s
   const open = (): Promise<{ agent: Agent; sockets: Sockets }> => {
     opened ??= openNow().catch((error: unknown) => {
       opened = undefined
-      log.error('sip_socket_unusable', { host: bind.host, port: bind.port, reason: reasonOf(error), todo: 'SIPREC recordings fail until this is mended' })
+      log.error('sip_socket_unusable', {
+        host: bind.host,
+        port: bind.port,
+        reason: reasonOf(error),
+        todo: 'give SIP_BIND an address and a port of its own and start again; until then recording servers cannot be called',
+      })
       throw error
     })
     return opened
