@@ -52,5 +52,5 @@ const GAP = 2_000
 export function missingFrom(durationMs: number, ranMs: number | undefined): string | undefined {
   if (ranMs === undefined || ranMs - durationMs <= GAP) return undefined
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
-  return `${seconds(ranMs - durationMs)} of ${seconds(ranMs)} are not in the file: it was on hold, or its media did not pass the switch`
+  return `${seconds(ranMs - durationMs)} of ${seconds(ranMs)} are not in the file: it was on hold, its media did not pass the switch, or the disk of the spool was full`
 }

@@ -661,7 +661,9 @@ test('audio that is missing from the file by more than two seconds is told in th
     }
     return w.reaches(id, 'stopped')
   }
-  t.deepEqual((await ran(12_001)).warnings, ['2.0 s of 12.0 s are not in the file: it was on hold, or its media did not pass the switch'])
+  t.deepEqual((await ran(12_001)).warnings, [
+    '2.0 s of 12.0 s are not in the file: it was on hold, its media did not pass the switch, or the disk of the spool was full',
+  ])
   t.is((await ran(12_000)).warnings, undefined)
   t.is((await ran(20_000, false)).warnings, undefined)
 })
