@@ -8,7 +8,10 @@ export interface Credentials {
   password: string
 }
 
-const HASHES: Readonly<Record<string, string>> = { md5: 'md5', 'sha-256': 'sha256' }
+const HASHES: ReadonlyMap<string, string> = new Map([
+  ['md5', 'md5'],
+  ['sha-256', 'sha256'],
+])
 
 /** The header to send the request again with; undefined when nothing of what is asked can be answered. `cnonce` is hex. */
 export function answerChallenge(
@@ -21,7 +24,7 @@ export function answerChallenge(
   // The strongest first, as the server sorts them (RFC 8760 section 2.4).
   for (const text of headersOf({ headers: response.headers.map(joined) }, proxy ? 'proxy-authenticate' : 'www-authenticate')) {
     const asked = challenge(text.replaceAll('\u0001', ','))
-    const hash = HASHES[(asked?.get('algorithm') ?? 'md5').toLowerCase()]
+    const hash = HASHES.get((asked?.get('algorithm') ?? 'md5').toLowerCase())
     const [realm, nonce] = [asked?.get('realm'), asked?.get('nonce')]
     if (asked === undefined || hash === undefined || realm === undefined || nonce === undefined) continue
     const digest = (...parts: readonly string[]): string => createHash(hash).update(parts.join(':')).digest('hex')
@@ -54,7 +57,7 @@ function challenge(text: string): ReadonlyMap<string, string> | undefined {
   const [, rest] = /^Digest\s+(.*)$/is.exec(text) ?? []
   if (rest === undefined) return undefined
   return new Map(
-    [...rest.matchAll(/([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g)].map(([, name = '', quoted, plain]) => [
+    [...rest.matchAll(/(?<![\w-])([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g)].map(([, name = '', quoted, plain]) => [
       name.toLowerCase(),
       quoted?.replaceAll(/\\(.)/g, '$1') ?? plain ?? '',
     ]),

@@ -94,9 +94,9 @@ export function parse(bytes: Buffer): Message | Malformed {
   const headers: Header[] = []
   let fault: string | undefined
   for (const line of lines) {
-    const [, name, value] = /^([\w.!%*+`'~-]+)[ \t]*:[ \t]*(.*?)[ \t]*$/s.exec(line) ?? []
-    if (name === undefined || value === undefined || /[\r\n\0]/.test(value)) fault ??= `not a header: ${JSON.stringify(line.slice(0, 80))}`
-    else headers.push([name, value])
+    const found = headerIn(line)
+    if (found === undefined) fault ??= `not a header: ${JSON.stringify(line.slice(0, 80))}`
+    else headers.push(found)
   }
   if (headers.length > MOST_HEADERS) fault ??= 'too many headers'
   const request = /^([\w.!%*+`'~-]+) (\S+) SIP\/2\.0$/.exec(first)
@@ -122,6 +122,13 @@ export function parse(bytes: Buffer): Message | Malformed {
   if (fault === undefined) return message
   const answerable = isRequest(message) && message.method !== 'ACK' && missing === undefined && topVia(message) !== undefined
   return { fault, ...(answerable ? { answerable: message } : {}) }
+}
+
+/** By hand: a pattern that trims takes the square of the time that a line has spaces. */
+function headerIn(line: string): Header | undefined {
+  const colon = line.indexOf(':')
+  const name = line.slice(0, Math.max(0, colon)).trimEnd()
+  return /^[\w.!%*+`'~-]+$/.test(name) && !/[\r\n\0]/.test(line) ? [name, line.slice(colon + 1).trim()] : undefined
 }
 
 /** With its Content-Length. Throws `unsafe_argument` for a header that would end its line. */
@@ -164,7 +171,7 @@ export function parameters(text: string): ReadonlyMap<string, string> {
 
 /** Of a From, To, Contact, Route: the URI and what stands behind it. One with a space in it is none: it would break a request line. */
 export function address(value: string): { uri: string; params: ReadonlyMap<string, string> } | undefined {
-  const [, uri, params] = /^(?:"(?:[^"\\]|\\.)*"|[^"<]*)\s*<\s*([^>\s]+)\s*>\s*(;.*)?$/.exec(value) ?? []
+  const [, uri, params] = /^(?:"(?:[^"\\]|\\.)*"\s*|[^"<]*)<\s*([^>\s]+)\s*>\s*(;.*)?$/.exec(value) ?? []
   if (uri !== undefined) return { uri, params: parameters(params ?? '') }
   // Without brackets what follows belongs to the header, not to the URI (section 20.10).
   const [, bare, own] = /^([^\s;<>"]+)\s*(;.*)?$/.exec(value.trim()) ?? []

@@ -35,7 +35,10 @@ export function parseUri(text: string): SipUri | undefined {
 }
 
 /** As a request line may have it: what a URI wants in the headers of a request, or as its method, is not taken from others (section 19.1.5). */
-export const requestUri = (text: string): string => text.replace(/\?[^@]*$/, '').replace(/;method=[^;]*/gi, '')
+export function requestUri(text: string): string {
+  const headers = text.indexOf('?', text.lastIndexOf('@') + 1)
+  return (headers < 0 ? text : text.slice(0, headers)).replace(/;method=[^;]*/gi, '')
+}
 
 /** By TLS all the way (section 26.2.2). */
 export const isSecure = (text: string): boolean => /^sips:/i.test(text)

@@ -25,11 +25,16 @@ export function find(contentType: string, body: Buffer, type: RegExp): string | 
   if (!/^multipart\//i.test(contentType) || boundary === undefined) return undefined
   for (const part of `\n${text}`.split(`\n--${boundary}`).slice(1)) {
     if (part.startsWith('--')) break
-    const [, headers = '', content = ''] = /^\s*?\r?\n((?:[^\r\n]+\r?\n)*)\r?\n([\s\S]*)$/.exec(part) ?? []
-    const [, own = ''] = /^content-type\s*:\s*(.*?)\s*$/im.exec(headers) ?? []
-    if (type.test(own)) return content.replace(/\r?$/, '')
+    const own = part.slice(part.indexOf('\n') + 1)
+    const blank = /(?:^|\n)\r?\n/.exec(own)
+    if (blank !== null && type.test(typeIn(own.slice(0, blank.index)))) return own.slice(blank.index + blank[0].length).replace(/\r?$/, '')
   }
   return undefined
+}
+
+function typeIn(headers: string): string {
+  const [, type = ''] = /^content-type\s*:(.*)$/im.exec(headers) ?? []
+  return type.trim()
 }
 
 export const SDP = /^application\/sdp\b/i

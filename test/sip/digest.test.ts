@@ -40,3 +40,9 @@ test('a quote in a name cannot leave its place', t => {
   const [, answer = ''] = answerChallenge(challenge(401, 'Digest realm="r", nonce="n"'), ask, { username: 'a", evil="', password: 'p' }, CNONCE) ?? []
   t.regex(answer, /username="a\\", evil=\\""/)
 })
+
+test('a hash that is only the name of something else is none, and a name that is long is read once', t => {
+  for (const algorithm of ['constructor', '__proto__', 'toString'])
+    t.is(answerChallenge(challenge(401, `Digest realm="r", nonce="n", algorithm=${algorithm}`), ask, CREDENTIALS, CNONCE), undefined)
+  t.is(answerChallenge(challenge(401, `Digest ${'a'.repeat(1 << 20)}`), ask, CREDENTIALS, CNONCE), undefined)
+})

@@ -16,7 +16,8 @@ import {
   topVia,
   withToTag,
 } from '../../src/sip/message.ts'
-import { parseUri } from '../../src/sip/uri.ts'
+import { parseUri, requestUri } from '../../src/sip/uri.ts'
+import { find, SDP } from '../../src/siprec/multipart.ts'
 
 const HEADERS: readonly Header[] = [
   ['Via', 'SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKa;rport'],
@@ -113,4 +114,23 @@ test('a SIP URI has a host, maybe brackets round it, and a port that exists', t 
     ['sip:', 'sip:h:0', 'sip:h:70000', 'http://h', 'sip:a b@h', 'sip:h;x="', 'sip:-h'].map(one => parseUri(one)),
     Array(7).fill(undefined),
   )
+})
+
+test('a megabyte of spaces is read as quickly as anything else', t => {
+  const spaces = ' '.repeat(1 << 20)
+  const [, value = ''] =
+    (
+      parse(
+        Buffer.from(
+          `OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nX:a${spaces}b${spaces}\r\n\r\n`,
+        ),
+      ) as Request
+    ).headers.at(-1) ?? []
+  t.is(value.length, spaces.length + 2)
+  t.is(address(`a${spaces}b`), undefined)
+  t.is(requestUri(`sip:a@h?${'?'.repeat(1 << 20)}@h?x`), `sip:a@h?${'?'.repeat(1 << 20)}@h`)
+  const part = (text: string): string | undefined => find('multipart/mixed;boundary=x', Buffer.from(`--x\r\n${text}`), SDP)
+  t.is(part(' \n'.repeat(1 << 19)), undefined)
+  t.is(part(`content-type: a${spaces}b\r\n\r\n`), undefined)
+  t.is(part(`Content-Type: application/sdp${spaces}\r\n\r\nv=0\r\n--x--`), 'v=0')
 })

@@ -19,9 +19,9 @@ export function requireJson(accept: string): void {
 const parse = (text: string): { type: string; q: number }[] =>
   text.split(',').map(part => {
     const [type = '', ...params] = part
-      .trim()
       .toLowerCase()
-      .split(/\s*;\s*/)
+      .split(';')
+      .map(one => one.trim())
     const q = Number(params.find(param => param.startsWith('q='))?.slice(2) ?? 1)
     return { type, q: q >= 0 && q <= 1 ? q : 0 }
   })
