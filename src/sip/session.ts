@@ -136,8 +136,14 @@ export function createSession(
     return same.length > 0 ? same : [target]
   }
 
-  /** One request, one answer; undefined when nobody answered. */
-  async function say(method: string, { headers = [], body }: Offer, signal: AbortSignal | undefined): Promise<Response | undefined> {
+  /** One request, one answer; undefined when nobody answered. What goes wrong here is as good as refused: nobody may wait for it. */
+  const say = (method: string, offer: Offer, signal: AbortSignal | undefined): Promise<Response | undefined> =>
+    sayNow(method, offer, signal).catch((error: unknown) => {
+      core.log.error('sip_request_failed', { method, reason: reasonOf(error) })
+      return local(500)
+    })
+
+  async function sayNow(method: string, { headers = [], body }: Offer, signal: AbortSignal | undefined): Promise<Response | undefined> {
     const refreshes = method === 'INVITE' || method === 'UPDATE'
     const built = nextRequest(dialog, method, [...headers, ['User-Agent', core.name], ...(refreshes ? [ALLOW, SUPPORTED, ...kept(timer)] : [])], body)
     dialog = built.dialog

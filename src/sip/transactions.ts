@@ -104,7 +104,14 @@ export function startTransactions({ transport, clock, log, random, advertised }:
     const request = seenFrom(message, from)
     if (message.method === 'ACK') return onRequest(silentExchange(request, from))
     if (servers.size >= MOST_AT_ONCE) return reply(from, answerTo(request, 503, REASONS[503] ?? '', [['Retry-After', '10']]))
-    onRequest(serve(request, from))
+    const exchange = serve(request, from)
+    try {
+      onRequest(exchange)
+    } catch (error) {
+      // One that is never answered would be held for ever.
+      exchange.respond(500)
+      throw error
+    }
   }
 
   function reply(from: Source, response: Response): void {

@@ -338,6 +338,33 @@ test('a server whose Contact is no URI is not taken, and one that names such a p
   t.is(lastOf(later, 'BYE')?.uri, `sip:srs@${B}`)
 })
 
+test('a request of a call that cannot be made is refused, and its end is one all the same: no promise is left to reject', async t => {
+  const net = network()
+  scripted(net, B, (_, count) => [
+    count === 0 ? { status: 200, headers: [CONTACT] } : { status: 401, headers: [['WWW-Authenticate', 'Digest realm="r", nonce="n"']] },
+  ])
+  const ends: string[] = []
+  const outcome = await called(net, TO_B, { credentials: () => Promise.reject(new Error('away')), events: events({ ended: by => ends.push(by) }) })
+  if (!outcome.taken) return t.fail()
+  const asked = outcome.session.ask('INVITE')
+  await net.run(500)
+  t.is((await asked).status, 500)
+  const bye = outcome.session.bye()
+  await net.run(500)
+  await bye
+  t.deepEqual(ends, ['ours'])
+})
+
+test('a request that is not understood here is answered all the same', async t => {
+  const net = network()
+  net.agent(B, {
+    onCall() {
+      throw new Error('broken')
+    },
+  })
+  t.like(await called(net), { taken: false, status: 500 })
+})
+
 test('the next address is tried when the first one is silent or busy with itself', async t => {
   for (const first of ['silent', 'unavailable']) {
     const net = network()
