@@ -40,6 +40,8 @@ const CONNECT_PATIENCE = 5000
 /** Of a connection on which nothing is said. */
 const IDLE = 3600_000
 const MOST_CONNECTIONS = 2000
+/** Bytes of ours that the other side has not read. */
+const MOST_UNREAD = 1024 * 1024
 const TRIES_FOR_A_PORT = 20
 
 export async function openSockets(options: SocketOptions): Promise<Sockets> {
@@ -59,9 +61,11 @@ async function open({ host, port: wanted, clock, log, identity, authorities }: S
   await new Promise<void>((resolve, reject) => udp.once('error', reject).bind(wanted, host, resolve))
   const { port } = udp.address()
   udp.on('error', error => log.warn('sip_socket_failed', { protocol: 'udp', reason: error.message }))
-  udp.on('message', (bytes, { address, port: from }) =>
-    listener(bytes, { protocol: 'udp', address, port: from, reply: answer => udp.send(answer, from, address, error => lost('udp', address, error)) }),
-  )
+  udp.on('message', (bytes, { address, port: from }) => {
+    // Nothing can be sent back to port 0.
+    if (from === 0) return
+    listener(bytes, { protocol: 'udp', address, port: from, reply: answer => udp.send(answer, from, address, error => lost('udp', address, error)) })
+  })
 
   let closed = false
   const sockets = new Set<Socket>()
@@ -119,12 +123,16 @@ async function open({ host, port: wanted, clock, log, identity, authorities }: S
     }
     alive()
     const { remoteAddress: address = '', remotePort: from = 0 } = socket
-    const source: Source = { protocol, address, port: from, reply: bytes => void socket.write(bytes, error => lost(protocol, address, error ?? null)) }
+    const reply = (bytes: Buffer | string): void => {
+      socket.write(bytes, error => lost(protocol, address, error ?? null))
+      if (socket.writableLength > MOST_UNREAD) socket.destroy(new Error(`the other side does not read: ${socket.writableLength} bytes wait to be sent`))
+    }
+    const source: Source = { protocol, address, port: from, reply }
     socket.on('data', bytes => {
       alive()
       try {
         const { messages, pings } = framing.push(bytes)
-        for (let i = 0; i < pings; i++) socket.write('\r\n')
+        if (pings > 0) reply('\r\n'.repeat(pings))
         for (const message of messages) listener(message, source)
       } catch (error) {
         log.debug('sip_stream_refused', { address, reason: reasonOf(error) })

@@ -128,6 +128,20 @@ test('a stream that is no SIP is closed, and the next one is served', async t =>
   t.true(answer.startsWith('\r\n'))
 })
 
+test('who asks and never reads what he is answered is cut off', async t => {
+  const { sockets } = await agent(t)
+  const asking = connect(sockets.port, '127.0.0.1')
+  let closed = false
+  asking.on('close', () => (closed = true)).on('error', () => {})
+  asking.pause()
+  const many = Buffer.alloc(1 << 20, '\r\n\r\n')
+  await until('it is closed', async () => {
+    if (!asking.destroyed) await new Promise<void>(resolve => asking.write(many, () => resolve()))
+    return closed
+  })
+  t.true(closed)
+})
+
 test('messages come out of a stream whole, however it is cut', t => {
   const message = 'BYE sip:x SIP/2.0\r\nl: 3\r\n\r\nabc'
   const bytes = Buffer.from(message + message)
