@@ -42,6 +42,9 @@ export function header(headers: EventHeaders, name: string): string {
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
 }
 
+/** 9999-12-31: what comes later has a year of more than four figures, and the names of months have four. */
+const LATEST = 253_402_300_799_999
+
 const VARIABLE = 'variable_'
 const OWN = 'variable_callrec_'
 const RECORDING = 'Recording-Variable-'
@@ -66,20 +69,25 @@ function otherLegOf(headers: EventHeaders, uuid: string): string {
   return b === uuid && a !== '' ? a : header(headers, 'Other-Leg-Unique-ID')
 }
 
+/** Unix milliseconds of a header in microseconds; undefined where it is 0, or no time that a date can have. */
+function timeOf(headers: EventHeaders, name: string): number | undefined {
+  const ms = Math.floor(Number(header(headers, name)) / 1000)
+  return ms > 0 && ms <= LATEST ? ms : undefined
+}
+
 /** Of a channel event or of uuid_dump; undefined when it names no channel. */
 export function legOf(node: string, headers: EventHeaders): Leg | undefined {
   const uuid = header(headers, 'Unique-ID')
   if (uuid === '') return undefined
   const otherLeg = otherLegOf(headers, uuid)
-  // Microseconds.
-  const created = Number(header(headers, 'Caller-Channel-Created-Time'))
-  const answered = Number(header(headers, 'Caller-Channel-Answered-Time'))
+  const createdAt = timeOf(headers, 'Caller-Channel-Created-Time')
+  const answeredAt = timeOf(headers, 'Caller-Channel-Answered-Time')
   return {
     node,
     uuid,
     direction: header(headers, 'Call-Direction') === 'outbound' ? 'outbound' : 'inbound',
     // Answer-State is `hangup` afterwards, whether or not it was answered.
-    answered: header(headers, 'Answer-State') === 'answered' || answered > 0,
+    answered: header(headers, 'Answer-State') === 'answered' || answeredAt !== undefined,
     destination: header(headers, 'Caller-Destination-Number'),
     callerIdName: header(headers, 'Caller-Caller-ID-Name'),
     callerIdNumber: header(headers, 'Caller-Caller-ID-Number'),
@@ -90,8 +98,8 @@ export function legOf(node: string, headers: EventHeaders): Leg | undefined {
     sipRequest: header(headers, 'variable_sip_req_uri'),
     sipCallId: header(headers, 'variable_sip_call_id'),
     sampleRate: Number(header(headers, 'Channel-Read-Codec-Rate')) || 0,
-    ...(created > 0 ? { createdAt: Math.floor(created / 1000) } : {}),
-    ...(answered > 0 ? { answeredAt: Math.floor(answered / 1000) } : {}),
+    ...(createdAt === undefined ? {} : { createdAt }),
+    ...(answeredAt === undefined ? {} : { answeredAt }),
     ...(otherLeg === '' ? {} : { otherLeg }),
     variables: variablesOf(headers),
   }
@@ -101,8 +109,7 @@ export function legOf(node: string, headers: EventHeaders): Leg | undefined {
 export function eventOf(node: string, headers: EventHeaders, received: number): SwitchEvent | undefined {
   const leg = legOf(node, headers)
   if (leg === undefined) return undefined
-  const microseconds = Number(header(headers, 'Event-Date-Timestamp'))
-  const about = { leg, at: microseconds > 0 ? Math.floor(microseconds / 1000) : received }
+  const about = { leg, at: timeOf(headers, 'Event-Date-Timestamp') ?? received }
   const name = header(headers, 'Event-Name')
   switch (name) {
     case 'CHANNEL_PARK':

@@ -169,6 +169,21 @@ test('only callrec’s variables and those of the list leave the room, and a lis
   t.deepEqual(leg?.variables, { callrec_node: 'flow', callrec_list: 'ARRAY::a|:b', callrec_one: 'a', originate_disposition: 'USER_BUSY' })
 })
 
+test('a time that no date can have is none, and what is told came when it was received', t => {
+  for (const time of ['1e300', '9'.repeat(40), 'x', '-5', '253402300800000000']) {
+    const told = {
+      'Unique-ID': 'a',
+      'Event-Name': 'CHANNEL_ANSWER',
+      'Event-Date-Timestamp': time,
+      'Caller-Channel-Created-Time': time,
+      'Caller-Channel-Answered-Time': time,
+    }
+    const event = eventOf('fs1', told, 5)
+    if (event === undefined || !('leg' in event)) return t.fail()
+    t.deepEqual([event.at, event.leg.createdAt, event.leg.answeredAt, event.leg.answered], [5, undefined, undefined, false], time)
+  }
+})
+
 test('an event without a channel, of another name or of no shape is no event', t => {
   t.is(eventOf('fs1', { 'Event-Name': 'CHANNEL_PARK' }, 0), undefined)
   t.is(eventOf('fs1', { 'Event-Name': 'CHANNEL_PARK', 'Unique-ID': 7 }, 0)?.name, 'CHANNEL_PARK')
