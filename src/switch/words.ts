@@ -13,7 +13,9 @@ export function refuse(argument: string, why: string): never {
 const matching = (pattern: RegExp, why: string) => (argument: string, text: string) => (pattern.test(text) ? text : refuse(argument, why))
 
 /** A channel's id; SIP profiles may be told to use the Call-ID, so more than hex. */
-export const uuid = matching(/^[A-Za-z0-9][A-Za-z0-9._@:+~=-]{0,255}$/, 'not a channel id')
+const UUID = /^[A-Za-z0-9][A-Za-z0-9._@:+~=-]{0,255}$/
+export const uuid = matching(UUID, 'not a channel id')
+export const isUuid = (value: unknown): value is string => typeof value === 'string' && UUID.test(value)
 export const cause = matching(/^[A-Z][A-Z0-9_]{1,63}$/, 'not a hangup cause')
 export const module = matching(/^[a-z0-9_]{1,64}$/, 'not the name of a module')
 /** A value inside `{}` or `[]`: nothing that separates, quotes, expands or ends there. */

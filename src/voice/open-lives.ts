@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { isCode } from '../errors.ts'
 import type { Doc, Store } from '../store/store.ts'
+import { isUuid } from '../switch/words.ts'
 import type { Address } from './ask.ts'
 import type { Fields } from './options.ts'
 
@@ -47,6 +48,14 @@ export const lifeId = (of: string, { url, method }: Address, applicationId = '')
     .digest('hex')
     .slice(0, 16)}`
 
+const isTime = (value: unknown): boolean => typeof value === 'number' && !Number.isNaN(new Date(value).getTime())
+
+/** Undefined for what a person has made of it that says neither whom to tell nor of what. */
+function usable(life: OpenLife | undefined): OpenLife | undefined {
+  if (life === undefined || !URL.canParse(life.event_url) || !isUuid(life.leg)) return undefined
+  return isTime(life.came_at) && (life.answered_at === undefined || isTime(life.answered_at)) ? life : undefined
+}
+
 export function openLives(store: Store): OpenLives {
   return {
     async write(life) {
@@ -55,7 +64,7 @@ export function openLives(store: Store): OpenLives {
         return undefined
       } catch (error) {
         if (!isCode(error, 'datastore_conflict')) throw error
-        return await store.get<OpenLife>(OPEN, life._id)
+        return usable(await store.get<OpenLife>(OPEN, life._id))
       }
     },
     async change({ _id }, change) {
@@ -65,11 +74,11 @@ export function openLives(store: Store): OpenLives {
       await store.put(OPEN, changed)
       return changed
     },
-    read: id => store.get<OpenLife>(OPEN, id),
+    read: async id => usable(await store.get<OpenLife>(OPEN, id)),
     forget: ({ _id }) => store.purge(OPEN, _id),
     async on(node) {
       const rows = await store.query(OPEN, 'voice_lives/by_node', { key: node, includeDocs: true })
-      return rows.map(({ doc }) => doc as unknown as OpenLife)
+      return rows.flatMap(({ doc }) => usable(doc as unknown as OpenLife) ?? [])
     },
   }
 }

@@ -5,6 +5,7 @@ import { isCode, reasonOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Doc, Store } from '../store/store.ts'
 import type { Leg, Switches } from '../switch/switch.ts'
+import { isUuid } from '../switch/words.ts'
 import type { NccoAction } from './ncco.ts'
 
 /** In `calls_in_progress` while an application runs the call. */
@@ -76,7 +77,7 @@ export function createPlaces({ store, switches }: { store: Store; switches: Swit
     forget: leg => store.purge(OPEN, placeId(leg)),
     async sweep(node) {
       for (const { id, value } of await store.query<string>(OPEN, 'voice_lives/places_by_node', { key: node })) {
-        if (!(await switches.node(node).exists(value))) await store.purge(OPEN, id)
+        if (!isUuid(value) || !(await switches.node(node).exists(value))) await store.purge(OPEN, id)
       }
     },
   }

@@ -31,7 +31,7 @@ export function reporter(ports: ReportPorts, eventUrl: Address | undefined, abou
       await ask(ports, to, { ...about, ...fields })
     } catch (error) {
       ports.log.warn('voice_event_untold', {
-        host: new URL(to.url).host,
+        host: URL.canParse(to.url) ? new URL(to.url).host : to.url,
         status: fields['status'],
         recording_uuid: fields['recording_uuid'],
         why: reasonOf(error),

@@ -281,3 +281,25 @@ test('a recording that cannot be written down is told of all the same', async t 
   await w.engine().owe(RECORDED).told
   t.like(w.http.asked, [{ fields: { recording_uuid: 'one' } }])
 })
+
+test('documents that somebody has made nonsense of keep no application from being told of another call', async t => {
+  const w = await place(t)
+  w.begin(w.engine(), true)
+  await until('it is kept', async () => (await w.open()).length === 1)
+  const [{ _rev, ...life }] = (await w.open()) as [OwedLife]
+  for (const [n, change] of [
+    { came_at: 1e300 },
+    { came_at: 'x' },
+    { answered_at: null },
+    { leg: 'a b' },
+    { leg: 7 },
+    { event_url: 'nowhere' },
+    { event_url: 5 },
+  ].entries()) {
+    await w.store.put('calls_in_progress', { ...life, ...change, answered_at: undefined, ...change, _id: `life:${n}` })
+  }
+  w.fake.legs.delete(LEG)
+  w.engine()
+  await until('its end is told', () => w.told().includes('completed'))
+  t.is(w.told().filter(status => status === 'completed').length, 1)
+})
