@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.ts'
 import { isCode, reasonOf } from '../errors.ts'
 import { createLimit } from '../in-turn.ts'
-import type { Log } from '../log.ts'
+import type { Facts, Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { IN_FLIGHT, type InFlight, type Recording } from './document.ts'
 import { inFlightOf, type NewRecording, recordingOf } from './new-recording.ts'
@@ -15,6 +15,7 @@ import { isEnd } from './lifecycle.ts'
 import { knownRecording, knownRecordings } from './known.ts'
 import type { Live } from './live.ts'
 import { Papers } from './papers.ts'
+import { assertFile, assertQueued, isUnreadable } from './readable.ts'
 import type { Roster } from './roster.ts'
 import type { Spool } from './spool.ts'
 
@@ -77,20 +78,32 @@ export class Adoption {
     const { store, log } = this.#ports
     const roster = this.#roster
     if (this.#closed) return
-    for (const made of await this.#ports.journal.read(node)) if (roster.get(made.id) === undefined) await this.#replay(made)
+    for (const made of await this.#ports.journal.read(node)) {
+      await this.#alone({ node, recording_id: made.id }, async () => (roster.get(made.id) === undefined ? this.#replay(made) : undefined))
+    }
     const covered = await this.#covers.load(node)
     const rows = await store.query(IN_FLIGHT, 'in_flight/by_node', { startKey: [node], endKey: [node, {}], includeDocs: true })
     const compared = roster
       .all()
       .filter(one => one.node === node && !isEnd(one.state))
       .map(one => this.#compare(one))
-    const found = rows.map(({ doc }) => doc as InFlight | undefined).filter(doc => doc !== undefined && doc.delivery === undefined)
-    for await (const { inFlight, recording } of knownRecordings<Recording, InFlight>(store, found as InFlight[])) {
+    const found: InFlight[] = []
+    for (const doc of rows.map(row => row.doc as InFlight | undefined)) {
+      if (doc === undefined || doc.delivery !== undefined) continue
+      await this.#alone({ node, recording_id: doc._id }, async () => {
+        assertQueued(doc)
+        found.push(doc)
+      })
+    }
+    for await (const { inFlight, recording } of knownRecordings<Recording, InFlight>(store, found)) {
       if (this.#closed) return
       if (roster.get(inFlight._id) !== undefined) continue
-      if (recording !== undefined && !isEnd(recording.state)) compared.push(this.#compare(roster.watch(inFlight, recording)))
-      else if (recording?.state === 'stopped') compared.push(this.#compare(roster.watch(inFlight, { ...recording, state: inFlight.state })))
-      else await this.#leaveBehind(inFlight, recording)
+      await this.#alone({ node, recording_id: inFlight._id }, async () => {
+        assertFile(inFlight, recording)
+        if (recording !== undefined && !isEnd(recording.state)) compared.push(this.#compare(roster.watch(inFlight, recording)))
+        else if (recording?.state === 'stopped') compared.push(this.#compare(roster.watch(inFlight, { ...recording, state: inFlight.state })))
+        else await this.#leaveBehind(inFlight, recording)
+      })
     }
     await Promise.all(compared)
     await Promise.all(covered.map(interactionId => this.#covers.forgetIfOver(node, interactionId)))
@@ -99,10 +112,20 @@ export class Adoption {
 
   /** Documents may be behind what runs, so the switch is asked before anything else is heard of it. */
   #compare(one: Live): Promise<void> {
-    const compared = one.reconcile(this.#limited)
+    const compared = this.#alone({ node: one.node, recording_id: one.id }, () => one.reconcile(this.#limited))
     // Seen when all have been asked.
     compared.catch(() => {})
     return compared
+  }
+
+  /** What nobody can read is told, and keeps no other recording from being adopted. */
+  async #alone(about: Facts, run: () => Promise<void>): Promise<void> {
+    try {
+      await run()
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      this.#ports.log.error('recording_not_adopted', { ...about, reason: reasonOf(error) })
+    }
   }
 
   /** The store was away when it began, and the engine that had it is gone. */

@@ -953,6 +953,39 @@ test('what a crash left of the first recording of a month keeps no other from be
   t.true(await until('its place in the queue is free', async () => (await w.inFlight(first)) === undefined))
 })
 
+test('documents that somebody has made nonsense of, and such a journal, keep no other recording from being adopted', async t => {
+  const w = await setup(t)
+  const { id } = await w.start({ format: 'wav' })
+  w.started(id)
+  await w.reaches(id, 'recording')
+  const [{ _rev, ...inFlight }, { _rev: __, ...recording }] = [(await w.inFlight(id))!, await w.recording(id)]
+  await w.restart()
+  const other = (n: string): string => `${id.slice(0, 7)}${n.repeat(32)}`
+  for (const [n, change, of] of [
+    ['0', { account_id: 7 }, {}],
+    ['1', { account_id: 'x/../y' }, {}],
+    ['2', { settings: 'none' }, {}],
+    ['3', { settings: undefined }, {}],
+    ['4', { leg: 'a b' }, {}],
+    ['5', { file: 5, started_at: 'x', gaps: 'no' }, {}],
+    ['6', { state: 'running' }, {}],
+    ['7', { consent: { announced: 5 }, settings: { announce: { value: {}, from: 'user' } } }, {}],
+    ['8', {}, { cdr_id: null, group_id: {}, interaction_id: 5 }],
+    ['9', {}, { state: 'toString', origins: 5 }],
+  ] as const) {
+    await w.real.put(IN_FLIGHT, { ...inFlight, file: w.file(other(n)), ...change, _id: other(n) })
+    await w.real.put(recordingDb(ACCOUNT, id), { ...recording, ...of, _id: other(n) })
+  }
+  await w.real.put(IN_FLIGHT, { ...inFlight, _id: '0' })
+  w.journal.set('half', {} as never)
+  w.tell({ name: 'node_up', node: 'fs1' })
+  await w.running(id, 'recording')
+  w.files.set(w.file(id), WHOLE)
+  w.stopped(id)
+  await w.reaches(id, 'stopped')
+  t.not((await w.start({ format: 'wav', time_limit: 60 })).state, 'failed')
+})
+
 test('a field somebody else wrote meanwhile outlives our writes', async t => {
   const w = await setup(t)
   const { id } = await w.start()
