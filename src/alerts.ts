@@ -50,6 +50,14 @@ export const rulesFor = (minFree: number): readonly Rule[] => [
     description: 'Below SPOOL_MIN_FREE no recording starts. Make room, or find out why files are not delivered.',
   },
   {
+    alert: 'CallrecUnforeseen',
+    expr: grew('callrec_unforeseen_total', '15m'),
+    for: '0m',
+    severity: 'ticket',
+    summary: 'something failed in a way that nobody foresaw ({{ $labels.kind }})',
+    description: 'A fault of callrec: unforeseen_failure in the log has the stack. What it was doing is not done; everything else goes on.',
+  },
+  {
     alert: 'CallrecOrphans',
     expr: 'sum by (kind) (callrec_orphans) > 0',
     for: '0m',

@@ -20,6 +20,7 @@ import type { Config, SwitchAddress } from './config.ts'
 import { keepCredentials, readCredentials } from './credentials.ts'
 import { createEvents } from './events.ts'
 import { readLevels } from './levels.ts'
+import { lastResort } from './last-resort.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { tenantClient } from './net/client.ts'
@@ -96,6 +97,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
     // An embedded store that fails will not get better by waiting.
     if (store.kind === 'embedded') await preparation.ready
     const metrics = createMetrics(wall)
+    own(lastResort({ log, metrics }))
     const spool = limitedSpool(openSpool(config.spool), { store, clock: wall, log, quota: config.spool.quota })
     const journal = openJournal(spool)
     await spool.check().catch((error: Error) => log.error('spool_unusable', { reason: error.message, todo: 'recordings fail until this is mended' }))

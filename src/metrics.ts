@@ -35,6 +35,10 @@ export const COUNTED = {
     labels: ['outcome'],
   },
   callrec_audio_damaged_total: { help: 'Times that audio read from the store was not what was stored', labels: [] },
+  callrec_unforeseen_total: {
+    help: 'Failures that nobody in callrec foresaw, exceptions and rejections: each is a fault of callrec, and its stack is in the log',
+    labels: ['kind'],
+  },
   callrec_http_requests_total: { help: 'Requests answered by the API; a path that no route has is route "none"', labels: ['method', 'route', 'status'] },
 } as const
 
