@@ -68,10 +68,11 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
     const other = leg.otherLeg === undefined ? undefined : await switches.node(leg.node).leg(leg.otherLeg)
     for (const party of await partiesOf(leg, other)) {
       const masked = recorder.wishOf(interactionOf(party.leg)).mask !== undefined
-      collect(leg, masked ? { ...party, metaflows: unmaskingOnly(party.metaflows) } : party, digit)
+      if (collect(leg, masked ? { ...party, metaflows: unmaskingOnly(party.metaflows) } : party, digit)) return
     }
   }
 
+  /** His own metaflows first: what they know is done, and not by those of the other party as well. */
   async function partiesOf(leg: Leg, other: Leg | undefined): Promise<Party[]> {
     const own = await metaflowsOf(leg)
     const others = other === undefined ? undefined : await metaflowsOf(other)
@@ -81,7 +82,8 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
     ]
   }
 
-  function collect(presser: Leg, party: Party, digit: string): void {
+  /** True when something began. */
+  function collect(presser: Leg, party: Party, digit: string): boolean {
     const key = `${party.leg.uuid} ${presser.uuid}`
     const before = collectors.get(key)
     before?.cancel()
@@ -95,11 +97,14 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
       })
       collectors.set(key, { pressed, cancel })
     }
-    if (found !== undefined) begin(presser, party, found)
+    if (found === undefined) return false
+    begin(presser, party, found)
+    return true
   }
 
   /** What is played takes its time, and the next key may be one that masks. */
   function begin(presser: Leg, party: Party, found: Found): void {
+    drop(key => key.endsWith(` ${presser.uuid}`))
     later(presser, async () => (plays(found.step) ? see(presser, run(party, found)) : run(party, found)))
   }
 
@@ -172,8 +177,12 @@ export function startKeys({ switches, store, recorder, control, clock, log }: Ke
 
   function forget(uuid: string): void {
     for (const key of known.keys()) if (key.startsWith(`${uuid} `)) known.delete(key)
+    drop(key => key.includes(uuid))
+  }
+
+  function drop(is: (key: string) => boolean): void {
     for (const [key, { cancel }] of collectors) {
-      if (!key.includes(uuid)) continue
+      if (!is(key)) continue
       cancel()
       collectors.delete(key)
     }

@@ -110,10 +110,36 @@ test('listen_on peer hears the other side, both hears either', async t => {
   await w.comes(2)
   w.presses(w.caller, '*3')
   await w.comes(3)
+  t.deepEqual(w.done, [`mask ${w.caller} key *1`, `unmask ${w.caller} key *2`, `stop ${w.callee} key *3`])
+})
+
+test('what is pressed once is done once, as the document of who pressed says, also where both parties hear either', async t => {
+  const w = setup(t, {
+    account: { numbers: { '5': record('toggle'), '55': record('start') }, patterns: { '(7)': record('stop') }, listen_on: 'both', digit_timeout: 500 },
+  })
+  w.presses(w.callee, '*5')
+  await w.idle()
+  w.clock.advance(500)
+  await w.comes(1)
+  w.presses(w.caller, '*55')
+  await w.idle()
+  w.clock.advance(500)
+  await w.comes(2)
+  w.presses(w.caller, '*7')
+  await w.idle()
+  w.clock.advance(5000)
+  await w.comes(3)
+  await w.idle()
+  t.deepEqual(w.done, [`toggle ${w.callee} key *5`, `start ${w.caller} key *55`, `stop ${w.caller} key * (7)`])
+})
+
+test('the document of the other party is listened to where that of who pressed does not know the number', async t => {
+  const w = setup(t, { alice: { ...MASKING, listen_on: 'both' }, bob: { numbers: { '1': record('pause') }, listen_on: 'both' } })
+  w.presses(w.callee, '*1')
   w.presses(w.callee, '*3')
-  await w.comes(5)
-  t.deepEqual(w.done.slice(0, 3), [`mask ${w.caller} key *1`, `unmask ${w.caller} key *2`, `stop ${w.callee} key *3`])
-  t.deepEqual(w.done.slice(3).sort(), [`stop ${w.caller} key *3`, `stop ${w.callee} key *3`].sort())
+  await w.comes(2)
+  await w.idle()
+  t.deepEqual(w.done, [`pause ${w.callee} key *1`, `stop ${w.caller} key *3`])
 })
 
 test('while the call is masked a card number is neither collected nor logged, and the key that unmasks is heard', async t => {
