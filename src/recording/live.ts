@@ -14,9 +14,9 @@ export class Live {
     this.#course = new Course(ports, inFlight, recording, on, run => this.#next(run))
   }
 
-  /** Audio runs, or never will. */
+  /** Audio runs, covered as its call is, or never will. */
   get begun(): Promise<void> {
-    return this.#course.begun
+    return this.#course.begun.then(() => this.#next(async () => {}))
   }
   /** What it waited for has come, or nobody waits for it here any more. */
   get due(): Promise<void> {

@@ -1269,7 +1269,9 @@ test('a recording that begins while its call is masked begins masked', async t =
   await w.cover('mask', 'key *2')
   const { id } = await w.start({ time_limit: 99 })
   t.true(w.sent.includes(`mask ${w.path(id)}`), 'before RECORD_START')
+  const begun = w.recorder().begun(id)
   w.started(id)
+  t.like(await begun, { state: 'masked' }, 'who waits for its start is told how it stands')
   t.like(await w.reaches(id, 'masked'), { segments: [{ by: 'key *2' }] })
 })
 
