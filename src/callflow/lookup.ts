@@ -11,7 +11,7 @@ import type { Leg } from '../switch/switch.ts'
 import { isPlacedId, type PlacedCall } from '../voice/outgoing.ts'
 import { isDeleted, isDisabled, isObject, live, text } from './documents.ts'
 import { fromTrunk } from './e164.ts'
-import { bestMatch, type Match } from './patterns.ts'
+import { bestMatch, type Match, patienceOfLookup } from './patterns.ts'
 
 export interface Found {
   accountId: string
@@ -174,8 +174,9 @@ async function callflowLike(store: Store, db: string, numbers: readonly string[]
     if (callflow !== undefined) callflows.set(callflow._id, callflow)
   }
   const patterns = [...callflows.values()].flatMap(of => list(of['patterns']).map(pattern => ({ pattern, of })))
+  const patience = patienceOfLookup()
   for (const number of numbers) {
-    const match = bestMatch(patterns, number)
+    const match = bestMatch(patterns, number, patience)
     for (const { of, why } of match.faults) log.warn('pattern_unusable', { callflow_id: of._id, why })
     if (match.found !== undefined) return match
   }

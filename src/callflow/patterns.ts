@@ -8,6 +8,12 @@ import { reasonOf } from '../errors.ts'
 const PATIENCE = [20, 250] as const
 /** Patterns that may be given up in one lookup; what comes after them does not count. */
 const MOST_GIVEN_UP = 3
+/** A pattern that was given up so often is left out for so many milliseconds of the wall, since each time holds up all calls; after so many it is forgiven. */
+const STRIKES = 3
+const LEFT_OUT = 60_000
+const FORGIVEN = 600_000
+/** Slow patterns that are remembered; the oldest makes room. */
+const MOST_SLOW = 1000
 /** A number is never this long; a regular expression's time grows with it. */
 const LONGEST_NUMBER = 128
 
@@ -24,6 +30,28 @@ export interface Match<T> {
   faults: { of: T; why: string }[]
 }
 
+/** What one lookup has left, however many lists of patterns it asks. */
+export interface Patience {
+  givingUp: number
+}
+export const patienceOfLookup = (): Patience => ({ givingUp: MOST_GIVEN_UP })
+
+const slow = new Map<string, { strikes: number; at: number }>()
+
+const isLeftOut = (pattern: string, now: number): boolean => {
+  const { strikes = 0, at = 0 } = slow.get(pattern) ?? {}
+  return strikes >= STRIKES && now - at < LEFT_OUT
+}
+
+function struck(pattern: string, now: number): void {
+  const before = slow.get(pattern)
+  const strikes = before === undefined || now - before.at > FORGIVEN ? 1 : before.strikes + 1
+  slow.delete(pattern)
+  slow.set(pattern, { strikes, at: now })
+  const [oldest] = slow.keys()
+  if (slow.size > MOST_SLOW && oldest !== undefined) slow.delete(oldest)
+}
+
 /** The longest of the captures; a match without one is as good as an empty capture. */
 const SCRIPT = new Script(`
 for (at += 1; at < expressions.length; at += 1) {
@@ -37,7 +65,7 @@ for (at += 1; at < expressions.length; at += 1) {
 }`)
 
 /** The pattern with the longest capture; among equals the first. */
-export function bestMatch<T>(patterns: readonly Pattern<T>[], number: string): Match<T> {
+export function bestMatch<T>(patterns: readonly Pattern<T>[], number: string, patience = patienceOfLookup(), now = performance.now()): Match<T> {
   const faults: Match<T>['faults'] = []
   const fault = ({ pattern, of }: Pattern<T>, error: unknown): void =>
     void faults.push({ of, why: `${JSON.stringify(pattern).slice(0, 100)}: ${reasonOf(error)}` })
@@ -45,6 +73,12 @@ export function bestMatch<T>(patterns: readonly Pattern<T>[], number: string): M
   const usable: Pattern<T>[] = []
   const expressions: RegExp[] = []
   for (const one of number.length > LONGEST_NUMBER ? [] : patterns) {
+    if (patience.givingUp <= 0) break
+    if (isLeftOut(one.pattern, now)) {
+      fault(one, `it was given up ${STRIKES} times and is left out for ${LEFT_OUT / 1000} s`)
+      patience.givingUp -= 1
+      continue
+    }
     try {
       expressions.push(new RegExp(one.pattern))
       usable.push(one)
@@ -57,15 +91,18 @@ export function bestMatch<T>(patterns: readonly Pattern<T>[], number: string): M
   const state = { number, expressions, at: -1, best: -1, longest: -1, captures: '' }
   createContext(state)
   let asked = -1
-  for (let givenUp = 0; givenUp < MOST_GIVEN_UP && state.at < expressions.length; ) {
+  // What stands before those that are left out is asked.
+  for (let left = Math.max(1, patience.givingUp); left > 0 && state.at < expressions.length; ) {
     try {
       SCRIPT.runInContext(state, { timeout: PATIENCE[state.at + 1 === asked ? 1 : 0] })
     } catch (error) {
-      const slow = usable[state.at]
-      if (slow === undefined) break
+      const endless = usable[state.at]
+      if (endless === undefined) break
       if (state.at === asked) {
-        fault(slow, error)
-        givenUp += 1
+        fault(endless, error)
+        struck(endless.pattern, now)
+        patience.givingUp -= 1
+        left -= 1
       } else {
         asked = state.at
         state.at -= 1

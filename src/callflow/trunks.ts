@@ -3,7 +3,7 @@
 
 import type { Doc } from '../store/store.ts'
 import { isDisabled, isObject, text } from './documents.ts'
-import { bestMatch } from './patterns.ts'
+import { bestMatch, type Patience, patienceOfLookup } from './patterns.ts'
 
 export interface Way {
   resourceId: string
@@ -31,12 +31,13 @@ const costOf = (resource: Doc): number => (typeof resource['weight_cost'] === 'n
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
 /** The number as this resource takes it; undefined where none of its rules does. */
-function admitted(resource: Doc, number: string, fault: (why: string) => void): string | undefined {
+function admitted(resource: Doc, number: string, patience: Patience, fault: (why: string) => void): string | undefined {
   const rules = list(resource['rules']).filter(rule => typeof rule === 'string')
   if (rules.length === 0) return number
   const { found, captures, faults } = bestMatch(
     rules.map(pattern => ({ pattern, of: resource })),
     number,
+    patience,
   )
   for (const { why } of faults) fault(why)
   return found === undefined ? undefined : captures[0] || number
@@ -44,11 +45,12 @@ function admitted(resource: Doc, number: string, fault: (why: string) => void): 
 
 /** Among resources of one cost the order they were given in. `fault` hears of rules that cannot be used. */
 export function waysOut(resources: readonly Doc[], number: string, fault: (resource: Doc, why: string) => void): Way[] {
+  const patience = patienceOfLookup()
   return resources
     .filter(resource => !isDisabled(resource))
     .toSorted((a, b) => costOf(a) - costOf(b))
     .flatMap(resource => {
-      const dialled = admitted(resource, number, why => fault(resource, why))
+      const dialled = admitted(resource, number, patience, why => fault(resource, why))
       if (dialled === undefined) return []
       return list(resource['gateways']).flatMap(one =>
         isObject(one) && one['enabled'] !== false

@@ -3,6 +3,7 @@ import { begin, type End, follow, isEnd, next, type Outcome, type Position, stop
 import { causeOf } from '../../src/callflow/causes.ts'
 import { playable } from '../../src/switch/media.ts'
 import { bestMatch } from '../../src/callflow/patterns.ts'
+import { waysOut } from '../../src/callflow/trunks.ts'
 import type { Doc } from '../../src/store/store.ts'
 import type { Node } from './world.ts'
 
@@ -135,6 +136,22 @@ test('the pattern with the longest capture wins, one without a capture only wher
   t.is(bestMatch(patterns, `*3${'1'.repeat(200)}`).found, undefined)
 })
 
+test('a pattern that was given up again and again is left out for a minute, and what stands before it still counts', t => {
+  const ofSlow = (pattern: string): { pattern: string; of: string } => ({ pattern, of: 'slow' })
+  const [pattern, number] = ['^(\\d+)+\\D$', '1'.repeat(60)]
+  const whyOf = (now: number): string => bestMatch([{ pattern: '^1', of: 'good' }, ofSlow(pattern)], number, undefined, now).faults[0]?.why ?? ''
+  for (const now of [0, 1, 2]) t.regex(whyOf(now), /timed out/)
+  t.regex(whyOf(60_001), /left out for 60 s/)
+  t.regex(whyOf(60_002), /timed out/)
+  t.regex(whyOf(60_003), /left out for 60 s/)
+  t.regex(whyOf(700_000), /timed out/)
+  t.regex(whyOf(700_001), /timed out/)
+  const three = [ofSlow(pattern), ofSlow(pattern), ofSlow(pattern)]
+  t.regex(whyOf(700_002), /timed out/)
+  t.is(bestMatch([{ pattern: '^1', of: 'good' }, ...three], number, undefined, 700_003).found, 'good')
+  t.is(bestMatch([...three, { pattern: '^1', of: 'late' }], number, undefined, 700_003).found, undefined)
+})
+
 test('a pattern that is broken or backtracks for ever is told of and the others still count', t => {
   const { found, faults } = bestMatch(
     [
@@ -149,4 +166,14 @@ test('a pattern that is broken or backtracks for ever is told of and the others 
     faults.map(fault => fault.of),
     ['broken', 'endless'],
   )
+})
+
+test('however many trunks have endless rules, one call gives up three of them and no more', t => {
+  const trunks = Array.from({ length: 20 }, (_, at): Doc => ({ _id: `${at}`, gateways: [{ gateway: 'a' }], rules: [`^(\\d+)+\\D{${at + 2}}$`] }))
+  const faults: string[] = []
+  t.deepEqual(
+    waysOut(trunks, '1'.repeat(60), ({ _id }) => void faults.push(_id)),
+    [],
+  )
+  t.deepEqual(faults, ['0', '1', '2'])
 })
