@@ -10,6 +10,7 @@ import { reasonOf } from '../errors.ts'
 import { destinationOf } from './storage.ts'
 import { type Audio, missingFrom, verdict } from './finish.ts'
 import type { Papers } from './papers.ts'
+import { earlier } from './segments.ts'
 import { verify } from './silence.ts'
 import type { Spool } from './spool.ts'
 import { leastOf } from './tape.ts'
@@ -65,13 +66,15 @@ export class Ending {
     }
     const { durationMs } = end.audio
     const whole = await this.#woven(end.audio)
-    const verification = await verify(spool.pieces(file, whole.size), whole.size, papers.recording.segments ?? [])
+    // A pause is known to be missing.
+    const paused = papers.gaps.reduce((sum, { missing_ms }) => sum + (missing_ms ?? 0), 0)
+    const lacksMs = ranMs === undefined ? 0 : ranMs - paused - durationMs
+    const heard = await verify({ pieces: () => spool.pieces(file, whole.size), size: whole.size, segments: papers.recording.segments ?? [], lacksMs })
     const audio = await this.#encoded(whole)
     const { size } = audio
     papers.heard(audio)
-    if (verification !== undefined) papers.verified(verification)
-    // A pause is known to be missing.
-    const paused = papers.gaps.reduce((sum, { missing_ms }) => sum + (missing_ms ?? 0), 0)
+    if (heard !== undefined) papers.verified(heard.verification)
+    if (heard !== undefined && heard.lateMs > 0) papers.gapsBecome(earlier(papers.gaps, heard.lateMs))
     const missing = missingFrom(durationMs, ranMs === undefined ? undefined : ranMs - paused)
     if (missing !== undefined) {
       papers.warn(missing)
@@ -80,8 +83,8 @@ export class Ending {
     await papers.saveRecording()
     // Before the queue says that it is done: told twice is better than never.
     await this.#tell('recording.stopped')
-    if (verification?.verified === false) {
-      log.error('recording_mask_not_silent', { ...papers.ids, reason: verification.verified_reason })
+    if (heard?.verification.verified === false) {
+      log.error('recording_mask_not_silent', { ...papers.ids, reason: heard.verification.verified_reason })
       await this.#tell('recording.unverified')
     }
     // From here on the document is delivery's.

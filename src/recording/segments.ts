@@ -69,6 +69,10 @@ export function close(gaps: Gaps, kind: Gap, { ranMs, at }: Moment): Gaps {
 /** At the end of the recording. */
 export const closeAll = (gaps: Gaps, moment: Moment): Gaps => (['mask', 'pause', 'hold'] as const).reduce((all, kind) => close(all, kind, moment), gaps)
 
+/** All of the audio is so many milliseconds earlier than was thought. */
+export const earlier = (gaps: Gaps, ms: number): Gaps =>
+  gaps.map(gap => ({ ...gap, from_ms: Math.max(0, gap.from_ms - ms), ...(gap.to_ms === undefined ? {} : { to_ms: Math.max(0, gap.to_ms - ms) }) }))
+
 /** As tenants read it. */
 export const shownGaps = (gaps: Gaps): Segment[] =>
   gaps.map(gap => {

@@ -24,6 +24,7 @@ import type { Leg, NodeState, RecordOptions, SwitchEvent, Switches, SwitchNode }
 import { manualClock } from '../helpers/clock.ts'
 import { aLeg } from '../helpers/legs.ts'
 import { tally } from '../helpers/tally.ts'
+import { wavOf } from '../helpers/audio.ts'
 import { until } from '../helpers/wait.ts'
 
 const ACCOUNT = 'ab'.repeat(16)
@@ -118,6 +119,7 @@ async function setup(t: ExecutionContext) {
   }
 
   const files = new Map<string, Finished>()
+  const audio = new Map<string, Buffer>()
   const removed: string[] = []
   const spoolFails = new Map<'makeReady' | 'check', AppError>()
   const ready = async (what: 'makeReady' | 'check'): Promise<void> => {
@@ -134,7 +136,7 @@ async function setup(t: ExecutionContext) {
     finish: async file => files.get(file),
     size: async file => files.get(file)?.size,
     read: () => Readable.from([]),
-    pieces: () => Readable.from([]),
+    pieces: file => Readable.from([audio.get(file)].filter(one => one !== undefined)),
     remove: async file => void removed.push(file),
   }
 
@@ -190,6 +192,7 @@ async function setup(t: ExecutionContext) {
     legs,
     recorded,
     files,
+    audio,
     removed,
     /** Questions about legs under way, and how many there were at most. */
     asking,
@@ -1286,6 +1289,26 @@ test('an engine that takes over masks again what was to be masked', async t => {
   await w.reaches(w.first, 'masked')
   await w.reaches(w.second, 'masked')
   t.deepEqual(w.sent.filter(one => one.startsWith('mask')).length, 2)
+})
+
+test('a file that a busy switch began late is verified, and its map set right by as much', async t => {
+  for (const [silentUntil, verified, segment] of [
+    [3850, true, { from_ms: 1880, to_ms: 3880 }],
+    [3700, false, { from_ms: 2000, to_ms: 4000 }],
+  ] as const) {
+    const w = await twoLegs(t)
+    w.clock.advance(2000)
+    await w.cover('mask')
+    w.clock.advance(2000)
+    await w.cover('unmask')
+    w.clock.advance(2000)
+    const wav = wavOf(Int16Array.from({ length: 5850 * 8 }, (_, at) => (at >= 1850 * 8 && at < silentUntil * 8 ? 0 : 9000)))
+    w.audio.set(w.file(w.first), wav)
+    w.files.set(w.file(w.first), { ...WHOLE, size: wav.length, durationMs: 5850 })
+    w.stopped(w.first)
+    t.like(await w.reaches(w.first, 'stopped'), { verified, segments: [segment] })
+    t.is(w.told().includes('recording.unverified'), !verified)
+  }
 })
 
 test('mask and pause are two wishes: to end one leaves the other', async t => {

@@ -32,7 +32,8 @@ async function* inPieces(file: Buffer, size = 50_000): AsyncIterable<Buffer> {
 }
 
 const mask = (from_ms: number, to_ms: number): Segment => ({ kind: 'mask', at: '', until: '', from_ms, to_ms, by: 'api' })
-const heard = (file: Buffer, ...segments: Segment[]) => verify(inPieces(file), file.length, segments)
+const whole = (file: Buffer, segments: readonly Segment[], lacksMs = 0) => verify({ pieces: () => inPieces(file), size: file.length, segments, lacksMs })
+const heard = async (file: Buffer, ...segments: Segment[]) => (await whole(file, segments))?.verification
 
 test('a masked stretch that is silent is verified, whichever pieces the file comes in', async t => {
   const file = wav(10_000, [
@@ -60,11 +61,32 @@ test('where nothing was masked there is nothing to verify', async t => {
 })
 
 test('what cannot be told is null with its reason', async t => {
-  t.like(await verify(inPieces(Buffer.alloc(2000, 0xff)), 2000, [mask(0, 1000)]), {
+  t.like(await heard(Buffer.alloc(2000, 0xff), mask(0, 1000)), {
     verified: null,
     verified_reason: 'the file is no WAV, and nothing else is decoded here',
   })
   t.like(await heard(Buffer.alloc(0), mask(0, 1000)), { verified: null, verified_reason: 'the file is empty' })
   t.like(await heard(wav(1000, []), mask(100, 250)), { verified: null })
   t.like(await heard(wav(1000, [], 8), mask(0, 1000)), { verified: null, verified_reason: 'its samples are not of 16 bits' })
+})
+
+test('a file that began later than its switch told is verified where all its masks lie by as much earlier, and as much is missing', async t => {
+  const file = wav(10_000, [
+    [1850, 3850],
+    [6850, 7850],
+  ])
+  const masks = [mask(2000, 4000), mask(7000, 8000)]
+  t.deepEqual(await whole(file, masks, 160), { verification: { verified: true }, lateMs: 120 })
+  t.like(await whole(file, masks, 100), { verification: { verified: false }, lateMs: 0 })
+  t.like(await whole(file, masks), { verification: { verified: false } })
+})
+
+test('a mask that ended too early is told of, however much the file lacks', async t => {
+  t.like(await whole(wav(5000, [[2000, 3850]]), [mask(2000, 4000)], 1000), { verification: { verified: false }, lateMs: 0 })
+  const one = wav(10_000, [
+    [1850, 3850],
+    [7000, 7800],
+  ])
+  t.like(await whole(one, [mask(2000, 4000), mask(7000, 8000)], 1000), { verification: { verified: false } })
+  t.like(await whole(wav(5000, [[1500, 3500]]), [mask(2000, 4000)], 1000), { verification: { verified: false } }, 'half a second is no late beginning')
 })
