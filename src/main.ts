@@ -92,8 +92,8 @@ export async function start(config: Config, log: Log): Promise<Running> {
     // It loads its models first, and calls do not wait for that.
     const transcriber = findTranscriber(config.transcriber, log)
     const store = own(await openStore(config, own))
-    const knownKey = config.api.masterApiKey ?? (await readCredentials(config.dataDir)).MASTER_API_KEY
-    const preparation = own(startPreparation({ attempt: () => master(store, knownKey, config), clock: wall, log }))
+    const remembered = (await readCredentials(config.dataDir)).MASTER_API_KEY
+    const preparation = own(startPreparation({ attempt: () => master(store, remembered, config), clock: wall, log }))
     // An embedded store that fails will not get better by waiting.
     if (store.kind === 'embedded') await preparation.ready
     const metrics = createMetrics(wall)
@@ -243,7 +243,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
       log,
       random: randomBytes,
       metrics,
-      standing: () => ({ prepared: preparation.master() !== undefined, operatorKey: preparation.master()?.apiKey ?? knownKey }),
+      standing: () => ({ prepared: preparation.master() !== undefined, operatorKey: preparation.master()?.apiKey ?? config.api.masterApiKey ?? remembered }),
       config: {
         version: VERSION,
         publicUrl: config.api.publicUrl,
@@ -281,8 +281,8 @@ async function addresses(config: Config): Promise<readonly SwitchAddress[]> {
 }
 
 /** The key in DATA_DIR/credentials is the operator's way in; it is written before anybody could need it. */
-async function master(store: Store, apiKey: string | undefined, { dataDir }: Config): Promise<Master> {
-  const made = await firstStart(store, { apiKey, now: Date.now(), random: randomBytes })
+async function master(store: Store, remembered: string | undefined, { dataDir, api }: Config): Promise<Master> {
+  const made = await firstStart(store, { apiKey: api.masterApiKey, remembered, now: Date.now(), random: randomBytes })
   await keepCredentials(dataDir, { MASTER_ACCOUNT_ID: made.accountId, MASTER_API_KEY: made.apiKey })
   return made
 }

@@ -11,8 +11,10 @@ import { ACCOUNTS, DATABASES, SYSTEM_CONFIG } from '../rights/databases.ts'
 import type { Account } from '../rights/who.ts'
 
 export interface FirstStart {
-  /** 64 hex; undefined: one is made, once. */
+  /** 64 hex: what the operator wants it to be from now on; undefined: what it is, or one that is made, once. */
   apiKey: string | undefined
+  /** For a master account that is not there yet. What an engine remembers of one that is may have been replaced meanwhile. */
+  remembered?: string | undefined
   /** Unix milliseconds. */
   now: number
   random: (bytes: number) => Buffer
@@ -34,13 +36,13 @@ interface Choice extends Doc {
 
 const CHOICE = 'accounts'
 
-export async function firstStart(store: Store, { apiKey, now, random, name = 'master' }: FirstStart): Promise<Master> {
+export async function firstStart(store: Store, { apiKey, remembered, now, random, name = 'master' }: FirstStart): Promise<Master> {
   await Promise.all(DATABASES.map(([db, classification]) => store.createDatabase(db, classification)))
   const mine: Choice = { _id: CHOICE, pvt_type: 'config', master_account_id: random(16).toString('hex') }
   const { master_account_id: id } = (await store.get<Choice>(SYSTEM_CONFIG, CHOICE)) ?? (await firstOf(store, mine))
   await store.createDatabase(accountDb(id), 'account')
   const before = await store.get<Account>(ACCOUNTS, id)
-  if (before === undefined) return create(store, { id, apiKey, now, random, name })
+  if (before === undefined) return create(store, { id, apiKey: apiKey ?? remembered, now, random, name })
   const key = withApiKey(apiKey ?? before.pvt_api_key)
   if (key.pvt_api_key_digest !== before.pvt_api_key_digest) await store.put(ACCOUNTS, { ...before, ...key, pvt_modified: toGregorian(now) })
   return { accountId: id, apiKey: key.pvt_api_key, created: false }
