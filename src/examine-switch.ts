@@ -83,7 +83,10 @@ async function modules(node: SwitchNode, { switches }: Config): Promise<Finding[
   const found: Finding[] = []
   if (modules.mod_sndfile !== true)
     found.push(fail(`switch ${name}: mod_sndfile is not loaded, so it cannot write WAV`, 'load mod_sndfile in modules.conf.xml'))
-  if (modules.mod_shout !== true) found.push(warn(`switch ${name}: mod_shout is not loaded, so mp3 becomes wav`, 'load mod_shout if mp3 is wanted'))
+  if (modules.mod_shout !== true)
+    found.push(
+      warn(`switch ${name}: mod_shout is not loaded, so recordings are wav, and those that ask for mp3 need ffmpeg`, 'load mod_shout if mp3 is wanted'),
+    )
   if (modules.mod_hash !== true) found.push(warn(`switch ${name}: mod_hash is not loaded, so only one engine may use it`, 'load mod_hash in modules.conf.xml'))
   return found
 }

@@ -147,7 +147,7 @@ test('alerts prints rules, verify wants days, and backup copies a store once and
   t.regex(verify.err(), /must be a day such as 2026-05-16/)
   const none = callrec(t, ['backup', '--data-dir', dir, '--to', join(dir, 'copy')])
   t.is(await none.ended, 1)
-  t.regex(none.err(), /there is no embedded store in DATA_DIR/)
+  t.regex(none.err(), /there is no embedded store in DATA_DIR .*for CouchDB see couchdb\/README\.md/)
   await (await embeddedStore({ dir })).close()
   const copied = callrec(t, ['backup', '--data-dir', dir, '--to', join(dir, 'copy')])
   t.is(await copied.ended, 0, copied.err())

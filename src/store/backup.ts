@@ -18,7 +18,8 @@ export interface Copied {
 export async function backUp(dir: string, to: string): Promise<Copied> {
   const [from, target] = [join(dir, 'store'), join(to, 'store')]
   const [source, copy] = [join(from, 'documents.mdb'), join(target, 'documents.mdb')]
-  if (!(await isThere(source))) throw new AppError('bad_configuration', `there is no embedded store in DATA_DIR ${dir}`, { dir })
+  if (!(await isThere(source)))
+    throw new AppError('bad_configuration', `there is no embedded store in DATA_DIR ${dir}; for CouchDB see couchdb/README.md`, { dir })
   if (await isThere(copy)) throw new AppError('bad_configuration', `there is a store in ${to} already: name an empty directory`, { to })
   await mkdir(join(target, 'attachments'), { recursive: true })
   const lmdb = open<string, Buffer>({ path: source, noSubdir: true, keyEncoding: 'binary', encoding: 'string', readOnly: true })
