@@ -1,3 +1,4 @@
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import test from 'ava'
 import { LARGEST_BODY } from '../../src/api/http/body.ts'
@@ -266,4 +267,15 @@ test('a port that is taken is said so', async t => {
 test('an answer that has no revision is sent whatever a client says it has', async t => {
   const { ask, at } = await tenantWorld(t)
   for (const tag of ['"x"', '*']) t.is((await ask('GET', `${at}/users`, undefined, { headers: { 'if-none-match': tag } })).status, 200)
+})
+
+test('what is asked for and is no URL is on no route', async t => {
+  const { url } = await tenantWorld(t)
+  for (const path of ['http://[::1/v2', 'http://[/v2?a=b', '*']) {
+    const status = await new Promise((resolve, reject) => {
+      const asking = request(url, { path }, answer => resolve(answer.resume().statusCode))
+      asking.on('error', reject).end()
+    })
+    t.is(status, 404, path)
+  }
 })

@@ -26,6 +26,8 @@ export function answers({ log, random, clock, config, metrics, store }: ApiPorts
     ctx.set('cache-control', 'no-store')
   }
   return async (ctx, next) => {
+    // What is no URL makes Koa throw wherever it looks for the path: no route has it.
+    if (!isTarget(ctx.req.url ?? '')) ctx.req.url = '/'
     const began = clock.now()
     const asked = ctx.get('x-request-id')
     ctx.state.requestId = REQUEST_ID.test(asked) ? asked : randomUUID().replaceAll('-', '')
@@ -48,6 +50,8 @@ export function answers({ log, random, clock, config, metrics, store }: ApiPorts
     log.debug('request_answered', { request_id: ctx.state.requestId, method: ctx.method, path: ctx.path, status: ctx.status, duration_ms: clock.now() - began })
   }
 }
+
+const isTarget = (url: string): boolean => url.startsWith('/') || URL.canParse(url)
 
 const causeOf = ({ cause }: Error): Record<string, unknown> => (cause instanceof Error ? { cause: cause.stack } : cause === undefined ? {} : { cause })
 
