@@ -94,8 +94,9 @@ export function targetAt(attachment: Attachment, folderPath = ''): Target {
 
 /** With its secrets. */
 function attachmentOf(storage: StorageDocument | undefined, id: string): Attachment | undefined {
-  const attachment = storage?.attachments?.[id]
-  return attachment === undefined ? undefined : withSecrets(attachment, storage?.pvt_secrets?.[id])
+  const { attachments = {}, pvt_secrets: secrets = {} } = storage ?? {}
+  const attachment = Object.hasOwn(attachments, id) ? attachments[id] : undefined
+  return attachment === undefined ? undefined : withSecrets(attachment, Object.hasOwn(secrets, id) ? secrets[id] : undefined)
 }
 
 export const withSecrets = (attachment: Attachment, secrets: Readonly<Record<string, string>> = {}): Attachment =>

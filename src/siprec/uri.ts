@@ -42,7 +42,7 @@ const SCHEMES: Readonly<Record<string, string>> = {
 function faultOf(text: string): string | undefined {
   const control = /\p{Cc}/u.test(text)
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? []
-  const known = SCHEMES[scheme.toLowerCase()]
+  const known = Object.hasOwn(SCHEMES, scheme.toLowerCase()) ? SCHEMES[scheme.toLowerCase()] : undefined
   if (text.length > LONGEST) return `it is longer than ${LONGEST} characters`
   if (control) return 'it has a control character'
   if (/\{\{|\}\}/.test(text)) return 'it has an expression that was not filled in'

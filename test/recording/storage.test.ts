@@ -44,6 +44,7 @@ test('a plan leads to its attachment with the secrets that nobody reads', t => {
   t.deepEqual(by('bucket', '2026/x'), { is: 's3', settings: { bucket: 'calls', key: 'k', secret: 's' }, folder: '2026/x' })
   t.deepEqual(by('disk'), { is: 'directory', directory: 'archive', folder: '' })
   t.like(by('gone'), { is: 'nowhere' })
+  t.like(by('constructor'), { is: 'nowhere' })
 })
 
 test('an s3 url takes the credentials of the attachment with that bucket, and leads nowhere without one', t => {

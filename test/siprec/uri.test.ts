@@ -35,6 +35,7 @@ test('commas separate parallel servers, with or without spaces, and duplicates a
 
 for (const [bad, why] of [
   ['wss://srs.example.com', 'WebSocket URLs are not supported, write sip: or sips:'],
+  ['constructor:srs.example.com', 'the sip: or sips: scheme is missing'],
   ['ws://srs.example.com', 'WebSocket URLs are not supported, write sip: or sips:'],
   ['https://srs.example.com', 'HTTP URLs are not supported, write sip: or sips:'],
   ['http://srs.example.com', 'HTTP URLs are not supported, write sip: or sips:'],
