@@ -2,9 +2,10 @@
 // their switch later than the one that rang.
 
 import { isCode } from '../errors.ts'
-import { monthDb } from '../store/modb.ts'
+import { isId, monthDb } from '../store/modb.ts'
 import type { Doc, Store, Stored } from '../store/store.ts'
-import type { PlacedCall } from './outgoing.ts'
+import { isUuid } from '../switch/words.ts'
+import { isPlacedId, type PlacedCall } from './outgoing.ts'
 
 /** In `calls_in_progress` from before it rings until its answer is written, or its end is written and told. */
 export interface OpenCall extends Doc {
@@ -71,7 +72,8 @@ export function openCalls(store: Store): OpenCalls {
     forget: ({ _id }) => store.purge(OPEN, _id),
     async on(node) {
       const rows = await store.query(OPEN, 'placed_calls/by_node', { key: node, includeDocs: true })
-      return rows.map(({ doc }) => doc as unknown as OpenCall)
+      // What a person has made of them may name no call.
+      return rows.map(({ doc }) => doc as unknown as OpenCall).filter(one => isUuid(one.leg) && isId(one.account_id) && isPlacedId(one.call_id))
     },
   }
 }

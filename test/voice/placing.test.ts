@@ -284,6 +284,21 @@ test('an end that was written and perhaps not told is told, and a call that was 
   t.deepEqual(w.told(), ['started', 'ringing', 'busy'])
 })
 
+test('documents that somebody has made nonsense of are passed over, and what rang is told of', async t => {
+  const w = await place(t)
+  const first = w.engine()
+  await w.ring(first)
+  await first.close()
+  const good = { pvt_type: 'placed_call', account_id: ACCOUNT, node: 'fs1', call_id: CALL }
+  for (const [at, bad] of [{ leg: 7 }, { leg: 'a b' }, { leg: 'x', account_id: null }, { leg: 'y', account_id: 'z' }, { leg: 'z', call_id: 5 }].entries()) {
+    await w.store.put('calls_in_progress', { ...good, ...bad, _id: `placed:${at}` })
+  }
+  w.fake.legs.delete(LEG)
+  w.engine()
+  await until('its end is told', () => w.told().includes('failed'))
+  t.is(w.lines.filter(({ event }) => event === 'voice_call_outcome_not_saved' || event === 'voice_call_not_seen').length, 0)
+})
+
 test('a call that cannot be written down does not ring', async t => {
   const w = await place(t)
   w.refuse.put = () => Promise.reject(new AppError('datastore_unreachable', 'away'))
