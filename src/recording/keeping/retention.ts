@@ -84,8 +84,8 @@ export function startRetention({ store, erasure, clock, log, every }: RetentionP
   }
 
   async function end(recording: Stored<Recording>): Promise<'ended' | 'changed' | 'stuck'> {
-    const { value: days, from } = recording.policy.retention_days ?? { value: 0, from: 'system' }
     try {
+      const { value: days, from } = recording.policy.retention_days ?? { value: 0, from: 'system' }
       await erasure.erase(recording, { who: { system: 'retention' }, reason: `retention_days ${days} of ${from}` })
       return 'ended'
     } catch (error) {

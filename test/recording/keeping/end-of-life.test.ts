@@ -242,6 +242,18 @@ test('what cannot be ended now is passed over, tried again at the next sweep, an
   t.is(await retention.sweep(), 1)
 })
 
+test('a recording that somebody has made nonsense of keeps no other from its end', async t => {
+  const { store, erasure, clock, recorded, now } = await room(t)
+  const [bad, good] = [await recorded({ retain_until: 1 }), await recorded({ retain_until: 2 })]
+  await store.put(recordingDbOf({ _id: bad._id, account_id: ACCOUNT }), { ...bad, policy: null })
+  const { log, lines } = notedLog()
+  const retention = startRetention({ store, erasure, clock, log, every: 60 })
+  t.teardown(() => retention.close())
+  t.is(await retention.sweep(), 1)
+  t.like(await now(good._id), { pvt_deleted: true })
+  t.is(lines.filter(({ event }) => event === 'recording_not_ended').length, 1)
+})
+
 test('a sweep comes by itself, again and again, also after one that failed', async t => {
   const { recorded, clock, store, erasure, now } = await room(t)
   const { log, lines } = notedLog()
