@@ -53,7 +53,7 @@ export async function couchStore({ url, times: given = {}, designs: own }: Couch
   const streaming: Streams = {
     close: () => raw.close(),
     async open(path, options) {
-      refused.heed()
+      await refused.heed()
       return raw.open(path, options)
     },
   }
@@ -63,23 +63,21 @@ export async function couchStore({ url, times: given = {}, designs: own }: Couch
 
   async function ask<T extends object>({ method = 'GET', db, id, path, qs, body, deadline = times.deadline }: Request): Promise<T> {
     if (closing.signal.aborted) throw new AppError('datastore_unreachable', 'the store is closed')
-    refused.heed()
     const below = path ?? (id === undefined ? undefined : encodeURIComponent(id))
-    const signal = AbortSignal.any([AbortSignal.timeout(deadline), closing.signal])
-    let answer: unknown
-    try {
-      answer = await server.request({
+    const request = (): Promise<unknown> =>
+      server.request({
         method,
         ...(db ? { db } : {}),
         ...(below ? { path: below } : {}),
         ...(qs ? { qs } : {}),
         ...(body ? { body } : {}),
-        signal,
+        signal: AbortSignal.any([AbortSignal.timeout(deadline), closing.signal]),
       } as nano.RequestOptions)
+    let answer: unknown
+    try {
+      answer = await refused.through(request, failureOf)
     } catch (error) {
-      const failure = failureOf(error)
-      refused.note(failure)
-      throw couchError(failure, { host, ...(db ? { db } : {}), ...(id ? { id } : {}) })
+      throw error instanceof AppError ? error : couchError(failureOf(error), { host, ...(db ? { db } : {}), ...(id ? { id } : {}) })
     }
     // nano answers '' for a body that is no JSON, and a Buffer when the answer does not even say it is.
     if (typeof answer === 'object' && answer !== null && !Buffer.isBuffer(answer)) return answer as T
