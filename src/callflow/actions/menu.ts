@@ -27,7 +27,8 @@ export const menu: Action = async ({ id, interdigit_timeout }, call) => {
   await answer({}, call)
   for (let left = between(doc['retries'], 1, 10, 3); left > 0; left -= 1) {
     const digits = await collect(call, doc, media['greeting'], interdigit_timeout)
-    call.log.info('menu_answered', { menu_id: doc._id, digits })
+    // Not which: it may be a card's number, or a code.
+    call.log.info('menu_answered', { menu_id: doc._id, keys: digits.length })
     if (digits === '') {
       if (call.children.includes('timeout')) return next('timeout')
       continue
