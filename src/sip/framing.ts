@@ -3,6 +3,8 @@
 
 const MOST_HEADER = 64 * 1024
 const MOST_BODY = 1024 * 1024
+/** Pieces of a body that are put together at once. */
+const TOGETHER = 1000
 
 export interface Framing {
   /** Whole messages that this completes, and how many signs of life are to be answered. Throws in words when the stream is not SIP. */
@@ -11,9 +13,17 @@ export interface Framing {
 
 export function createFraming(): Framing {
   let held: Buffer = Buffer.alloc(0)
+  /** What came behind it: a long body that comes byte by byte is not copied for each of them. */
+  let pieces: Buffer[] = []
+  let missing = 0
   return {
     push(bytes) {
-      held = held.length === 0 ? bytes : Buffer.concat([held, bytes])
+      pieces.push(bytes)
+      missing -= bytes.length
+      if (missing > 0 && pieces.length < TOGETHER) return { messages: [], pings: 0 }
+      held = held.length === 0 && pieces.length === 1 ? bytes : Buffer.concat([held, ...pieces])
+      pieces = []
+      if (missing > 0) return { messages: [], pings: 0 }
       const messages: Buffer[] = []
       let pings = 0
       for (;;) {
@@ -31,7 +41,10 @@ export function createFraming(): Framing {
         if (told === undefined) throw new Error('a message in a stream without Content-Length')
         if (Number(told) > MOST_BODY) throw new Error('a body that is too long')
         const end = blank + 4 + Number(told)
-        if (held.length < end) return { messages, pings }
+        if (held.length < end) {
+          missing = end - held.length
+          return { messages, pings }
+        }
         messages.push(Buffer.from(held.subarray(0, end)))
         held = held.subarray(end)
       }

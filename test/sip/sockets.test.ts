@@ -152,6 +152,17 @@ test('messages come out of a stream whole, however it is cut', t => {
   }
 })
 
+test('a long body that comes byte by byte is whole, and soon', t => {
+  const framing = createFraming()
+  const [head, length] = ['INFO sip:x SIP/2.0\r\nContent-Length: 500000\r\n\r\n', 500_000]
+  const bytes = Buffer.concat([Buffer.from(head), Buffer.alloc(length, 'x'), Buffer.from('\r\n\r\nA')])
+  const messages = Array.from(bytes, byte => framing.push(Buffer.of(byte))).flatMap(found => found.messages)
+  t.deepEqual(
+    messages.map(one => one.length),
+    [head.length + length],
+  )
+})
+
 test('a stream that never ends its header, or says no length, or too much, is refused', t => {
   t.throws(() => createFraming().push(Buffer.alloc(70_000, 'x')), { message: /without an end/ })
   t.throws(() => createFraming().push(Buffer.from('BYE x SIP/2.0\r\nA: b\r\n\r\n')), { message: /without Content-Length/ })
