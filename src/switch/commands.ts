@@ -73,11 +73,13 @@ export const record = (leg: string, action: RecordAction, file: string): Api => 
 
 // switch_utils.c, cleanup_separated_string: a backslash escapes, quotes are taken away, leading and
 // trailing spaces are trimmed, `\s` is a space. Nothing else is touched, `${…}` and `%41` included.
-const escaped = (value: string): string =>
-  value
-    .replaceAll('\\', '\\\\')
-    .replaceAll("'", "\\'")
-    .replace(/^ +| +$/g, spaces => '\\s'.repeat(spaces.length))
+const escaped = (value: string): string => {
+  const start = value.length - value.replace(/^ +/, '').length
+  let end = value.length
+  while (end > start && value[end - 1] === ' ') end -= 1
+  const inside = value.slice(start, end).replaceAll('\\', '\\\\').replaceAll("'", "\\'")
+  return `${'\\s'.repeat(start)}${inside}${'\\s'.repeat(value.length - end)}`
+}
 
 /** A value no longer than its own line; null or empty unsets. */
 export function setVariable(leg: string, name: string, value: string | null): Api {
