@@ -27,6 +27,12 @@ const PARAMETERS = [
   'recording_id=202605-00112233445566778899aabbccddeeff',
 ].join('&')
 
+const SLASHES = '/'.repeat(1 << 20)
+
+test('a megabyte of slashes is read as quickly as anything else', t => {
+  t.is(uploadUrl(`http://r${SLASHES}x${SLASHES}`, recording), `http://r${SLASHES}x/${recording.name}?${PARAMETERS}`)
+})
+
 for (const [base, expected] of [
   ['http://r.example/rec/', 'http://r.example/rec/call_recording_abc.mp3?'],
   ['http://r.example/rec//', 'http://r.example/rec/call_recording_abc.mp3?'],
