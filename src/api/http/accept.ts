@@ -16,12 +16,21 @@ export function requireJson(accept: string): void {
   if (wantsJson(accept) === 0) throw new AppError('not_acceptable', 'the answer is JSON')
 }
 
-const parse = (text: string): { type: string; q: number }[] =>
-  text.split(',').map(part => {
-    const [type = '', ...params] = part
-      .toLowerCase()
-      .split(';')
-      .map(one => one.trim())
-    const q = Number(params.find(param => param.startsWith('q='))?.slice(2) ?? 1)
-    return { type, q: q >= 0 && q <= 1 ? q : 0 }
-  })
+interface Wanted {
+  type: string
+  q: number
+}
+
+/** As nearly everybody asks. */
+const ANYTHING: readonly Wanted[] = [{ type: '*/*', q: 1 }]
+
+const parse = (text: string): readonly Wanted[] => (text === '*/*' ? ANYTHING : text.split(',').map(wanted))
+
+function wanted(part: string): Wanted {
+  const [type = '', ...params] = part
+    .toLowerCase()
+    .split(';')
+    .map(one => one.trim())
+  const q = Number(params.find(param => param.startsWith('q='))?.slice(2) ?? 1)
+  return { type, q: q >= 0 && q <= 1 ? q : 0 }
+}

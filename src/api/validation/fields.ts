@@ -41,6 +41,15 @@ export function merge(old: Readonly<Fields>, change: Readonly<Fields>): Fields {
   return merged
 }
 
+/** What JSON can hold, copied; structuredClone takes ten times as long. */
+export function copyOf<Value>(value: Value): Value {
+  if (Array.isArray(value)) return value.map(copyOf) as Value
+  if (!isObject(value)) return value
+  const copied: Fields = {}
+  for (const key of Object.keys(value)) if (key !== '__proto__') copied[key] = copyOf(value[key])
+  return copied as Value
+}
+
 /** Deeper bodies are refused, so that nothing that walks a document can run out of stack. */
 const DEEPEST = 200
 

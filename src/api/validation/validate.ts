@@ -7,7 +7,7 @@ import ajvFormats from 'ajv-formats'
 import { mayLeadTo, type Networks } from '../../addresses.ts'
 import { parseServers } from '../../siprec/uri.ts'
 import { complaint, stepsOf } from './complaint.ts'
-import type { Fields } from './fields.ts'
+import { copyOf, type Fields } from './fields.ts'
 import { join, pathOf, problem, type Problems } from './problems.ts'
 import type { Schemas } from './schemas.ts'
 
@@ -39,7 +39,7 @@ export function createValidator(schemas: Schemas, exempt: Networks = []): Valida
   return {
     has: schema => schemas.has(schema),
     check(schema, given, at = []) {
-      const fields = structuredClone(given) as Fields
+      const fields = copyOf(given)
       const validate = ajv.getSchema(schema)
       if (validate === undefined) return { fields, problems: problem(pathOf(at), 'schema', { message: 'schema not found' }) }
       // Twice: what a scalar turned into may break another rule, as "4" does where 5 is the least.
