@@ -20,6 +20,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     const before = Date.now()
     for (const uuid of [ended, lost]) await until('its answer', () => told(uuid).includes('answered'))
     await until('recordings', async () => (await client.get<Listed[]>(`${at}/recordings`)).filter(({ state }) => state === 'recording').length === 2)
+    await until('audio of both', async () => (await one.heard()) === 2)
     await one.kill(signal)
     await one.api(`uuid_kill ${lost}`)
     await one.start()

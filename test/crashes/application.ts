@@ -3,12 +3,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { type Client, signIn } from '../../src/client.ts'
 import { silent } from '../../src/log.ts'
+import { EMPTY_FILE } from '../../src/recording/tape.ts'
 import { packagePath } from '../../src/root.ts'
 import { startSimulator } from '../../src/simulator/simulator.ts'
 import { eslApi } from '../helpers/esl-client.ts'
@@ -24,16 +25,19 @@ export interface Installation {
   api: (command: string) => Promise<string>
   start: () => Promise<Client>
   kill: (signal?: 'SIGKILL' | 'SIGTERM') => Promise<void>
+  /** Files of the switch that have audio: of a recording that has yet no frame it keeps none. */
+  heard: () => Promise<number>
 }
 
 export async function installation(t: ExecutionContext, speed: number): Promise<Installation> {
   const dataDir = await mkdtemp(join(tmpdir(), 'callrec-placed-'))
   t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+  const spool = join(dataDir, 'recordings')
   const simulator = await startSimulator({
     host: '127.0.0.1',
     port: 0,
     password: PASSWORD,
-    recordingDir: join(dataDir, 'recordings'),
+    recordingDir: spool,
     speed,
     log: silent,
   })
@@ -44,6 +48,10 @@ export async function installation(t: ExecutionContext, speed: number): Promise<
   t.teardown(() => child?.kill('SIGKILL'))
   return {
     url,
+    async heard() {
+      const files = (await readdir(spool, { recursive: true })).filter(file => file.endsWith('.wav'))
+      return (await Promise.all(files.map(file => stat(join(spool, file))))).filter(({ size }) => size > EMPTY_FILE).length
+    },
     api: command => eslApi(simulator.port, PASSWORD, command),
     async start() {
       const env = {
