@@ -229,8 +229,10 @@ export class Course {
     // Who was to take it was an engine that is gone.
     const isNobodys = this.state === 'waiting' && this.papers.inFlight.message === true && !this.#certain
     this.#certain = true
-    if (leg === undefined) this.#on.unheard()
-    if (leg === undefined) return this.#hear('switch_lost', this.state === 'waiting' ? { reason: 'leg_lost' } : { cause: UNHEARD })
+    if (leg === undefined) {
+      this.#on.unheard()
+      return this.#hear('switch_lost', this.state === 'waiting' ? { reason: 'leg_lost' } : { cause: UNHEARD })
+    }
     if (written) {
       if (this.state === 'stopping') return this.#stopAgain()
       if (this.state === 'starting') return this.#hear('RECORD_START', { at: this.#ports.clock.now() })
